@@ -1,0 +1,1 @@
+"""A bench in miniature: real Redis, RQ workers, gunicorn, a scheduler and supervisord, without Frappe."""

@@ -1,0 +1,102 @@
+"""What runs inside the miniature bench, in the place of Frappe: jobs, workers, scheduler and web.
+
+Its programs are called like bench's own (`bench worker --queue short,default`, gunicorn `…:application`), so that the
+engine finds them by the same rules. SAFE_RESTART_DEMO_BOOT is the time in seconds that each takes to boot, as
+importing Frappe would.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+BOOT_SECONDS = float(os.environ.get("SAFE_RESTART_DEMO_BOOT", "1"))
+SITE = "demo.localhost"
+
+
+def bench_path() -> Path:
+	return Path(os.environ["SAFE_RESTART_DEMO_BENCH"])
+
+
+def config() -> dict:
+	return json.loads((bench_path() / "sites" / "common_site_config.json").read_text())
+
+
+def execute_job(site: str, method: str, **kwargs) -> None:
+	"""Called like frappe.utils.background_jobs.execute_job, so that a job's description reads the same."""
+	globals()[method.rpartition(".")[2]](**kwargs)
+
+
+def work_for(seconds: float, name: str, ignore_signals: bool = False) -> None:
+	"""A job: says in the ledger when it begins and when it ends."""
+	if ignore_signals:
+		signal.signal(signal.SIGTERM, signal.SIG_IGN)
+	write_ledger("begin", name)
+	until = time.monotonic() + seconds
+	while (left := until - time.monotonic()) > 0:
+		time.sleep(left)
+	write_ledger("end", name)
+
+
+def write_ledger(what: str, name: str) -> None:
+	"""One line, in one write to a file opened for appending, so that lines of many processes never mix."""
+	line = json.dumps({"what": what, "job": name, "at": time.time(), "pid": os.getpid()}) + "\n"
+	handle = os.open(bench_path() / "ledger.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+	os.write(handle, line.encode())
+	os.close(handle)
+
+
+def worker(queues: str) -> None:
+	time.sleep(BOOT_SECONDS)
+	from redis import Redis
+	from rq import Queue, Worker
+
+	redis = Redis.from_url(config()["redis_queue"])
+	prefix = config()["bench_id"]
+	Worker([Queue(f"{prefix}:{name}", connection=redis) for name in queues.split(",")], connection=redis).work(
+		logging_level="WARNING"
+	)
+
+
+def worker_pool(queues: str, size: str) -> None:
+	from redis import Redis
+	from rq.worker_pool import WorkerPool
+
+	time.sleep(BOOT_SECONDS)
+	redis = Redis.from_url(config()["redis_queue"])
+	names = [f"{config()['bench_id']}:{name}" for name in queues.split(",")]
+	WorkerPool(names, connection=redis, num_workers=int(size)).start(logging_level="WARNING")
+
+
+def schedule() -> None:
+	time.sleep(BOOT_SECONDS)
+	while True:
+		time.sleep(60)
+
+
+def application(environ, start_response):
+	"""Answers like frappe.ping; /slow takes a second."""
+	if environ["PATH_INFO"] == "/slow":
+		time.sleep(1)
+	start_response("200 OK", [("Content-Type", "application/json")])
+	return [b'{"message": "pong"}']
+
+
+def main(arguments: list[str]) -> None:
+	"""The `bench` of the miniature bench."""
+	command, *rest = arguments
+	options = dict(zip(rest[::2], rest[1::2]))
+	if command == "worker":
+		worker(options["--queue"])
+	elif command == "worker-pool":
+		worker_pool(options["--queue"], options["--num-workers"])
+	elif command == "schedule":
+		schedule()
+
+
+if __name__ == "__main__":
+	main(sys.argv[1:])
+elif "gunicorn" in sys.argv[0]:
+	time.sleep(BOOT_SECONDS)

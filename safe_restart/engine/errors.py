@@ -1,0 +1,38 @@
+"""The ways a request can end badly, one class for each exit code of the command line.
+
+Each message is read by a person at 2 a.m.: what happened, what state the bench is in, what to type next.
+"""
+
+
+class RestartError(Exception):
+	"""The request failed; the message says what state the bench is in and what to do next."""
+
+	exit_code = 1
+
+
+class Refused(RestartError):
+	"""Bad input, or a restart that cannot be done safely. Nothing was touched."""
+
+	exit_code = 2
+
+
+class JobsStillRunning(RestartError):
+	"""Jobs did not finish in time. Nothing was interrupted, the bench works as before."""
+
+	exit_code = 3
+
+
+class Blocked(RestartError):
+	"""Another restart is running, or something objected. Nothing was touched."""
+
+	exit_code = 4
+
+
+class Cancelled(RestartError):
+	"""A person asked to stop before anything was replaced. The bench works as before."""
+
+	exit_code = 5
+
+
+COMPLETED = 0
+COMPLETED_WITH_WARNINGS = 6

@@ -1,0 +1,85 @@
+"""Carrying out one request from the journal: the lock, the runbook, and an end that is always set down."""
+
+import sys
+import threading
+import traceback
+from dataclasses import asdict
+
+import psutil
+from redis.exceptions import RedisError
+
+from . import journal as journals
+from . import restart as runbook
+from .bench import Bench
+from .errors import Blocked, Cancelled, Refused, RestartError
+from .journal import Journal, Request
+from .lock import Lock
+from .report import Account
+from .strategies import DRAIN
+
+stop_requested = threading.Event()
+
+ENDS = {Cancelled: journals.CANCELLED, Refused: journals.REFUSED, Blocked: journals.REFUSED}
+
+
+def execute(bench: Bench, request_id: str) -> int:
+	"""Run the request to its end, whatever that is, and return its exit code. Raises Refused without a request."""
+	journal = Journal(bench)
+	request = journal.request(request_id)
+	lock = Lock(bench)
+	run = None
+	try:
+		if not lock.take():
+			raise Blocked(other_restart(journal, request))
+		me = psutil.Process()
+		journal.begin(request.id, me.pid, me.create_time())
+		run = runbook.prepare(bench, request, journal, stop_requested.is_set)
+		if request.strategy == DRAIN:
+			runbook.hold(run)
+		else:
+			runbook.restart(run)
+			lock.release()  # the next restart need not wait for this one's stragglers
+			if run.stragglers:
+				runbook.watch_stragglers(run)
+	except Exception as error:
+		set_down(journal, request, run, error)
+	finally:
+		lock.release()
+	return journal.request(request_id).exit_code or 0
+
+
+def set_down(journal: Journal, request: Request, run: runbook.Run | None, error: Exception) -> None:
+	"""Journal how the request ended badly, with what was counted until then."""
+	account = run.account if run else Account()
+	exit_code, sentence = 1, str(error)
+	if isinstance(error, RestartError):
+		exit_code = error.exit_code
+	else:
+		traceback.print_exc(file=sys.stderr)
+		sentence = explain(error, run)
+	if run and run.retirement.told and exit_code in (3, 5):
+		sentence += f" {len(run.retirement.told)} idle workers were replaced while it waited."
+	journal.report(request.id, ENDS.get(type(error), journals.FAILED), exit_code, sentence, asdict(account))
+
+
+def explain(error: Exception, run: runbook.Run | None) -> str:
+	what = "Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
+	state = "nothing was stopped, and the bench works as before"
+	if run and not run.can_be_cancelled:
+		state = f"services were being replaced; {run.manager.name} brings back each that left"
+	return (
+		f"{what}: {state}. A suspension of ours lapses within 30 s. Type `safe-restart status -v` to see the bench, "
+		"then `safe-restart` to go on; helper.log in sites/.safe-restart has the details."
+	)
+
+
+def other_restart(journal: Journal, request: Request) -> str:
+	for other in journal.open_requests():
+		if other.id != request.id and other.started_at:
+			does = "holds the bench drained" if other.strategy == DRAIN else "is running"
+			end = "safe-restart resume" if other.strategy == DRAIN else f"safe-restart cancel {other.id}"
+			return (
+				f"Request {other.id} ({other.strategy}, by {other.requested_by}) {does}. Nothing was touched. Wait for "
+				f"it, or end it with `{end}`."
+			)
+	return "Another restart of this bench is running. Nothing was touched. See `safe-restart status`."

@@ -1,0 +1,105 @@
+"""The workers of a bench as they really are: RQ's registrations joined with the processes that run them.
+
+A *unit* is what a process manager can bring back: one program with one worker, or a worker pool with several. A pool
+is replaced whole, since a child that exits comes back with its parent's old code (FACTS 2).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psutil
+
+from . import processes
+from .bench import Bench
+from .managers import WORKERS, Manager, Service
+from .queues import Job, Look, Observer, Worker
+
+
+@dataclass(frozen=True)
+class Unit:
+	"""A workers program of the process manager, with the live workers inside it."""
+
+	service: Service
+	workers: tuple[Worker, ...]
+
+	@property
+	def name(self) -> str:
+		return self.service.name
+
+	@property
+	def queues(self) -> set[str]:
+		return {queue for worker in self.workers for queue in worker.queues}
+
+
+@dataclass(frozen=True)
+class Fleet:
+	"""One look at all workers of a bench.
+
+	strays: live workers that no process manager within reach keeps (another host, started by hand)
+	dead: registrations without a living process on this host, told apart by pid and start time
+	"""
+
+	look: Look
+	units: tuple[Unit, ...]
+	strays: tuple[Worker, ...]
+	dead: tuple[Worker, ...]
+
+	@property
+	def workers(self) -> list[Worker]:
+		return [*(worker for unit in self.units for worker in unit.workers), *self.strays]
+
+	@property
+	def running(self) -> list[tuple[Worker, Job | None]]:
+		"""Each live worker that has a job now, with the job where it is known."""
+		return [(w, self.look.job_of(w)) for w in self.workers if w.is_busy or w.job_id]
+
+	def unit(self, name: str) -> Unit | None:
+		return next((unit for unit in self.units if unit.name == name), None)
+
+
+def see(observer: Observer, services: Iterable[Service]) -> Fleet:
+	"""Join what RQ says with what the process manager says. Raises RedisError where Redis is away."""
+	look = observer.look()
+	by_pid = {service.pid: service for service in services if service.kind == WORKERS and service.pid}
+	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
+	strays, dead = [], list(look.ghosts)
+	for worker in look.workers:
+		if not processes.is_local(worker):
+			strays.append(worker)
+			continue
+		process = processes.of_worker(worker)
+		if process is None:
+			dead.append(worker)
+			continue
+		keeper = next((by_pid[pid] for pid in processes.ancestors(process) if pid in by_pid), None)
+		members[keeper.name].append(worker) if keeper else strays.append(worker)
+	return Fleet(
+		look=look,
+		units=tuple(Unit(service, tuple(members[service.name])) for service in by_pid.values()),
+		strays=tuple(strays),
+		dead=tuple(dead),
+	)
+
+
+class Watch:
+	"""Looks at one bench again and again, through its process manager and its Redis."""
+
+	def __init__(self, bench: Bench, manager: Manager, observer: Observer):
+		self.bench = bench
+		self.manager = manager
+		self.observer = observer
+
+	def see(self) -> Fleet:
+		return see(self.observer, self.manager.services())
+
+	def blocked(self, workers: Iterable[Worker]) -> dict[int, int]:
+		"""Redis client ids of those workers that wait in Redis for a job, by pid."""
+		found = (processes.of_worker(worker) for worker in workers if processes.is_local(worker))
+		return self.observer.blocked_clients([process for process in found if process])
+
+
+def has_children(pid: int) -> bool:
+	try:
+		return bool(psutil.Process(pid).children())
+	except psutil.Error:
+		return False

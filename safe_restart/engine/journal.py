@@ -1,0 +1,246 @@
+"""What was asked, what was done and what became of it, in SQLite, readable after a crash at any point.
+
+One file per bench, in `sites/`, which all processes and containers of a bench share. The rollback journal is used
+and not WAL, whose shared memory does not work on network file systems (sqlite.org/wal.html).
+"""
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from .bench import Bench
+from .errors import Refused
+
+BUSY_TIMEOUT_SECONDS = 10
+KEPT_REQUESTS = 500
+
+QUEUED, RUNNING, WATCHING = "queued", "running", "watching"
+COMPLETED, FAILED, CANCELLED, REFUSED = "completed", "failed", "cancelled", "refused"
+OPEN = (QUEUED, RUNNING, WATCHING)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+	id TEXT PRIMARY KEY, created_at TEXT NOT NULL, strategy TEXT NOT NULL, options TEXT NOT NULL,
+	requested_by TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, exit_code INTEGER, outcome TEXT,
+	started_at TEXT, finished_at TEXT, helper_pid INTEGER, helper_started REAL,
+	cancel_requested INTEGER NOT NULL DEFAULT 0, report TEXT
+);
+CREATE TABLE IF NOT EXISTS steps (
+	request TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
+	started_at TEXT NOT NULL, finished_at TEXT, detail TEXT NOT NULL DEFAULT '', PRIMARY KEY (request, number)
+);
+CREATE TABLE IF NOT EXISTS events (
+	number INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL, at TEXT NOT NULL, text TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Request:
+	"""One asked-for restart (or drain) and how far it has come."""
+
+	id: str
+	created_at: str
+	strategy: str
+	options: dict
+	requested_by: str
+	reason: str
+	status: str
+	exit_code: int | None
+	outcome: str | None
+	started_at: str | None
+	finished_at: str | None
+	helper_pid: int | None
+	helper_started: float | None
+	cancel_requested: bool
+	report: dict | None
+
+	@property
+	def is_open(self) -> bool:
+		return self.status in OPEN
+
+
+@dataclass(frozen=True)
+class Step:
+	number: int
+	name: str
+	status: str
+	started_at: str
+	finished_at: str | None
+	detail: str
+
+	@property
+	def seconds(self) -> float:
+		return round(seconds_between(self.started_at, self.finished_at), 3)
+
+
+@dataclass(frozen=True)
+class Event:
+	number: int
+	at: str
+	text: str
+
+
+class Journal:
+	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account."""
+
+	def __init__(self, bench: Bench):
+		"""Open it, and make it where it is missing. Raises Refused where this user may not write it."""
+		self.path = bench.state_path / "journal.sqlite3"
+		try:
+			prepare(self.path)
+			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+			self.db.row_factory = sqlite3.Row
+			self.db.executescript(SCHEMA)
+		except (OSError, sqlite3.Error) as error:
+			raise Refused(
+				f"The journal {self.path} cannot be opened ({error}). Nothing was touched. Run this as the bench's "
+				"owner or with sudo, and see that the disk has room."
+			) from None
+
+	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "") -> Request:
+		"""Write a request down. Nobody acts on it before a helper takes it."""
+		id = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+		with self.write():
+			self.db.execute(
+				"INSERT INTO requests (id, created_at, strategy, options, requested_by, reason, status) "
+				"VALUES (?, ?, ?, ?, ?, ?, ?)",
+				(id, utc_now(), strategy, json.dumps(options), requested_by, reason, QUEUED),
+			)
+			self.forget_old()
+		return self.request(id)
+
+	def request(self, id: str) -> Request:
+		"""Raises Refused where there is no such request."""
+		row = self.db.execute("SELECT * FROM requests WHERE id = ?", (id,)).fetchone()
+		if row is None:
+			raise Refused(f"There is no request {id!r} here. `safe-restart history` lists them.")
+		return read_request(row)
+
+	def requests(self, limit: int = 20) -> list[Request]:
+		"""The newest first."""
+		rows = self.db.execute("SELECT * FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?", (limit,))
+		return [read_request(row) for row in rows]
+
+	def open_requests(self) -> list[Request]:
+		marks = ",".join("?" * len(OPEN))
+		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY created_at", OPEN)
+		return [read_request(row) for row in rows]
+
+	def begin(self, id: str, helper_pid: int, helper_started: float) -> None:
+		with self.write():
+			self.db.execute(
+				"UPDATE requests SET status = ?, started_at = ?, helper_pid = ?, helper_started = ? WHERE id = ?",
+				(RUNNING, utc_now(), helper_pid, helper_started, id),
+			)
+
+	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
+		"""Set down what became of it; with status WATCHING the helper stays for the stragglers."""
+		finished = None if status in OPEN else utc_now()
+		with self.write():
+			self.db.execute(
+				"UPDATE requests SET status = ?, exit_code = ?, outcome = ?, report = ?, finished_at = ? WHERE id = ?",
+				(status, exit_code, outcome, json.dumps(report), finished, id),
+			)
+
+	def ask_to_cancel(self, id: str) -> None:
+		with self.write():
+			self.db.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
+
+	def is_cancel_requested(self, id: str) -> bool:
+		row = self.db.execute("SELECT cancel_requested FROM requests WHERE id = ?", (id,)).fetchone()
+		return bool(row and row[0])
+
+	def start_step(self, id: str, name: str) -> int:
+		"""Journal a step before it acts; returns its number."""
+		with self.write():
+			number = 1 + self.db.execute("SELECT count(*) FROM steps WHERE request = ?", (id,)).fetchone()[0]
+			self.db.execute(
+				"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
+				(id, number, name, utc_now()),
+			)
+		return number
+
+	def end_step(self, id: str, number: int, status: str, detail: str = "") -> None:
+		"""Journal a step after it acted; `status` is done or failed."""
+		with self.write():
+			self.db.execute(
+				"UPDATE steps SET status = ?, detail = ?, finished_at = ? WHERE request = ? AND number = ?",
+				(status, detail, utc_now(), id, number),
+			)
+
+	def steps(self, id: str) -> list[Step]:
+		rows = self.db.execute(
+			"SELECT number, name, status, started_at, finished_at, detail FROM steps WHERE request = ? ORDER BY number",
+			(id,),
+		)
+		return [Step(*row) for row in rows]
+
+	def note(self, id: str, text: str) -> None:
+		"""An event: one sentence for whoever follows."""
+		with self.write():
+			self.db.execute("INSERT INTO events (request, at, text) VALUES (?, ?, ?)", (id, utc_now(), text))
+
+	def events(self, id: str, after: int = 0) -> list[Event]:
+		rows = self.db.execute(
+			"SELECT number, at, text FROM events WHERE request = ? AND number > ? ORDER BY number", (id, after)
+		)
+		return [Event(*row) for row in rows]
+
+	def forget_old(self) -> None:
+		for table, column in (("requests", "id"), ("steps", "request"), ("events", "request")):
+			self.db.execute(
+				f"DELETE FROM {table} WHERE {column} NOT IN "
+				"(SELECT id FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?)",
+				(KEPT_REQUESTS,),
+			)
+
+	@contextmanager
+	def write(self) -> Iterator[None]:
+		self.db.execute("BEGIN IMMEDIATE")
+		try:
+			yield
+		except BaseException:
+			self.db.execute("ROLLBACK")
+			raise
+		self.db.execute("COMMIT")
+
+
+def prepare(path: Path) -> None:
+	"""Make folder (0700) and file (0600), owned like `sites/` even where root runs this first."""
+	folder = path.parent
+	folder.mkdir(mode=0o700, exist_ok=True)
+	if not path.exists():
+		os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+	if os.geteuid() == 0:
+		owner = folder.parent.stat()
+		for made in (folder, path):
+			with suppress(OSError):
+				os.chown(made, owner.st_uid, owner.st_gid)
+
+
+def read_request(row: sqlite3.Row) -> Request:
+	fields = dict(row)
+	fields["options"] = json.loads(fields["options"])
+	fields["report"] = json.loads(fields["report"]) if fields["report"] else None
+	fields["cancel_requested"] = bool(fields["cancel_requested"])
+	return Request(**fields)
+
+
+def utc_now() -> str:
+	return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_between(start: str | None, end: str | None) -> float:
+	"""Seconds from one timestamp to another; to now where the end is still open, 0 without a start."""
+	if not start:
+		return 0.0
+	first = datetime.fromisoformat(start.replace("Z", "+00:00"))
+	last = datetime.fromisoformat(end.replace("Z", "+00:00")) if end else datetime.now(timezone.utc)
+	return (last - first).total_seconds()

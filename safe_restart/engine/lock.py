@@ -1,0 +1,39 @@
+"""One executor per bench. The kernel frees the lock when its holder dies, however that happens."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from .bench import Bench
+
+
+class Lock:
+	"""An exclusive lock on a file in the bench's state folder."""
+
+	def __init__(self, bench: Bench):
+		self.path: Path = bench.state_path / "lock"
+		self.handle: int | None = None
+
+	def take(self) -> bool:
+		"""True where it is ours now; never waits."""
+		handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+		try:
+			fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+		except BlockingIOError:
+			os.close(handle)
+			return False
+		self.handle = handle
+		return True
+
+	def release(self) -> None:
+		if self.handle is not None:
+			os.close(self.handle)
+			self.handle = None
+
+	def is_free(self) -> bool:
+		"""Whether nobody holds it now."""
+		if not self.path.exists():
+			return True
+		taken = self.take()
+		self.release()
+		return taken

@@ -1,0 +1,86 @@
+-- One consistent look at the RQ of a bench, without side effects: RQ's own readers move expired jobs, delete
+-- worker keys and rename the client (rq 1.15 to 3.0), so only plain reads are used here.
+--
+-- ARGV[1]  the prefix of the bench's queues, with its separator
+-- ARGV[2…] full names of queues that are known from the configuration
+-- returns  JSON: {now, suspended, suspended_ttl_ms, workers, jobs, queues, other_queues}
+local prefix = ARGV[1]
+
+local WORKER_FIELDS = {'pid', 'hostname', 'ip_address', 'state', 'queues', 'current_job', 'birth', 'death',
+	'last_heartbeat', 'shutdown_requested_date', 'version'}
+-- Never `data`: it is pickled, possibly large, and nobody who only observes may open it.
+local JOB_FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'timeout',
+	'worker_name', 'safe_restart_attempts'}
+
+local function read(key, names)
+	local values = redis.call('HMGET', key, unpack(names))
+	local out = {}
+	for i, name in ipairs(names) do
+		if values[i] then out[name] = values[i] end
+	end
+	return out
+end
+
+local function is_ours(queue) return string.sub(queue, 1, #prefix) == prefix end
+
+-- rq 1.x keeps the job id in its registries, later versions `<id>:<execution>`; job ids may contain colons.
+local function job_id_of(member)
+	if redis.call('EXISTS', 'rq:job:' .. member) == 1 then return member end
+	return string.match(member, '^(.*):[^:]*$') or member
+end
+
+local jobs, workers, queues, other_queues = {}, {}, {}, {}
+
+local function note_job(id)
+	if not jobs[id] then jobs[id] = read('rq:job:' .. id, JOB_FIELDS) end
+end
+
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:workers')) do
+	local worker = read(key, WORKER_FIELDS)
+	worker.key = key
+	if not worker.current_job then
+		-- rq 3 has no current_job in the worker hash
+		local running = redis.call('SMEMBERS', key .. ':executions')
+		if running[1] then worker.current_job = job_id_of(running[1]) end
+	end
+	local first = string.match(worker.queues or '', '^([^,]*)')
+	if first == '' or is_ours(first) then
+		if worker.current_job then note_job(worker.current_job) end
+		workers[#workers + 1] = worker
+	else
+		other_queues[first] = (other_queues[first] or 0) + 1
+	end
+end
+
+local names = {}
+for i = 2, #ARGV do names[ARGV[i]] = true end
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
+	local name = string.sub(key, #'rq:queue:' + 1)
+	if is_ours(name) then names[name] = true
+	elseif not other_queues[name] then other_queues[name] = 0 end
+end
+for name in pairs(names) do
+	local started = {}
+	for _, member in ipairs(redis.call('ZRANGE', 'rq:wip:' .. name, 0, 999)) do
+		local id = job_id_of(member)
+		note_job(id)
+		started[#started + 1] = id
+	end
+	queues[#queues + 1] = {
+		name = name,
+		depth = redis.call('LLEN', 'rq:queue:' .. name),
+		intermediate = redis.call('LLEN', 'rq:queue:' .. name .. ':intermediate'),
+		scheduled = redis.call('ZCARD', 'rq:scheduled:' .. name),
+		deferred = redis.call('ZCARD', 'rq:deferred:' .. name),
+		failed = redis.call('ZCARD', 'rq:failed:' .. name),
+		started = started,
+	}
+end
+
+local time = redis.call('TIME')
+return cjson.encode({
+	now = time[1] + time[2] / 1000000,
+	suspended = redis.call('GET', 'rq:suspended'),
+	suspended_ttl_ms = redis.call('PTTL', 'rq:suspended'),
+	workers = workers, jobs = jobs, queues = queues, other_queues = other_queues,
+})

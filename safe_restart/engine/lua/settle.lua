@@ -1,0 +1,59 @@
+-- Decide the fate of one interrupted or lost job, atomically, and only if it is still as it was found.
+--
+-- Job.requeue() refuses a started job, and pushing its id back without removing its entry in the started registry lets
+-- a later cleanup mark the finished job as failed (seen on rq 2.6.1). So all traces go, then the hash is reset.
+--
+-- ARGV[1] job id   ARGV[2] the status it was found in   ARGV[3] requeue, hold or fail
+-- ARGV[4] why, one sentence   ARGV[5] now, ISO 8601   ARGV[6] set of the bench's held jobs
+-- returns 'done', or why nothing was done: 'gone', 'waiting' (it stands in its queue), or its present status
+local id, expected, action, why, at, held = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local job = 'rq:job:' .. id
+
+local status = redis.call('HGET', job, 'status')
+if not status then return 'gone' end
+if status ~= expected then return status end
+
+local origin = redis.call('HGET', job, 'origin')
+local queue = 'rq:queue:' .. origin
+local intermediate = queue .. ':intermediate'
+if status == 'queued' and redis.call('LPOS', queue, id) then return 'waiting' end
+
+-- Registry members are the id in rq 1.x and `<id>:<execution>` later; ids may hold colons, so a member that is
+-- itself a job is somebody else's.
+local function is_its(member)
+	if member == id then return true end
+	return string.sub(member, 1, #id + 1) == id .. ':' and redis.call('EXISTS', 'rq:job:' .. member) == 0
+end
+local worker = redis.call('HGET', job, 'worker_name')
+for _, member in ipairs(redis.call('ZRANGE', 'rq:wip:' .. origin, 0, -1)) do
+	if is_its(member) then
+		redis.call('ZREM', 'rq:wip:' .. origin, member)
+		redis.call('DEL', 'rq:execution:' .. member)
+		if worker then redis.call('SREM', 'rq:worker:' .. worker .. ':executions', member) end
+	end
+end
+redis.call('DEL', 'rq:executions:' .. id, intermediate .. ':first_seen:' .. id)
+redis.call('LREM', intermediate, 0, id)
+redis.call('ZREM', 'rq:failed:' .. origin, id)
+
+if status ~= 'queued' then redis.call('HINCRBY', job, 'safe_restart_attempts', 1) end
+redis.call('HDEL', job, 'worker_name', 'started_at', 'ended_at', 'last_heartbeat', 'exc_info')
+redis.call('HSET', job, 'safe_restart_why', why, 'safe_restart_at', at)
+redis.call('PERSIST', job)
+
+if action == 'requeue' then
+	redis.call('HSET', job, 'status', 'queued')
+	redis.call('SADD', 'rq:queues', queue)
+	redis.call('LPUSH', queue, id)
+elseif action == 'hold' then
+	-- Frappe and RQ show it as deferred; without an end to its score no cleanup touches it.
+	redis.call('HSET', job, 'status', 'deferred')
+	redis.call('ZADD', 'rq:deferred:' .. origin, '+inf', id)
+	redis.call('SADD', held, id)
+else
+	local keep = tonumber(redis.call('HGET', job, 'failure_ttl') or 31536000) -- rq/defaults.py: one year
+	redis.call('HSET', job, 'status', 'failed', 'exc_info', why, 'ended_at', at)
+	redis.call('ZADD', 'rq:failed:' .. origin, redis.call('TIME')[1] + keep, id)
+	redis.call('EXPIRE', job, keep)
+end
+return 'done'

@@ -1,0 +1,100 @@
+"""Process managers: what runs a bench's services, and how to make it bring one back.
+
+A manager knows the processes; it knows nothing of jobs. Each kind is one file with one class.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..bench import Bench
+from ..errors import Refused
+
+WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS, OTHER = "web", "workers", "scheduler", "socketio", "redis", "other"
+KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
+
+UP = ("running", "starting")
+
+
+@dataclass(frozen=True)
+class Service:
+	"""One process a manager keeps. `state` is running, starting, stopping, stopped, backoff or failed.
+
+	`stop_wait_seconds` is the manager's grace between its stop signal and the kill. A stopped service has pid 0.
+	"""
+
+	name: str
+	kind: str
+	state: str
+	pid: int
+	started_at: float
+	stop_wait_seconds: int
+	command: str
+	log_paths: tuple[str, ...]
+	problem: str = ""
+
+	@property
+	def is_up(self) -> bool:
+		return self.state in UP
+
+
+class Manager(Protocol):
+	"""What the engine asks of a process manager."""
+
+	name: str
+
+	def services(self) -> list[Service]:
+		"""This bench's services as they are now. Asking also makes the manager notice exits (FACTS 2)."""
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		"""Send a signal such as TERM to the service's own process, and to no other."""
+
+	def start(self, service: Service) -> None:
+		"""Ask for a service that is down to be started; returns at once."""
+
+
+def detect(bench: Bench) -> Manager:
+	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached."""
+	from .supervisor import find
+
+	return find(bench)
+
+
+def kind_of(command: str) -> str:
+	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives."""
+	words = command.split()
+	names = [Path(word).name for word in words]
+	if any(name.startswith("gunicorn") for name in names) or "serve" in names:
+		return WEB
+	if "worker" in names or "worker-pool" in names:
+		return WORKERS
+	if "schedule" in names:
+		return SCHEDULER
+	if "socketio.js" in names or "socketio" in names:
+		return SOCKETIO
+	if any(re.match(r"(redis|valkey)-server", name) for name in names):
+		return REDIS
+	return OTHER
+
+
+def belongs_to(bench: Bench, command: str, directory: str) -> bool:
+	"""Whether a program is this bench's: it runs in the bench, or its command names a path inside.
+
+	Paths are compared whole, so that /home/frappe/bench does not take the programs of /home/frappe/bench-2.
+	"""
+	paths = [directory, *re.findall(r"/[^\s'\"=,;:]+", command)]
+	return any(is_inside(bench.path, path) for path in paths if path.startswith("/"))
+
+
+def is_inside(folder: Path, path: str) -> bool:
+	return Path(path) == folder or Path(path).resolve().is_relative_to(folder)
+
+
+def no_manager(bench: Bench, tried: list[str]) -> Refused:
+	return Refused(
+		f"No process manager with programs of {bench.path} was found. Nothing was touched.\n"
+		+ "".join(f"  {line}\n" for line in tried)
+		+ "If supervisor runs this bench, name its socket in sites/common_site_config.json: "
+		'"safe_restart": {"supervisor_socket": "/path/to/supervisor.sock"}.'
+	)

@@ -1,0 +1,211 @@
+"""Supervisor, over its own XML-RPC. supervisord.org/api.html
+
+A service is replaced by signalling its process, never by stopProcess: supervisor then brings it back by itself,
+even if we die in between.
+"""
+
+import configparser
+import glob
+import xmlrpc.client
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from ..bench import Bench
+from ..errors import RestartError
+from . import OTHER, Manager, Service, belongs_to, kind_of, no_manager
+
+# Where Debian, Red Hat, pip and Homebrew put it (supervisord.org/configuration.html#configuration-file)
+CONFIG_FILES = (
+	"/etc/supervisor/supervisord.conf",
+	"/etc/supervisord.conf",
+	"/etc/supervisor.conf",
+	"/usr/etc/supervisord.conf",
+	"/usr/local/etc/supervisord.conf",
+)
+SYSTEM_SOCKETS = (
+	"/run/supervisor.sock",
+	"/var/run/supervisor.sock",
+	"/run/supervisor/supervisor.sock",
+	"/var/run/supervisor/supervisor.sock",
+	"/tmp/supervisor.sock",
+)
+BENCH_SOCKET = "config/supervisor/supervisord.sock"  # where frappe/pilot keeps a bench's own supervisord
+
+ANSWER_TIMEOUT_SECONDS = 10
+
+STATES = {
+	0: "stopped",
+	10: "starting",
+	20: "running",
+	30: "backoff",
+	40: "stopping",
+	100: "stopped",  # EXITED
+	200: "failed",  # FATAL
+	1000: "failed",  # UNKNOWN
+}
+
+
+class Transport(SupervisorTransport):
+	"""Supervisor's transport, with a bound on how long a silent supervisord is waited for."""
+
+	def __init__(self, *args):
+		super().__init__(*args)
+		connect = self._get_connection
+
+		def get_connection():
+			connection = connect()
+			connection.timeout = ANSWER_TIMEOUT_SECONDS
+			return connection
+
+		self._get_connection = get_connection
+
+
+class Supervisor(Manager):
+	"""The programs of one bench in one supervisord."""
+
+	name = "supervisor"
+
+	def __init__(self, bench: Bench, server_url: str, username: str = "", password: str = ""):
+		self.bench = bench
+		self.server_url = server_url
+		transport = Transport(username or None, password or None, server_url)
+		self.proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+
+	def services(self) -> list[Service]:
+		now = {f"{info['group']}:{info['name']}": info for info in self.call("getAllProcessInfo")}
+		return [
+			replace(
+				service,
+				state=STATES[now[service.name]["state"]],
+				pid=now[service.name]["pid"],
+				started_at=now[service.name]["start"],
+				problem=now[service.name]["spawnerr"],
+			)
+			for service in self.programs
+			if service.name in now
+		]
+
+	@cached_property
+	def programs(self) -> list[Service]:
+		return [
+			Service(
+				name=f"{config['group']}:{config['name']}",
+				kind=kind_of(config["command"]),
+				state="stopped",
+				pid=0,
+				started_at=0,
+				stop_wait_seconds=config["stopwaitsecs"],
+				command=config["command"],
+				log_paths=tuple(
+					path for path in (config["stdout_logfile"], config["stderr_logfile"]) if path.startswith("/")
+				),
+			)
+			for config in self.call("getAllConfigInfo")
+			if config["inuse"] and belongs_to(self.bench, config["command"], config["directory"])
+		]
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		try:
+			self.call("signalProcess", service.name, signal_name)
+		except xmlrpc.client.Fault as fault:
+			if "NOT_RUNNING" not in fault.faultString and "NO_SUCH" not in fault.faultString:
+				raise RestartError(f"supervisor refused to signal {service.name}: {fault.faultString}") from None
+
+	def start(self, service: Service) -> None:
+		try:
+			self.call("startProcess", service.name, False)
+		except xmlrpc.client.Fault as fault:
+			if "ALREADY_STARTED" not in fault.faultString:
+				raise RestartError(f"supervisor could not start {service.name}: {fault.faultString}") from None
+
+	def call(self, method: str, *args):
+		"""Ask supervisord; once more where the connection had been closed in between (it was restarted)."""
+		for attempt in (1, 2):
+			try:
+				return getattr(self.proxy.supervisor, method)(*args)
+			except xmlrpc.client.Fault:
+				raise
+			except (OSError, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError, ValueError) as error:
+				self.proxy("close")()
+				if attempt == 2:
+					raise Unreachable(f"supervisord at {self.server_url} does not answer ({error})") from None
+
+
+class Unreachable(RestartError):
+	"""supervisord is away; it may come back."""
+
+
+def find(bench: Bench) -> Supervisor:
+	"""The supervisord that has programs of this bench, without being told where it is.
+
+	Raises Refused where there is none, or where this user may not talk to it.
+	"""
+	tried = []
+	for url, username, password in candidates(bench):
+		path = Path(url.removeprefix("unix://"))
+		if url.startswith("unix://") and not path.exists():
+			continue
+		supervisor = Supervisor(bench, url, username, password)
+		try:
+			services = supervisor.programs
+		except RestartError as error:
+			tried.append(mend(path, error))
+			continue
+		if any(service.kind != OTHER for service in services):
+			return supervisor
+		tried.append(f"{url}: has no programs of this bench")
+	raise no_manager(bench, tried or ["no supervisor socket was found"])
+
+
+def mend(path: Path, error: Exception) -> str:
+	text = str(error)
+	if "Permission denied" in text:
+		owner = f"{path.owner()}:{path.group()}"
+		return (
+			f"{path}: this user may not talk to supervisor (the socket belongs to {owner}). Run this with sudo, or let "
+			"the bench's user in: under [unix_http_server] in supervisord.conf set chown=<bench user>:<bench user> and "
+			"chmod=0700, then `sudo systemctl restart supervisor` at a quiet moment."
+		)
+	if "401" in text:
+		return f"{path}: supervisor asks for a password; set [supervisorctl] username and password in its config file"
+	return text
+
+
+def candidates(bench: Bench):
+	"""(server url, username, password) in the order in which they are tried."""
+	configured = bench.settings.get("supervisor_socket")
+	if configured:
+		yield as_url(str(configured)), "", ""
+		return
+	yield f"unix://{bench.path / BENCH_SOCKET}", "", ""
+	for file in CONFIG_FILES:
+		yield from urls_in(file)
+	for socket in SYSTEM_SOCKETS:
+		yield f"unix://{socket}", "", ""
+
+
+def urls_in(config_file: str):
+	"""What a supervisord.conf, and the files it includes, say about how to reach it."""
+	parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";",))
+	try:
+		if not parser.read(config_file):
+			return
+		if parser.has_option("include", "files"):
+			for pattern in parser.get("include", "files").split():
+				parser.read(glob.glob(str(Path(config_file).parent / pattern)))
+	except (OSError, configparser.Error, UnicodeDecodeError):
+		return
+	ctl = dict(parser["supervisorctl"]) if parser.has_section("supervisorctl") else {}
+	for section, option in (("supervisorctl", "serverurl"), ("unix_http_server", "file")):
+		if parser.has_option(section, option):
+			value = parser.get(section, option).replace("%(here)s", str(Path(config_file).parent))
+			username = ctl.get("username") or parser.get(section, "username", fallback="")
+			password = ctl.get("password") or parser.get(section, "password", fallback="")
+			yield as_url(value), username, password
+
+
+def as_url(value: str) -> str:
+	return value if "://" in value else f"unix://{value}"

@@ -1,0 +1,281 @@
+"""RQ seen from outside: workers, running jobs and depths, in one round trip, without side effects.
+
+What differs between rq 1.15.1 and 3.0 is known here, in rescue.py and in lua/, and nowhere else.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.retry import Retry
+
+from .bench import Bench
+
+CONNECT_TIMEOUT_SECONDS = 2
+ANSWER_TIMEOUT_SECONDS = 5
+
+SUSPENDED = "rq:suspended"  # rq/suspension.py: RQ tests its existence and nothing else
+
+LUA = Path(__file__).with_name("lua")
+
+
+@dataclass(frozen=True)
+class Job:
+	"""A job as its hash tells it. `started_at` and `enqueued_at` are UTC or None; an empty method is unknown."""
+
+	id: str
+	queue: str
+	status: str
+	method: str
+	site: str
+	enqueued_at: datetime | None
+	started_at: datetime | None
+	timeout_seconds: int
+	worker: str
+	attempts: int
+
+	def age_seconds(self, now: float) -> float:
+		"""Seconds since it started, at Redis time `now`; 0 where it has not."""
+		return max(0.0, now - self.started_at.timestamp()) if self.started_at else 0.0
+
+	def seconds_left(self, now: float) -> float | None:
+		"""The longest it may still run; None where it has no timeout (RQ's -1)."""
+		return None if self.timeout_seconds < 0 else max(0.0, self.timeout_seconds - self.age_seconds(now))
+
+	def __str__(self) -> str:
+		return f"{self.method or self.id}" + (f" ({self.site})" if self.site else "")
+
+
+@dataclass(frozen=True)
+class Worker:
+	"""A worker's registration. It may be a ghost: presence does not prove life (FACTS 1.10)."""
+
+	name: str
+	pid: int
+	hostname: str
+	ip_address: str
+	state: str
+	queues: tuple[str, ...]
+	job_id: str | None
+	birth: datetime | None
+	last_heartbeat: str
+	shutdown_requested: bool
+
+	@property
+	def is_busy(self) -> bool:
+		return self.state == "busy"
+
+	@property
+	def is_suspended(self) -> bool:
+		return self.state == "suspended"
+
+
+@dataclass(frozen=True)
+class Queue:
+	"""Depths of one queue, by its full name; `started` are the ids in its registry of started jobs."""
+
+	name: str
+	depth: int
+	intermediate: int
+	scheduled: int
+	deferred: int
+	failed: int
+	started: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+	"""What RQ said at one instant. `now` is Redis time in seconds since the epoch."""
+
+	now: float
+	suspended_by: str | None
+	suspended_ttl_ms: int
+	workers: tuple[Worker, ...]
+	ghosts: tuple[Worker, ...]
+	jobs: Mapping[str, Job]
+	queues: tuple[Queue, ...]
+	other_queues: Mapping[str, int]
+
+	@property
+	def queued(self) -> int:
+		return sum(queue.depth for queue in self.queues)
+
+	@property
+	def scheduled(self) -> int:
+		return sum(queue.scheduled for queue in self.queues)
+
+	def job_of(self, worker: Worker) -> Job | None:
+		return self.jobs.get(worker.job_id) if worker.job_id else None
+
+
+def connect(bench: Bench) -> Redis:
+	"""A client for the bench's queue Redis; nothing is sent before its first use."""
+	username, password = bench.redis_credentials
+	given = {"username": username, "password": password} if username else {}
+	return Redis.from_url(
+		bench.redis_queue_url,
+		decode_responses=True,
+		encoding_errors="replace",
+		socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+		socket_timeout=ANSWER_TIMEOUT_SECONDS,
+		retry=Retry(NoBackoff(), 0),  # who waits, and how long, is decided by the caller
+		**given,
+	)
+
+
+def queue_key(queue: str) -> str:
+	return f"rq:queue:{queue}"
+
+
+def script(redis: Redis, name: str):
+	"""The script lua/<name>.lua, sent whole once and by its hash from then on."""
+	return redis.register_script((LUA / f"{name}.lua").read_text())
+
+
+class Observer:
+	"""Looks at the RQ of one bench. Each look costs one round trip; its script is sent once."""
+
+	def __init__(self, bench: Bench, redis: Redis):
+		self.bench = bench
+		self.redis = redis
+		self.look_script = script(redis, "look")
+		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
+
+	def look(self) -> Look:
+		"""What RQ says now. Raises redis.exceptions.RedisError where Redis does not answer."""
+		raw = json.loads(self.look_script(args=[self.bench.queue_prefix, *self.known_queues]))
+		workers = [read_worker(fields) for fields in raw["workers"] or []]
+		return Look(
+			now=raw["now"],
+			suspended_by=raw.get("suspended") or None,
+			suspended_ttl_ms=raw["suspended_ttl_ms"],
+			# A registration without a pid or queues is what a killed worker can leave behind (FACTS 1.10).
+			workers=tuple(worker for worker in workers if worker.pid and worker.queues),
+			ghosts=tuple(worker for worker in workers if not (worker.pid and worker.queues)),
+			jobs={id: self.read_job(id, fields) for id, fields in dict(raw["jobs"] or {}).items()},
+			queues=tuple(sorted(map(read_queue, raw["queues"] or []), key=lambda queue: queue.name)),
+			other_queues=dict(raw["other_queues"] or {}),
+		)
+
+	def read_job(self, job_id: str, fields: Mapping[str, str]) -> Job:
+		fields = fields or {}
+		description = fields.get("description", "")
+		return Job(
+			id=job_id,
+			queue=fields.get("origin", ""),
+			status=fields.get("status", ""),
+			method=method_of(description),
+			site=self.bench.site_of_job(job_id),
+			enqueued_at=parse_time(fields.get("enqueued_at")),
+			started_at=parse_time(fields.get("started_at")),
+			timeout_seconds=int(float(fields.get("timeout") or 180)),  # rq/defaults.py: DEFAULT_TIMEOUT
+			worker=fields.get("worker_name", ""),
+			attempts=int(fields.get("safe_restart_attempts") or 0),
+		)
+
+	def blocked_clients(self, processes: Iterable) -> dict[int, int]:
+		"""Redis client ids of the processes that wait in a blocking command, by pid.
+
+		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
+		sockets cannot be read, or that is on another host, is simply not in the answer.
+		"""
+		try:
+			clients = self.redis.client_list()
+		except (NoPermissionError, ResponseError):
+			return {}
+		# flags `b`: "the client is waiting in a blocking operation" (redis.io/commands/client-list)
+		waiting = {port_key(client["addr"]): int(client["id"]) for client in clients if "b" in client["flags"]}
+		found = {}
+		if waiting:
+			for process in processes:
+				for address in local_addresses(process):
+					if address in waiting:
+						found[process.pid] = waiting[address]
+		return found
+
+	def unblock(self, client_id: int) -> bool:
+		"""Make a client that waits in Redis leave with an error; False where it did not wait.
+
+		Redis does this atomically: where it says True no job was handed out (FACTS 1.3).
+		"""
+		try:
+			return bool(self.redis.client_unblock(client_id, error=True))
+		except (NoPermissionError, ResponseError):
+			return False
+
+	def send_shutdown(self, worker: Worker) -> bool:
+		"""RQ's own shutdown command; True where somebody received it. The worker sends itself SIGINT."""
+		try:
+			return bool(self.redis.publish(f"rq:pubsub:{worker.name}", json.dumps({"command": "shutdown"})))
+		except (NoPermissionError, ResponseError):
+			return False
+
+
+def is_up(redis: Redis) -> bool:
+	try:
+		return bool(redis.ping())
+	except (RedisError, OSError):
+		return False
+
+
+def read_worker(fields: Mapping[str, str]) -> Worker:
+	return Worker(
+		name=fields["key"].removeprefix("rq:worker:"),
+		pid=int(fields.get("pid") or 0),
+		hostname=fields.get("hostname", ""),
+		ip_address=fields.get("ip_address", ""),
+		state=fields.get("state", ""),
+		queues=tuple(filter(None, fields.get("queues", "").split(","))),
+		job_id=fields.get("current_job") or None,
+		birth=parse_time(fields.get("birth")),
+		last_heartbeat=fields.get("last_heartbeat", ""),
+		shutdown_requested="shutdown_requested_date" in fields,
+	)
+
+
+def read_queue(fields: Mapping) -> Queue:
+	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
+
+
+def method_of(description: str) -> str:
+	"""The dotted method a job's description names; the data itself is pickled and never opened.
+
+	Frappe's jobs all run `execute_job(…, method='…')`; any other job is described by its own function.
+	"""
+	named = re.search(r"\bmethod=(?:'([^']+)'|<function ([\w.]+)|<bound method ([\w.]+))", description)
+	if named:
+		return next(filter(None, named.groups()))
+	return description.split("(", 1)[0]
+
+
+def parse_time(text: str | None) -> datetime | None:
+	"""RQ writes UTC as 2026-11-21T22:53:16.123456Z, in some versions without the fraction."""
+	try:
+		return datetime.fromisoformat((text or "").replace("Z", "+00:00")).astimezone(timezone.utc)
+	except ValueError:
+		return None
+
+
+def local_addresses(process) -> list[tuple[str, int]]:
+	try:
+		connections = (
+			process.net_connections("tcp") if hasattr(process, "net_connections") else process.connections("tcp")
+		)
+	except Exception:  # psutil raises its own errors for a process that is gone or is somebody else's
+		return []
+	return [(plain_ip(c.laddr.ip), c.laddr.port) for c in connections if c.raddr]
+
+
+def port_key(address: str) -> tuple[str, int]:
+	host, _, port = address.rpartition(":")
+	return plain_ip(host), int(port) if port.isdigit() else 0
+
+
+def plain_ip(host: str) -> str:
+	return host.strip("[]").removeprefix("::ffff:")

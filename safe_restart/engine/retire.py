@@ -1,0 +1,234 @@
+"""Stopping a worker without losing a job: each is told to go once, at a moment when it holds no popped job.
+
+Between the pop of a job and the moment a worker is busy (1 to 4 ms) any stop signal loses that job (FACTS 1.2), so
+a worker is told to go only while it provably cannot pop:
+
+- it waits in Redis: CLIENT UNBLOCK answers 1 only for a client that was given nothing, and the worker leaves
+- it is suspended: it has read the flag since we set it, and reads nothing else
+- it is in a job while the flag is set: after the job it meets the flag before the next pop. One SIGTERM, never two,
+  since the second would kill the job (FACTS 1.4)
+- in between: look again
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+import psutil
+from redis.exceptions import RedisError
+
+from . import processes
+from .fleet import Fleet, Unit, Watch, has_children
+from .queues import Worker
+
+LOOK_SECONDS = 0.02
+# A job that ends within this time is waited for: its worker then suspends and can go at once.
+SHORT_JOB_SECONDS = 0.15
+# How long a worker may stay in between before the next way of stopping it is tried. RQ's registry maintenance, during
+# which an idle worker does not wait in Redis, takes well under a second.
+IN_BETWEEN_SECONDS = 2
+# A warm shutdown is confirmed by `shutdown_requested_date` in the worker's hash within milliseconds.
+CONFIRM_SECONDS = 5
+
+
+class Condition(Enum):
+	"""What is proven of one worker under the flag."""
+
+	WAITING = "waits in Redis"
+	SUSPENDED = "suspended"
+	BUSY = "in a job"
+	ASKED = "was told to stop already"
+	IN_BETWEEN = "in between"
+
+
+class Act(Enum):
+	"""What to do with one unit now."""
+
+	UNBLOCK = "CLIENT UNBLOCK"
+	SIGNAL = "one SIGTERM"
+	LEAVE = "told already"
+	FALL_BACK = "fall back"
+	LOOK_AGAIN = "look again"
+
+
+def decide(conditions: Iterable[Condition], has_been_waited: bool) -> Act:
+	"""What may be done with a unit whose workers are in these conditions. Pure.
+
+	has_been_waited: it was in between for IN_BETWEEN_SECONDS, so proof cannot be had (CLIENT is forbidden, say)
+	"""
+	conditions = list(conditions)
+	if Condition.ASKED in conditions:
+		return Act.LEAVE
+	if not conditions or Condition.IN_BETWEEN in conditions:
+		return Act.FALL_BACK if has_been_waited else Act.LOOK_AGAIN
+	# The children of a pool that wait are unblocked one by one; their parent brings them back, suspended.
+	if Condition.WAITING in conditions:
+		return Act.UNBLOCK
+	return Act.SIGNAL
+
+
+class Evidence:
+	"""What was seen of each worker since the flag was set."""
+
+	def __init__(self):
+		self.first_heartbeat: dict[str, str] = {}
+		self.seen_otherwise: set[str] = set()
+		self.busy_since: dict[str, tuple[str | None, float]] = {}
+
+	def add(self, fleet: Fleet) -> None:
+		for worker in fleet.workers:
+			self.first_heartbeat.setdefault(worker.name, worker.last_heartbeat)
+			if not worker.is_suspended:
+				self.seen_otherwise.add(worker.name)
+			since = self.busy_since.get(worker.name)
+			if not worker.is_busy:
+				self.busy_since.pop(worker.name, None)
+			elif since is None or since[0] != worker.job_id:
+				self.busy_since[worker.name] = (worker.job_id, time.monotonic())
+
+	def has_read_the_flag(self, worker: Worker) -> bool:
+		"""RQ writes the heartbeat in the transaction in which it reads the flag (rq/suspension.py), so a heartbeat
+		that moved since we set the flag, or a worker that became suspended since, has read it."""
+		moved = worker.last_heartbeat != self.first_heartbeat.get(worker.name, worker.last_heartbeat)
+		return worker.is_suspended and (moved or worker.name in self.seen_otherwise)
+
+	def is_in_a_long_job(self, worker: Worker) -> bool:
+		job, since = self.busy_since.get(worker.name, (None, None))
+		return since is not None and time.monotonic() - since >= SHORT_JOB_SECONDS
+
+	def condition(self, worker: Worker, waiting: dict[int, int]) -> Condition:
+		if worker.shutdown_requested:
+			return Condition.ASKED
+		if self.has_read_the_flag(worker):
+			return Condition.SUSPENDED
+		if self.is_in_a_long_job(worker):
+			return Condition.BUSY
+		if not worker.is_busy and worker.pid in waiting:
+			return Condition.WAITING
+		return Condition.IN_BETWEEN
+
+
+@dataclass
+class Told:
+	"""A unit that was told to go: its old process, how it was told, and the jobs it still runs."""
+
+	unit: Unit
+	process: psutil.Process | None
+	how: str
+	was_busy: bool
+
+	@property
+	def is_gone(self) -> bool:
+		return self.process is None or not processes.is_alive(self.process)
+
+
+class Retirement:
+	"""Tells the units of a bench to go, each once in the life of a restart."""
+
+	def __init__(self, watch: Watch, note: Callable[[str], None]):
+		self.watch = watch
+		self.note = note
+		self.told: dict[str, Told] = {}
+
+	def tell(self, names: set[str]) -> Fleet:
+		"""Tell each of these units to go, under a flag that is set now and stays set until this returns.
+
+		Returns when each was told and it is safe to lift the flag: those that were suspended are gone, those in a
+		job have confirmed. Raises RedisError where Redis goes away meanwhile.
+		"""
+		evidence = Evidence()
+		since = time.monotonic()
+		while True:
+			fleet = self.watch.see()
+			evidence.add(fleet)
+			self._tell_who_can_go(fleet, names, evidence, time.monotonic() - since > IN_BETWEEN_SECONDS)
+			is_late = time.monotonic() - since > IN_BETWEEN_SECONDS + CONFIRM_SECONDS
+			if names <= set(self.told) and (is_late or all(self._is_settled(name, fleet) for name in names)):
+				return fleet
+			time.sleep(LOOK_SECONDS)
+
+	def wake(self, fleet: Fleet) -> int:
+		"""Replace each worker that waits in Redis, so that it comes back suspended; returns how many.
+
+		An idle worker never notices the flag by itself (FACTS 1.1). Workers that nobody would bring back are left.
+		"""
+		idle = [worker for unit in fleet.units for worker in unit.workers if not worker.is_busy]
+		idle = [worker for worker in idle if not worker.is_suspended]
+		waiting = self.watch.blocked(idle) if idle else {}
+		woken = 0
+		for unit in fleet.units:
+			for worker in unit.workers:
+				process = processes.of_worker(worker)
+				if worker.pid in waiting and self.watch.observer.unblock(waiting[worker.pid]):
+					woken += 1
+					if worker.pid == unit.service.pid:
+						self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
+		return woken
+
+	def _tell_who_can_go(self, fleet: Fleet, names: set[str], evidence: Evidence, waited: bool) -> None:
+		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
+		waiting = self.watch.blocked(worker for unit in units for worker in unit.workers if not worker.is_busy)
+		for unit in units:
+			conditions = [evidence.condition(worker, waiting) for worker in unit.workers]
+			self._act(unit, decide(conditions, waited), waiting)
+		# A unit that has no process has nothing to be told.
+		for name in names - {unit.name for unit in fleet.units} - set(self.told):
+			self.note(f"{name} is not running")
+			service = next(s for s in self.watch.manager.services() if s.name == name)
+			self.told[name] = Told(Unit(service, ()), None, "was not running", False)
+
+	def _act(self, unit: Unit, act: Act, waiting: dict[int, int]) -> None:
+		process = processes.get(unit.service.pid)
+		is_busy = any(worker.is_busy for worker in unit.workers) or (
+			not unit.workers and has_children(unit.service.pid)
+		)
+		if act is Act.LOOK_AGAIN:
+			return
+		if act is Act.UNBLOCK:
+			clients = [waiting[worker.pid] for worker in unit.workers if worker.pid in waiting]
+			unblocked = [client for client in clients if self.watch.observer.unblock(client)]
+			is_pool = any(worker.pid != unit.service.pid for worker in unit.workers)
+			if is_pool or not unblocked:
+				return
+		how = act.value
+		if act is Act.SIGNAL:
+			self.watch.manager.signal(unit.service, "TERM")
+		if act is Act.FALL_BACK:
+			how = self._fall_back(unit)
+			self.note(f"{unit.name} gave no proof that it holds no job; it was stopped by {how}")
+		self.told[unit.name] = Told(unit, process, how, is_busy)
+
+	def _fall_back(self, unit: Unit) -> str:
+		sent = bool(unit.workers) and all(self.watch.observer.send_shutdown(worker) for worker in unit.workers)
+		if sent and len(unit.workers) == 1:
+			return "RQ's shutdown command"
+		self.watch.manager.signal(unit.service, "TERM")
+		return "SIGTERM"
+
+	def _is_settled(self, name: str, fleet: Fleet) -> bool:
+		"""Whether the flag may be lifted as far as this unit goes."""
+		told = self.told[name]
+		if told.is_gone or told.how == Act.UNBLOCK.value:
+			return True
+		unit = fleet.unit(name)
+		if unit is None or told.process is None or unit.service.pid != told.process.pid:
+			return True
+		return bool(unit.workers) and all(worker.shutdown_requested for worker in unit.workers)
+
+
+def forget(watch: Watch, told: Iterable[Told]) -> None:
+	"""Take the registrations of killed workers away, which RQ would list for minutes (FACTS 1.10)."""
+	redis = watch.observer.redis
+	for worker in (worker for one in told for worker in one.unit.workers):
+		if processes.of_worker(worker) is None and processes.is_local(worker):
+			key = f"rq:worker:{worker.name}"
+			try:
+				with redis.pipeline() as pipe:
+					pipe.srem("rq:workers", key)
+					for queue in worker.queues:
+						pipe.srem(f"rq:workers:{queue}", key)
+					pipe.delete(key)
+					pipe.execute()
+			except RedisError:
+				return

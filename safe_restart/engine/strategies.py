@@ -1,0 +1,167 @@
+"""The options a person can choose, and what each strategy does. Pure: no clock, no process, no Redis."""
+
+from dataclasses import asdict, dataclass, fields
+
+from .errors import Refused
+from .managers import KINDS, REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
+
+ROLLING, WAIT_WORKERS, NO_WAIT_WORKERS = "rolling", "wait-workers", "no-wait-workers"
+SUSPEND_RQ, NOW = "suspend-rq", "now"
+DRAIN = "drain"  # not a restart: suspend, drain, and hold for a tool that restarts by itself
+
+FINISH_FIRST, WAIT_BOUNDED, RETURN, INTERRUPT = "finish first", "wait", "return", "interrupt"
+
+
+@dataclass(frozen=True)
+class Strategy:
+	"""What sets one strategy apart.
+
+	holds_lease: new jobs wait in Redis until the end; otherwise the lease is held for milliseconds
+	in_batches: of several workers on a queue one is always there
+	busy: what happens to workers with a job: all FINISH_FIRST, or they are replaced after their job and the call
+	    meanwhile WAITs or RETURNs, or they are INTERRUPTed after the grace
+	"""
+
+	name: str
+	holds_lease: bool
+	in_batches: bool
+	busy: str
+	steps: tuple[str, ...]
+	summary: str
+
+	@property
+	def interrupts(self) -> bool:
+		return self.busy == INTERRUPT
+
+
+def steps(words: str) -> tuple[str, ...]:
+	return tuple(words.split())
+
+
+STRATEGIES = {
+	strategy.name: strategy
+	for strategy in (
+		Strategy(
+			ROLLING,
+			holds_lease=False,
+			in_batches=True,
+			busy=WAIT_BOUNDED,
+			steps=steps("preflight suspend drain resume replace follow rescue verify"),
+			summary="idle workers are replaced now, each busy one when its job has ended",
+		),
+		Strategy(
+			WAIT_WORKERS,
+			holds_lease=True,
+			in_batches=False,
+			busy=FINISH_FIRST,
+			steps=steps("preflight suspend drain stop rescue resume replace verify"),
+			summary="all running jobs finish first; new ones wait in Redis",
+		),
+		Strategy(
+			NO_WAIT_WORKERS,
+			holds_lease=True,
+			in_batches=False,
+			busy=RETURN,
+			steps=steps("preflight suspend drain replace resume rescue verify"),
+			summary="all that is idle is replaced now; running jobs finish on the old code meanwhile",
+		),
+		Strategy(
+			SUSPEND_RQ,
+			holds_lease=True,
+			in_batches=False,
+			busy=INTERRUPT,
+			steps=steps("preflight suspend drain replace stop rescue resume verify"),
+			summary="running jobs get the grace, then are interrupted and run again; new ones wait in Redis",
+		),
+		Strategy(
+			NOW,
+			holds_lease=False,
+			in_batches=False,
+			busy=INTERRUPT,
+			steps=steps("preflight suspend drain resume replace stop rescue verify"),
+			summary="everything at once; jobs that outlast the grace are interrupted and run again",
+		),
+	)
+}
+HOLDING = Strategy(
+	DRAIN,
+	holds_lease=True,
+	in_batches=False,
+	busy=FINISH_FIRST,
+	steps=steps("preflight suspend drain"),
+	summary="running jobs finish, new ones wait in Redis, nothing is restarted",
+)
+# What remains once the call has returned and only workers with a job are still old.
+WATCHING_STEPS = steps("follow rescue verify")
+
+RESTARTED_BY_DEFAULT = (WEB, WORKERS, SCHEDULER, SOCKETIO)
+REQUEUE, HOLD, FAIL = "requeue", "hold", "fail"
+INTERRUPTED_CHOICES = (REQUEUE, HOLD, FAIL)
+
+
+@dataclass(frozen=True)
+class Options:
+	"""What a person may choose besides the strategy; all times in seconds.
+
+	force_kill_timeout None stands for the process manager's own grace (stopwaitsecs).
+	"""
+
+	only: tuple[str, ...] = RESTARTED_BY_DEFAULT
+	wait_workers_timeout: float = 300
+	wait_workers_verbose: bool = False
+	force_kill_timeout: float | None = None
+	interrupted: str = REQUEUE
+	hold_seconds: float = 600
+
+	def as_dict(self) -> dict:
+		return asdict(self)
+
+	@classmethod
+	def from_dict(cls, values: dict) -> "Options":
+		"""Read what a journal holds; the helper trusts nobody and checks it all again. Raises Refused."""
+		known = {field.name for field in fields(cls)}
+		if unknown := set(values) - known:
+			raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
+		options = cls(**{**values, "only": tuple(values.get("only", RESTARTED_BY_DEFAULT))})
+		check(options)
+		return options
+
+
+def choose(name: str) -> Strategy:
+	"""The strategy of that name. Raises Refused for any other word."""
+	if name == DRAIN:
+		return HOLDING
+	if name not in STRATEGIES:
+		raise Refused(f"{name!r} is no strategy. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
+	return STRATEGIES[name]
+
+
+def check(options: Options) -> None:
+	"""Refuse values that mean nothing, before anything is touched. Raises Refused."""
+	if not options.only:
+		raise Refused(f"--only names no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
+	for kind in options.only:
+		if kind not in KINDS:
+			raise Refused(f"{kind!r} is no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
+	for option in ("wait_workers_timeout", "force_kill_timeout", "hold_seconds"):
+		value = getattr(options, option)
+		# `not >= 0` rather than `< 0`: it also refuses NaN
+		if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
+			raise Refused(
+				f"--{option.removesuffix('_seconds').replace('_', '-')} must be a number of seconds, 0 or more, "
+				f"not {value!r}. Nothing was touched."
+			)
+	if options.interrupted not in INTERRUPTED_CHOICES:
+		raise Refused(
+			f"--interrupted must be one of {', '.join(INTERRUPTED_CHOICES)}, not {options.interrupted!r}. "
+			"Nothing was touched."
+		)
+
+
+def check_redis(strategy: Strategy, options: Options) -> None:
+	"""A job that ends while Redis is away cannot say so, so nothing may run then. Raises Refused."""
+	if REDIS in options.only and not (strategy.holds_lease and strategy.busy in (FINISH_FIRST, INTERRUPT)):
+		raise Refused(
+			f"Redis cannot be restarted with {strategy.name}: a job that ends meanwhile could not say so and would "
+			"run twice. Nothing was touched. Add --wait-workers, so that no job runs then."
+		)

@@ -1,0 +1,85 @@
+"""The suspension lease: RQ's workers take no new job while it is held, and go on by themselves if we die.
+
+RQ's `suspend()` has no owner and sets its expiry in a second command (FACTS 1.12), so the key is written by hand:
+`SET rq:suspended <token> NX EX 30`, renewed while the helper lives, released by compare-and-delete.
+"""
+
+import threading
+from collections.abc import Callable
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from . import queues
+
+LEASE_SECONDS = 30  # DESIGN: if the helper dies, work resumes by itself within this time
+RENEW_SECONDS = 5  # six tries before the lease lapses
+
+TOKEN_PREFIX = "safe-restart:"
+
+
+class Lease:
+	"""Holds the bench's workers back from new jobs, from `take` to `release`.
+
+	A suspension somebody else set is never touched: `foreign` then names it, nothing is renewed, and it is still
+	there after `release`. A thread renews the lease, so a slow step never lets it lapse; `on_change` is called
+	from that thread with a sentence when it lapsed and was taken again, or when somebody else took it.
+	"""
+
+	def __init__(self, redis: Redis, request_id: str, on_change: Callable[[str], None] = lambda sentence: None):
+		self.redis = redis
+		self.token = TOKEN_PREFIX + request_id
+		self.on_change = on_change
+		self.foreign: str | None = None
+		self.is_held = False
+		self._release = queues.script(redis, "release")
+		self._renew = queues.script(redis, "renew")
+		self._stop = threading.Event()
+		self._thread: threading.Thread | None = None
+
+	def take(self) -> None:
+		"""Suspend, or note who has suspended already. Raises RedisError where Redis does not answer."""
+		taken = self.redis.set(queues.SUSPENDED, self.token, nx=True, ex=LEASE_SECONDS)
+		holder = self.token if taken else self.redis.get(queues.SUSPENDED)
+		self.foreign = holder if holder != self.token else None
+		self.is_held = True
+		if self.foreign is None:
+			self._stop.clear()
+			self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+			self._thread.start()
+
+	def release(self) -> None:
+		"""Resume, if the suspension is ours; does nothing the second time. Never raises.
+
+		Where Redis does not answer the key lapses by itself after LEASE_SECONDS.
+		"""
+		self._stop.set()
+		if self._thread:
+			self._thread.join()
+			self._thread = None
+		if self.is_held and self.foreign is None:
+			try:
+				self._release(keys=[queues.SUSPENDED], args=[self.token])
+			except (RedisError, OSError) as error:
+				self.on_change(f"the suspension could not be released ({error}); it lapses within {LEASE_SECONDS} s")
+		self.is_held = False
+
+	def _keep(self) -> None:
+		while not self._stop.wait(RENEW_SECONDS):
+			try:
+				holder = self._renew(keys=[queues.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000])
+			except (RedisError, OSError):
+				continue  # tried again in RENEW_SECONDS; whoever watches the drain sees Redis away by itself
+			if holder == "retaken":
+				self.on_change("the suspension had lapsed or was removed, and was taken again")
+			elif holder != "held":
+				self.foreign = holder
+				self.on_change(f"the suspension now belongs to {holder!r}; it is respected")
+				return
+
+	def __enter__(self) -> "Lease":
+		self.take()
+		return self
+
+	def __exit__(self, *_) -> None:
+		self.release()
