@@ -13,15 +13,15 @@ import sys
 from pathlib import Path
 
 
-def spawn(bench_path: Path, request_id: str) -> int:
-	"""Start the helper for a request that stands in the journal, detached from us; returns its pid.
+def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
+	"""Start the helper for a request that stands in the journal, detached from us.
 
 	Raises OSError where no process can be started.
 	"""
 	package_root = str(Path(__file__).resolve().parents[1])
 	path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
 	with open(bench_path / "sites" / ".safe-restart" / "helper.log", "ab", opener=open_private) as log:
-		process = subprocess.Popen(
+		return subprocess.Popen(
 			[sys.executable, "-m", "safe_restart.helper", str(bench_path), request_id],
 			cwd="/",
 			env={**os.environ, "PYTHONPATH": path},
@@ -30,7 +30,6 @@ def spawn(bench_path: Path, request_id: str) -> int:
 			stderr=log,
 			start_new_session=True,
 		)
-	return process.pid
 
 
 def open_private(path: str, flags: int) -> int:

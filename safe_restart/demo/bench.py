@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from redis import Redis
-from rq import Queue
 from rq import VERSION as RQ_VERSION
+from rq import Queue
 
 from ..engine import bench as benches
 from ..engine import managers, queues
@@ -147,7 +147,9 @@ class DemoBench:
 		(self.path / "sites/common_site_config.json").write_text(json.dumps(config, indent=1))
 		(self.path / f"sites/{app.SITE}/site_config.json").write_text("{}")
 		(self.path / "sites/apps.txt").write_text("demo\n")
-		script = f"#!{sys.executable}\nimport sys\nfrom safe_restart.demo.app import main\nmain(sys.argv[1:])\n"
+		script = (
+			f"#!{sys.executable}\nimport sys\nfrom safe_restart.demo.app import main\nmain(sys.argv[1:])\n"
+		)
 		(self.path / "env/bin/bench").write_text(script)
 		(self.path / "env/bin/bench").chmod(0o755)
 		(self.path / "config/redis_queue.conf").write_text(
@@ -170,7 +172,9 @@ class DemoBench:
 	def programs(self) -> list[str]:
 		name, groups, programs = self.path.name, {}, []
 
-		def add(group: str, label: str, command: str, grace: int, more: str = "", restarts: bool = True) -> None:
+		def add(
+			group: str, label: str, command: str, grace: int, more: str = "", restarts: bool = True
+		) -> None:
 			groups.setdefault(f"{name}-{group}", []).append(f"{name}-{label}")
 			programs.append(
 				PROGRAM.format(
@@ -209,7 +213,13 @@ class DemoBench:
 	def start(self) -> None:
 		"""Start supervisord and wait until all workers have registered and the web answers."""
 		self.supervisord = subprocess.Popen(
-			[sys.executable, "-m", "supervisor.supervisord", "-c", str(self.path / "config/supervisor/supervisord.conf")],
+			[
+				sys.executable,
+				"-m",
+				"supervisor.supervisord",
+				"-c",
+				str(self.path / "config/supervisor/supervisord.conf"),
+			],
 			stdin=subprocess.DEVNULL,
 			start_new_session=True,
 			preexec_fn=die_with_parent if self.dies_with_us else None,

@@ -107,7 +107,9 @@ def load(path: Path | str) -> Bench:
 			f"{config_path} is not valid JSON ({error}). Nothing was touched. Correct the file and try again."
 		) from None
 	if not isinstance(config, dict) or not isinstance(config.get("safe_restart") or {}, dict):
-		raise Refused(f"{config_path} must hold a JSON object. Nothing was touched. Correct the file and try again.")
+		raise Refused(
+			f"{config_path} must hold a JSON object. Nothing was touched. Correct the file and try again."
+		)
 	bench = Bench(path, config)
 	check(bench, config_path)
 	return bench

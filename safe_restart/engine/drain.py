@@ -61,7 +61,7 @@ def drain(
 
 	Raises JobsStillRunning when `timeout_seconds` have passed, what check_cancelled raises, and RedisError.
 	"""
-	evidence = Evidence()
+	evidence = retirement.evidence
 	deadline = time.monotonic() + timeout_seconds
 	next_wake, proofs, before = 0.0, 0, None
 	while True:
@@ -84,8 +84,12 @@ def drain(
 
 
 def still_running(undrained: Undrained, timeout_seconds: float) -> str:
-	names = [f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy]
-	names += [f"worker {worker.name[:8]} (pid {worker.pid}) could not be woken" for worker in undrained.unproven]
+	names = [
+		f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy
+	]
+	names += [
+		f"worker {worker.name[:8]} (pid {worker.pid}) could not be woken" for worker in undrained.unproven
+	]
 	return (
 		f"{len(names)} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
 		f"{' …' if len(names) > 5 else ''}. Nothing was interrupted and the bench works as before. Wait longer with "

@@ -63,7 +63,9 @@ def set_down(journal: Journal, request: Request, run: runbook.Run | None, error:
 
 
 def explain(error: Exception, run: runbook.Run | None) -> str:
-	what = "Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
+	what = (
+		"Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
+	)
 	state = "nothing was stopped, and the bench works as before"
 	if run and not run.can_be_cancelled:
 		state = f"services were being replaced; {run.manager.name} brings back each that left"

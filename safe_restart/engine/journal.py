@@ -125,7 +125,9 @@ class Journal:
 
 	def requests(self, limit: int = 20) -> list[Request]:
 		"""The newest first."""
-		rows = self.db.execute("SELECT * FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?", (limit,))
+		rows = self.db.execute(
+			"SELECT * FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?", (limit,)
+		)
 		return [read_request(row) for row in rows]
 
 	def open_requests(self) -> list[Request]:
@@ -189,7 +191,8 @@ class Journal:
 
 	def events(self, id: str, after: int = 0) -> list[Event]:
 		rows = self.db.execute(
-			"SELECT number, at, text FROM events WHERE request = ? AND number > ? ORDER BY number", (id, after)
+			"SELECT number, at, text FROM events WHERE request = ? AND number > ? ORDER BY number",
+			(id, after),
 		)
 		return [Event(*row) for row in rows]
 

@@ -190,7 +190,9 @@ class Observer:
 		except (NoPermissionError, ResponseError):
 			return {}
 		# flags `b`: "the client is waiting in a blocking operation" (redis.io/commands/client-list)
-		waiting = {port_key(client["addr"]): int(client["id"]) for client in clients if "b" in client["flags"]}
+		waiting = {
+			port_key(client["addr"]): int(client["id"]) for client in clients if "b" in client["flags"]
+		}
 		found = {}
 		if waiting:
 			for process in processes:
@@ -265,7 +267,9 @@ def parse_time(text: str | None) -> datetime | None:
 def local_addresses(process) -> list[tuple[str, int]]:
 	try:
 		connections = (
-			process.net_connections("tcp") if hasattr(process, "net_connections") else process.connections("tcp")
+			process.net_connections("tcp")
+			if hasattr(process, "net_connections")
+			else process.connections("tcp")
 		)
 	except Exception:  # psutil raises its own errors for a process that is gone or is somebody else's
 		return []

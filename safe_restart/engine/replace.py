@@ -50,7 +50,11 @@ class Replacement:
 
 
 def failure(service: Service) -> str:
-	log = f" Its log is {service.log_paths[-1]}; see `safe-restart logs {service.kind}`." if service.log_paths else ""
+	log = (
+		f" Its log is {service.log_paths[-1]}; see `safe-restart logs {service.kind}`."
+		if service.log_paths
+		else ""
+	)
 	return f"{service.name} does not stay up{f' ({service.problem})' if service.problem else ''}.{log}"
 
 

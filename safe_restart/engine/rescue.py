@@ -83,7 +83,11 @@ def rescue(watch: Watch, interrupted_action: str, note: Callable[[str], None]) -
 	return done
 
 
-ACTED = {REQUEUE: "put back at the front of its queue", HOLD: "held for a person to decide", FAIL: "marked as failed"}
+ACTED = {
+	REQUEUE: "put back at the front of its queue",
+	HOLD: "held for a person to decide",
+	FAIL: "marked as failed",
+}
 
 
 def ordinal(number: int) -> str:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from redis.exceptions import RedisError
-
 from . import journal as journals
 from . import managers, processes, queues, rescue, web
 from .bench import Bench
@@ -75,7 +73,9 @@ class Run:
 
 	def check_cancelled(self) -> None:
 		if self.can_be_cancelled and self.is_asked_to_stop:
-			raise Cancelled("Cancelled before anything was stopped. No job was interrupted; the bench works as before.")
+			raise Cancelled(
+				"Cancelled before anything was stopped. No job was interrupted; the bench works as before."
+			)
 
 	@contextmanager
 	def step(self, name: str):
@@ -150,7 +150,11 @@ def hold(run: Run) -> None:
 	finally:
 		run.lease.release()
 	run.journal.report(
-		run.request.id, journals.COMPLETED, run.account.exit_code, "Workers take jobs again.", asdict(run.account)
+		run.request.id,
+		journals.COMPLETED,
+		run.account.exit_code,
+		"Workers take jobs again.",
+		asdict(run.account),
 	)
 
 
@@ -220,13 +224,18 @@ def suspend(run: Run, detail: list[str]) -> None:
 	if not (run.touches_workers and run.redis_is_up):
 		detail.append("not needed")
 		return
-	run.lease.take()
+	take_lease(run)
 	if run.lease.foreign:
 		run.warn(
 			f"the queues were suspended already, by {run.lease.foreign!r}: that was left as it was, so no job starts "
 			"until it is lifted (redis-cli DEL rq:suspended)"
 		)
 	detail.append("workers take no new job")
+
+
+def take_lease(run: Run) -> None:
+	run.lease.take()
+	run.retirement.flag_was_set()
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
@@ -270,7 +279,9 @@ def tell(run: Run, names: set[str]) -> None:
 		if name not in run.expected:
 			run.expected.add(name)
 			run.returning.expect(told.unit.service)
-			run.note(f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}")
+			run.note(
+				f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}"
+			)
 
 
 def next_batch(run: Run, fleet: Fleet) -> set[str]:
@@ -328,7 +339,9 @@ def stop(run: Run, detail: list[str]) -> None:
 			detail.append(f"{len(run.retirement.told)} workers left")
 	else:
 		killed = interrupt(run)
-		detail.append(f"{killed} workers were killed with their job" if killed else "no job had to be interrupted")
+		detail.append(
+			f"{killed} workers were killed with their job" if killed else "no job had to be interrupted"
+		)
 	if REDIS in run.options.only:
 		restart_redis(run)
 		detail.append("Redis is new")
@@ -454,8 +467,9 @@ def advance(run: Run) -> set[str]:
 	if run.redis_is_up and run.strategy.in_batches and run.untold():
 		fleet = run.watch.see()
 		if batch := next_batch(run, fleet):
-			with run.lease:
-				tell(run, batch)
+			take_lease(run)
+			tell(run, batch)
+			run.lease.release()
 			return batch
 		# Those not told yet wait for one that is away: until it has registered, there is something to wait for.
 		away |= {unit.name for unit in fleet.units if unit.name in run.expected - in_job and not unit.workers}
@@ -509,7 +523,9 @@ def verify(run: Run, detail: list[str]) -> None:
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]
-	detail.append(f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong))
+	detail.append(
+		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
+	)
 
 
 def what_is_wrong(run: Run) -> list[str]:
@@ -521,9 +537,13 @@ def what_is_wrong(run: Run) -> list[str]:
 		if before.is_ok and not now.is_ok:
 			wrong.append(f"Site {site} answered 200 before the restart and {now.status or 'nothing'} now.")
 		if not before.is_ok and not now.is_ok:
-			run.warn(f"site {site} answered {before.status or 'nothing'} before the restart and {now.status or 'nothing'} after")
+			run.warn(
+				f"site {site} answered {before.status or 'nothing'} before the restart and {now.status or 'nothing'} after"
+			)
 	if WORKERS in run.options.only and queues.is_up(run.watch.observer.redis):
-		wrong += [f"{unit.name} has no registered worker." for unit in run.watch.see().units if not unit.workers]
+		wrong += [
+			f"{unit.name} has no registered worker." for unit in run.watch.see().units if not unit.workers
+		]
 	return wrong
 
 
@@ -541,7 +561,9 @@ def count(run: Run) -> None:
 	jobs.finished_during = len(set(run.running_at_start) - still - settled)
 	workers.after = len(fleet.workers)
 	if run.workers_before:
-		old = {worker.name for worker in run.workers_before.workers} & {worker.name for worker in fleet.workers}
+		old = {worker.name for worker in run.workers_before.workers} & {
+			worker.name for worker in fleet.workers
+		}
 		workers.still_old = len(old)
 		workers.replaced = workers.before - len(old)
 

@@ -94,7 +94,7 @@ class Evidence:
 		return worker.is_suspended and (moved or worker.name in self.seen_otherwise)
 
 	def is_in_a_long_job(self, worker: Worker) -> bool:
-		job, since = self.busy_since.get(worker.name, (None, None))
+		since = self.busy_since.get(worker.name, (None, None))[1]
 		return since is not None and time.monotonic() - since >= SHORT_JOB_SECONDS
 
 	def condition(self, worker: Worker, waiting: dict[int, int]) -> Condition:
@@ -130,22 +130,31 @@ class Retirement:
 		self.watch = watch
 		self.note = note
 		self.told: dict[str, Told] = {}
+		self.evidence = Evidence()
 
-	def tell(self, names: set[str]) -> Fleet:
-		"""Tell each of these units to go, under a flag that is set now and stays set until this returns.
+	def flag_was_set(self) -> None:
+		"""Whatever was seen before this moment proves nothing: call it whenever the lease was taken."""
+		self.evidence = Evidence()
+
+	def tell(self, names: set[str]) -> None:
+		"""Tell each of these units to go, under a flag that has been set and stays set until this returns.
 
 		Returns when each was told and it is safe to lift the flag: those that were suspended are gone, those in a
 		job have confirmed. Raises RedisError where Redis goes away meanwhile.
 		"""
-		evidence = Evidence()
 		since = time.monotonic()
 		while True:
 			fleet = self.watch.see()
-			evidence.add(fleet)
-			self._tell_who_can_go(fleet, names, evidence, time.monotonic() - since > IN_BETWEEN_SECONDS)
-			is_late = time.monotonic() - since > IN_BETWEEN_SECONDS + CONFIRM_SECONDS
-			if names <= set(self.told) and (is_late or all(self._is_settled(name, fleet) for name in names)):
-				return fleet
+			self.evidence.add(fleet)
+			self._tell_who_can_go(fleet, names, time.monotonic() - since > IN_BETWEEN_SECONDS)
+			unsettled = [name for name in names if name not in self.told or not self._is_settled(name, fleet)]
+			if not unsettled:
+				return
+			if names <= set(self.told) and time.monotonic() - since > IN_BETWEEN_SECONDS + CONFIRM_SECONDS:
+				self.note(
+					f"{', '.join(unsettled)} did not confirm in {CONFIRM_SECONDS} s that it was told to go"
+				)
+				return
 			time.sleep(LOOK_SECONDS)
 
 	def wake(self, fleet: Fleet) -> int:
@@ -166,11 +175,13 @@ class Retirement:
 						self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
 		return woken
 
-	def _tell_who_can_go(self, fleet: Fleet, names: set[str], evidence: Evidence, waited: bool) -> None:
+	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
 		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
-		waiting = self.watch.blocked(worker for unit in units for worker in unit.workers if not worker.is_busy)
+		waiting = self.watch.blocked(
+			worker for unit in units for worker in unit.workers if not worker.is_busy
+		)
 		for unit in units:
-			conditions = [evidence.condition(worker, waiting) for worker in unit.workers]
+			conditions = [self.evidence.condition(worker, waiting) for worker in unit.workers]
 			self._act(unit, decide(conditions, waited), waiting)
 		# A unit that has no process has nothing to be told.
 		for name in names - {unit.name for unit in fleet.units} - set(self.told):
@@ -200,7 +211,9 @@ class Retirement:
 		self.told[unit.name] = Told(unit, process, how, is_busy)
 
 	def _fall_back(self, unit: Unit) -> str:
-		sent = bool(unit.workers) and all(self.watch.observer.send_shutdown(worker) for worker in unit.workers)
+		sent = bool(unit.workers) and all(
+			self.watch.observer.send_shutdown(worker) for worker in unit.workers
+		)
 		if sent and len(unit.workers) == 1:
 			return "RQ's shutdown command"
 		self.watch.manager.signal(unit.service, "TERM")

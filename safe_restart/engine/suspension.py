@@ -26,7 +26,9 @@ class Lease:
 	from that thread with a sentence when it lapsed and was taken again, or when somebody else took it.
 	"""
 
-	def __init__(self, redis: Redis, request_id: str, on_change: Callable[[str], None] = lambda sentence: None):
+	def __init__(
+		self, redis: Redis, request_id: str, on_change: Callable[[str], None] = lambda sentence: None
+	):
 		self.redis = redis
 		self.token = TOKEN_PREFIX + request_id
 		self.on_change = on_change
@@ -61,7 +63,9 @@ class Lease:
 			try:
 				self._release(keys=[queues.SUSPENDED], args=[self.token])
 			except (RedisError, OSError) as error:
-				self.on_change(f"the suspension could not be released ({error}); it lapses within {LEASE_SECONDS} s")
+				self.on_change(
+					f"the suspension could not be released ({error}); it lapses within {LEASE_SECONDS} s"
+				)
 		self.is_held = False
 
 	def _keep(self) -> None:
@@ -76,10 +80,3 @@ class Lease:
 				self.foreign = holder
 				self.on_change(f"the suspension now belongs to {holder!r}; it is respected")
 				return
-
-	def __enter__(self) -> "Lease":
-		self.take()
-		return self
-
-	def __exit__(self, *_) -> None:
-		self.release()

@@ -100,7 +100,9 @@ class Supervisor(Manager):
 				stop_wait_seconds=config["stopwaitsecs"],
 				command=config["command"],
 				log_paths=tuple(
-					path for path in (config["stdout_logfile"], config["stderr_logfile"]) if path.startswith("/")
+					path
+					for path in (config["stdout_logfile"], config["stderr_logfile"])
+					if path.startswith("/")
 				),
 			)
 			for config in self.call("getAllConfigInfo")
@@ -112,14 +114,18 @@ class Supervisor(Manager):
 			self.call("signalProcess", service.name, signal_name)
 		except xmlrpc.client.Fault as fault:
 			if "NOT_RUNNING" not in fault.faultString and "NO_SUCH" not in fault.faultString:
-				raise RestartError(f"supervisor refused to signal {service.name}: {fault.faultString}") from None
+				raise RestartError(
+					f"supervisor refused to signal {service.name}: {fault.faultString}"
+				) from None
 
 	def start(self, service: Service) -> None:
 		try:
 			self.call("startProcess", service.name, False)
 		except xmlrpc.client.Fault as fault:
 			if "ALREADY_STARTED" not in fault.faultString:
-				raise RestartError(f"supervisor could not start {service.name}: {fault.faultString}") from None
+				raise RestartError(
+					f"supervisor could not start {service.name}: {fault.faultString}"
+				) from None
 
 	def call(self, method: str, *args):
 		"""Ask supervisord; once more where the connection had been closed in between (it was restarted)."""

@@ -1,0 +1,268 @@
+"""`bench safe-restart` and the console script `safe-restart`: one click group, rendering, no logic.
+
+Every `bench` call imports this module, so nothing but click is imported at the top.
+"""
+
+import sys
+
+import click
+
+STRATEGY_FLAGS = {
+	"wait_workers": "wait-workers",
+	"no_wait_workers": "no-wait-workers",
+	"suspend_rq": "suspend-rq",
+	"now": "now",
+}
+
+
+class Group(click.Group):
+	"""Turns the engine's errors into one sentence and the right exit code."""
+
+	def invoke(self, ctx: click.Context):
+		from ..engine.errors import RestartError
+
+		try:
+			return super().invoke(ctx)
+		except RestartError as error:
+			click.echo(f"Error: {error}", err=True)
+			ctx.exit(error.exit_code)
+
+
+def this_bench(ctx: click.Context):
+	"""The bench named by --bench, or the one the current folder lies in. Raises Refused."""
+	from ..engine import bench
+
+	path = ctx.find_root().params.get("bench_path") or (ctx.parent and ctx.parent.params.get("bench_path"))
+	path = path or ctx.params.get("bench_path")
+	return bench.load(path) if path else bench.find(".")
+
+
+def print_json(value: dict) -> None:
+	import json
+
+	click.echo(json.dumps(value, indent=1, default=str))
+
+
+@click.group("safe-restart", cls=Group, invoke_without_command=True)
+@click.option(
+	"--bench", "bench_path", metavar="PATH", help="The bench; otherwise the one this folder lies in."
+)
+@click.option("--wait-workers", is_flag=True, help="All running jobs finish first; new ones wait.")
+@click.option("--no-wait-workers", is_flag=True, help="Return at once; running jobs finish on the old code.")
+@click.option("--suspend-rq", is_flag=True, help="New jobs wait; running ones get the grace, then run again.")
+@click.option("--now", is_flag=True, help="At once; running jobs get the grace, then run again.")
+@click.option("--only", metavar="LIST", help="Of web,workers,scheduler,socketio,redis. Redis only if named.")
+@click.option("--wait-workers-timeout", type=float, default=300, show_default=True, metavar="SECONDS")
+@click.option("--wait-workers-verbose", is_flag=True, help="Show each change while waiting.")
+@click.option(
+	"--force-kill-timeout", type=float, metavar="SECONDS", help="The grace; otherwise the process manager's."
+)
+@click.option(
+	"--interrupted",
+	type=click.Choice(["requeue", "hold", "fail"]),
+	default="requeue",
+	show_default=True,
+	help="What becomes of interrupted jobs.",
+)
+@click.option("--reason", default="", metavar="TEXT", help="Kept in the history.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
+@click.option(
+	"--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before jobs are interrupted.")
+@click.option("--detach", is_flag=True, help="Return as soon as the restart has been handed to its helper.")
+@click.pass_context
+def safe_restart(ctx: click.Context, bench_path: str | None, **params) -> None:
+	"""Restart a bench without breaking a background job.
+
+	Without a strategy flag the restart is rolling: idle workers are replaced at once, each busy one when its job has
+	ended, and the queues keep moving.
+
+	\b
+	Exit codes: 0 completed and verified, 1 failed, 2 refused, 3 jobs did not finish in time (nothing was
+	interrupted), 4 another restart is running, 5 cancelled, 6 completed with warnings.
+	"""
+	if ctx.invoked_subcommand is None:
+		from .run import run_restart
+
+		ctx.exit(run_restart(this_bench(ctx), strategy_of(params), options_of(params), params))
+
+
+def strategy_of(params: dict) -> str:
+	from ..engine.errors import Refused
+
+	chosen = [name for flag, name in STRATEGY_FLAGS.items() if params[flag]]
+	if len(chosen) > 1:
+		flags = " and ".join(f"--{name}" for name in chosen)
+		raise Refused(f"{flags} contradict each other. Nothing was touched. Choose one.")
+	return chosen[0] if chosen else "rolling"
+
+
+def options_of(params: dict) -> dict:
+	from ..engine.strategies import Options
+
+	values = {
+		name: params[name]
+		for name in ("wait_workers_timeout", "wait_workers_verbose", "force_kill_timeout", "interrupted")
+	}
+	if params["only"] is not None:
+		values["only"] = tuple(filter(None, (kind.strip() for kind in params["only"].split(","))))
+	return Options.from_dict(values).as_dict()
+
+
+@safe_restart.command()
+@click.option("-v", "--verbose", is_flag=True, help="Also services and queues.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def status(ctx: click.Context, verbose: bool, as_json: bool) -> None:
+	"""How the bench is now: workers, jobs, queues, and the restart that runs."""
+	from ..engine import status as statuses
+	from . import render
+
+	seen = statuses.see(this_bench(ctx))
+	print_json(statuses.as_json(seen)) if as_json else render.status(seen, verbose)
+
+
+@safe_restart.command()
+@click.argument("strategy", required=False)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
+	"""What a restart would do to the jobs that exist now. Does nothing.
+
+	STRATEGY is rolling (the default), wait-workers, no-wait-workers, suspend-rq or now.
+	"""
+	from .run import show_plan
+
+	show_plan(
+		this_bench(ctx), strategy or strategy_of(ctx.parent.params), options_of(ctx.parent.params), as_json
+	)
+
+
+@safe_restart.command()
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def history(ctx: click.Context, limit: int, as_json: bool) -> None:
+	"""The restarts of this bench, the newest first."""
+	from ..engine.journal import Journal
+	from ..engine.status import summary
+	from . import render
+
+	requests = Journal(this_bench(ctx)).requests(limit)
+	if as_json:
+		print_json({"requests": [summary(request) for request in requests]})
+	else:
+		render.history(requests)
+
+
+@safe_restart.command()
+@click.argument("request")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def show(ctx: click.Context, request: str, as_json: bool) -> None:
+	"""One restart with its steps and all that was noted."""
+	from ..engine.journal import Journal
+	from ..engine.report import as_json as report_json
+	from . import render
+
+	journal = Journal(this_bench(ctx))
+	found = journal.request(request)
+	if as_json:
+		print_json(report_json(found, journal.steps(request)))
+	else:
+		render.request(found, journal.steps(request), journal.events(request))
+
+
+@safe_restart.command()
+@click.argument("service")
+@click.option(
+	"--tail", type=click.IntRange(0), default=50, show_default=True, metavar="N", help="Last lines."
+)
+@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.pass_context
+def logs(ctx: click.Context, service: str, tail: int, follow: bool) -> None:
+	"""The logs of SERVICE: web, workers, scheduler, socketio, redis, or a program's own name."""
+	from .logs import show_logs
+
+	show_logs(this_bench(ctx), service, tail, follow)
+
+
+@safe_restart.command()
+@click.option(
+	"--hold", type=float, default=600, show_default=True, metavar="SECONDS", help="Resume by itself then."
+)
+@click.option("--wait-workers-timeout", type=float, default=300, show_default=True, metavar="SECONDS")
+@click.option("--reason", default="", metavar="TEXT")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def drain(ctx: click.Context, hold: float, wait_workers_timeout: float, reason: str, as_json: bool) -> None:
+	"""Let running jobs finish and hold new ones, for a tool that restarts by itself. Returns when nothing runs."""
+	from ..engine.strategies import DRAIN, Options
+	from .run import submit
+
+	options = Options.from_dict(
+		{"hold_seconds": hold, "wait_workers_timeout": wait_workers_timeout}
+	).as_dict()
+	params = {"reason": reason, "as_json": as_json, "wait_workers_verbose": False, "detach": False}
+	ctx.exit(submit(this_bench(ctx), DRAIN, options, params))
+
+
+@safe_restart.command()
+@click.pass_context
+def resume(ctx: click.Context) -> None:
+	"""End a `drain --hold`: workers take jobs again."""
+	from .run import run_resume
+
+	run_resume(this_bench(ctx))
+
+
+@safe_restart.command()
+@click.argument("request")
+@click.pass_context
+def cancel(ctx: click.Context, request: str) -> None:
+	"""Ask a running restart to stop, if nothing was stopped yet; the bench then works as before."""
+	from .run import run_cancel
+
+	ctx.exit(run_cancel(this_bench(ctx), request))
+
+
+@safe_restart.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+	"""Can a restart succeed here, and is it safe? Exits with 1 where something would make it fail."""
+	from dataclasses import asdict
+
+	from ..engine import doctor as doctors
+	from . import render
+
+	findings = doctors.examine(this_bench(ctx))
+	if as_json:
+		print_json({"findings": [asdict(finding) for finding in findings]})
+	else:
+		render.findings(findings)
+	ctx.exit(int(any(finding.level == doctors.PROBLEM for finding in findings)))
+
+
+@safe_restart.command()
+@click.argument("strategy", required=False, default="wait-workers")
+@click.option(
+	"--boot", type=click.FloatRange(0, 60), default=1, show_default=True, help="Seconds each process boots."
+)
+@click.option("--keep", is_flag=True, help="Leave the bench running, and say how to play on.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def demo(ctx: click.Context, strategy: str, boot: float, keep: bool, as_json: bool) -> None:
+	"""Build a bench in miniature, restart it under load with STRATEGY, and tell each job's fate."""
+	from ..demo.show import show
+
+	ctx.exit(show(strategy, boot, keep, as_json))
+
+
+commands = [safe_restart]
+
+
+def main() -> None:
+	"""The console script `safe-restart`."""
+	sys.exit(safe_restart(prog_name="safe-restart"))

@@ -1,0 +1,54 @@
+"""Showing and following the log files of a service."""
+
+import time
+from collections import deque
+from pathlib import Path
+
+import click
+
+from ..engine import managers
+from ..engine.bench import Bench
+from ..engine.errors import Refused
+from ..engine.managers import KINDS
+
+POLL_SECONDS = 0.2
+
+
+def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
+	"""Print the last lines of each log of a service, and what comes after. Raises Refused for an unknown service."""
+	services = managers.detect(bench).services()
+	chosen = [s for s in services if name in (s.kind, s.name, s.name.partition(":")[2])]
+	if not chosen:
+		known = sorted({s.kind for s in services if s.kind in KINDS} | {s.name for s in services})
+		raise Refused(f"{name!r} is no service of this bench. Choose from {', '.join(known)}.")
+	paths = sorted({Path(path) for service in chosen for path in service.log_paths})
+	readable = [path for path in paths if path.is_file()]
+	if not readable:
+		raise Refused(
+			f"{name} has no log file yet (looked for {', '.join(map(str, paths)) or 'none configured'})."
+		)
+	for path in readable:
+		if len(readable) > 1:
+			click.echo(f"==> {path} <==")
+		with path.open(errors="replace") as lines:
+			for line in deque(lines, maxlen=tail):
+				click.echo(line.rstrip("\n"))
+	if follow:
+		follow_files(readable)
+
+
+def follow_files(paths: list[Path]) -> None:
+	"""Print what is appended, also after the file was rotated, until Ctrl-C."""
+	files = {path: path.open(errors="replace") for path in paths}
+	for file in files.values():
+		file.seek(0, 2)
+	try:
+		while True:
+			for path, file in files.items():
+				for line in file:
+					click.echo(line.rstrip("\n"))
+				if path.exists() and path.stat().st_size < file.tell():
+					files[path] = path.open(errors="replace")
+			time.sleep(POLL_SECONDS)
+	except KeyboardInterrupt:
+		return

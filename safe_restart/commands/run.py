@@ -1,0 +1,178 @@
+"""Asking for a restart and following it: writes the request, starts the helper, and only reads from then on."""
+
+import getpass
+import os
+import sys
+import time
+
+import click
+
+from ..engine import journal as journals
+from ..engine.bench import Bench
+from ..engine.errors import Refused, RestartError
+from ..engine.journal import Journal, Request
+from ..engine.strategies import STRATEGIES, Options, choose
+from ..helper import spawn
+
+POLL_SECONDS = 0.02
+EXIT_LEFT_RUNNING = 130  # what a shell says of a command that Ctrl-C ended
+
+
+def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int:
+	"""The restart itself; returns the exit code."""
+	if params["dry_run"]:
+		show_plan(bench, strategy, options, params["as_json"])
+		return 0
+	if STRATEGIES[strategy].interrupts and not params["yes"] and sys.stdin.isatty():
+		show_plan(bench, strategy, options, False)
+		click.confirm("Go on?", abort=True, err=True)
+	return submit(bench, strategy, options, params)
+
+
+def submit(bench: Bench, strategy: str, options: dict, params: dict) -> int:
+	"""Write the request down, hand it to a helper, and follow that to its end."""
+	journal = Journal(bench)
+	request = journal.add(strategy, options, requester(), params["reason"])
+	try:
+		helper = spawn(bench.path, request.id)
+	except OSError as error:
+		sentence = f"The helper could not be started ({error}). Nothing was touched."
+		journal.report(request.id, journals.FAILED, 1, sentence, None)
+		raise RestartError(sentence) from None
+	if params["detach"]:
+		tell(
+			f"Request {request.id} is on its way; `safe-restart show {request.id}` tells how it goes.", params
+		)
+		return 0
+	request = follow(bench, journal, request, helper, params)
+	if params["as_json"]:
+		from ..engine.report import as_json
+		from . import print_json
+
+		print_json(as_json(request, journal.steps(request.id)))
+	return request.exit_code if request.exit_code is not None else 1
+
+
+def follow(bench: Bench, journal: Journal, request: Request, helper, params: dict) -> Request:
+	"""Show what the journal says until the request ended, or only stragglers are left; Ctrl-C asks to cancel."""
+	view = make_view(bench, journal, request, params)
+	is_cancelling = False
+	with view:
+		while True:
+			try:
+				is_dead = helper.poll() is not None
+				request = journal.request(request.id)
+				view.update(request)
+				if request.status not in (journals.QUEUED, journals.RUNNING):
+					break
+				if is_dead:
+					raise RestartError(
+						f"The helper of request {request.id} died. Workers take jobs again within 30 s and services that "
+						"left come back by themselves. Type `safe-restart status -v`, then `safe-restart` to go on; "
+						"sites/.safe-restart/helper.log may say why."
+					)
+				time.sleep(POLL_SECONDS)
+			except KeyboardInterrupt:
+				if is_cancelling:
+					view.say(f"Left running. `safe-restart show {request.id}` tells how it goes.")
+					sys.exit(EXIT_LEFT_RUNNING)
+				is_cancelling = True
+				journal.ask_to_cancel(request.id)
+				view.say(
+					"Asked to cancel; what is being replaced is finished first. Ctrl-C again leaves it running."
+				)
+		view.end(request)
+	return request
+
+
+def make_view(bench: Bench, journal: Journal, request: Request, params: dict):
+	if sys.stdout.isatty() and not params["as_json"]:
+		from .live import LiveView
+
+		return LiveView(bench, journal, request, params["wait_workers_verbose"])
+	from .plain import PlainView
+
+	return PlainView(bench, journal, request, params["wait_workers_verbose"], to_stderr=params["as_json"])
+
+
+def requester() -> str:
+	"""Who asks; through sudo the person behind it."""
+	try:
+		return os.environ.get("SUDO_USER") or getpass.getuser()
+	except (KeyError, OSError):
+		return str(os.getuid())
+
+
+def tell(text: str, params: dict) -> None:
+	click.echo(text, err=params["as_json"])
+
+
+def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None:
+	"""Print what this restart would do; touches nothing."""
+	from redis.exceptions import RedisError
+
+	from ..engine import managers, preview, queues
+	from ..engine.fleet import Watch
+	from . import print_json, render
+
+	chosen, choice = choose(strategy), Options.from_dict(options)
+	manager = managers.detect(bench)
+	try:
+		fleet = Watch(bench, manager, queues.Observer(bench, queues.connect(bench))).see()
+		answer = preview.plan(fleet, chosen, choice)
+	except (RedisError, OSError):
+		answer = preview.plan_without_redis(choice)
+	print_json(answer.as_dict()) if as_json else render.plan(answer, choice)
+
+
+def run_resume(bench: Bench) -> None:
+	"""End the hold that a helper keeps; says who else suspends where it is not ours to lift."""
+	from redis.exceptions import RedisError
+
+	from ..engine import queues
+	from ..engine.status import is_abandoned
+	from ..engine.strategies import DRAIN
+
+	journal = Journal(bench)
+	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not is_abandoned(r)]
+	for request in holds:
+		journal.ask_to_cancel(request.id)
+	deadline = time.monotonic() + 10
+	while (
+		holds
+		and any(journal.request(request.id).is_open for request in holds)
+		and time.monotonic() < deadline
+	):
+		time.sleep(POLL_SECONDS)
+	try:
+		look = queues.Observer(bench, queues.connect(bench)).look()
+	except (RedisError, OSError) as error:
+		raise RestartError(
+			f"Redis at {bench.redis_queue_url} does not answer ({error}); start it first."
+		) from None
+	if look.suspended_by:
+		raise RestartError(
+			f"The queues are still suspended, by {look.suspended_by!r}, for "
+			f"{'ever' if look.suspended_ttl_ms < 0 else f'{look.suspended_ttl_ms / 1000:.0f} s more'}. That was not "
+			"touched, as it is not a hold of this tool. To lift it all the same: redis-cli DEL rq:suspended"
+		)
+	click.echo("Workers take jobs." if holds else "Nothing was held. Workers take jobs.")
+
+
+def run_cancel(bench: Bench, request_id: str) -> int:
+	"""Ask for cancellation and wait for the answer; returns the exit code of `cancel` itself."""
+	journal = Journal(bench)
+	request = journal.request(request_id)
+	if not request.is_open:
+		raise Refused(f"Request {request.id} has ended already ({request.status}).")
+	journal.ask_to_cancel(request.id)
+	deadline = time.monotonic() + 5
+	while (request := journal.request(request_id)).is_open and time.monotonic() < deadline:
+		time.sleep(POLL_SECONDS)
+	if request.is_open:
+		click.echo(
+			f"Request {request.id} has begun to replace services, so it finishes. See `safe-restart status`."
+		)
+		return 1
+	click.echo(request.outcome)
+	return 0

@@ -1,0 +1,170 @@
+"""Can a restart succeed here, and is it safe? Names everything that would make it fail, with the mend."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from . import managers, queues, web
+from .bench import Bench
+from .errors import RestartError
+from .fleet import Fleet, Watch
+from .managers import OTHER, WORKERS, Service
+from .queues import Worker
+from .rescue import find_orphans
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+# The code that a worker has imported at its start; what else lies in a bench changes while it runs.
+CODE_GLOB = "*/**/*.py"
+
+
+@dataclass(frozen=True)
+class Finding:
+	"""One thing that was looked at: level is ok, warning (a restart works, with a drawback) or problem."""
+
+	level: str
+	text: str
+	mend: str = ""
+
+
+def examine(bench: Bench) -> list[Finding]:
+	"""Look at everything a restart depends on. Touches nothing and never raises for what it finds."""
+	findings = list(examine_folder(bench))
+	services: list[Service] = []
+	manager = None
+	try:
+		manager = managers.detect(bench)
+		services = manager.services()
+		findings += examine_services(bench, services)
+	except RestartError as error:
+		findings.append(Finding(PROBLEM, str(error)))
+	redis = queues.connect(bench)
+	if not queues.is_up(redis):
+		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
+		return findings
+	observer = queues.Observer(bench, redis)
+	findings += examine_redis(bench, redis)
+	if manager:
+		watch = Watch(bench, manager, observer)
+		findings += examine_workers(watch, watch.see())
+	return findings
+
+
+def examine_folder(bench: Bench) -> Iterator[Finding]:
+	if not bench.sites:
+		yield Finding(WARNING, "the bench has no site, so nobody can tell whether the web works")
+	down = [answer for answer in web.health(bench).values() if not answer.is_ok]
+	for answer in down:
+		said = f"answers {answer.status}" if answer.status else f"does not answer on port {bench.web_port}"
+		yield Finding(WARNING, f"site {answer.site} {said}, so a restart cannot verify it")
+
+
+def examine_services(bench: Bench, services: list[Service]) -> Iterator[Finding]:
+	counts = ", ".join(
+		f"{sum(s.kind == kind for s in services)} {kind}" for kind in sorted({s.kind for s in services})
+	)
+	yield Finding(OK, f"the process manager answers: {counts}")
+	timeouts = bench.queue_timeouts_seconds
+	for service in services:
+		if service.state == "failed":
+			yield Finding(PROBLEM, f"{service.name} has failed", "see `safe-restart logs` and start it")
+		if service.kind == OTHER:
+			yield Finding(OK, f"{service.name} is no service bench knows; it is left alone")
+		if service.kind == WORKERS:
+			served = [name for name in timeouts if name in service.command]
+			longest = max((timeouts[name] for name in served), default=0)
+			if service.stop_wait_seconds < longest:
+				yield Finding(
+					WARNING,
+					f"{service.name}: stopwaitsecs is {service.stop_wait_seconds}, shorter than the {longest} s its jobs "
+					"may take: a plain supervisorctl stop kills them (safe-restart does not)",
+					f"set stopwaitsecs={longest + 60} in the supervisor config, then `supervisorctl update`",
+				)
+
+
+def examine_redis(bench: Bench, redis) -> Iterator[Finding]:
+	with suppress(RedisError):
+		config = redis.config_get("save", "appendonly")
+		if config.get("appendonly") != "yes" and not config.get("save"):
+			yield Finding(
+				WARNING,
+				"Redis keeps nothing on disk: if it stops, every queued job is gone",
+				"set appendonly yes in config/redis_queue.conf",
+			)
+	try:
+		redis.client_list()
+		redis.client_unblock(0, error=True)
+		yield Finding(OK, "Redis allows CLIENT LIST and CLIENT UNBLOCK")
+	except (NoPermissionError, ResponseError):
+		yield Finding(
+			WARNING,
+			"Redis forbids CLIENT LIST or UNBLOCK to this user, so idle workers are stopped by RQ's shutdown command; a "
+			"job popped in that very moment is found and queued again",
+			"allow +client|list +client|unblock in the ACL",
+		)
+
+
+def examine_workers(watch: Watch, fleet: Fleet) -> Iterator[Finding]:
+	look = fleet.look
+	if look.suspended_by:
+		ours = look.suspended_by.startswith("safe-restart:")
+		yield Finding(
+			WARNING,
+			f"the queues are suspended by {look.suspended_by!r}: no worker takes a job",
+			"`safe-restart resume`" if ours else "find out why; to lift it: redis-cli DEL rq:suspended",
+		)
+	if look.other_queues:
+		yield Finding(
+			WARNING,
+			f"other benches use this Redis too ({', '.join(sorted(look.other_queues)[:3])}): a suspension holds their "
+			"workers as well",
+			"give each bench its own Redis",
+		)
+	for worker in fleet.dead:
+		yield Finding(
+			WARNING,
+			f"worker {worker.name or '?'} is registered (pid {worker.pid or 'unknown'}) and has no process",
+			"RQ forgets it by itself within 8 minutes",
+		)
+	for worker in fleet.strays:
+		yield Finding(
+			WARNING,
+			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is kept by nobody this tool can reach",
+			"start it through the process manager, or stop it",
+		)
+	for process in find_orphans(watch):
+		yield Finding(
+			WARNING,
+			f"process {process.pid} is a work-horse or worker that nobody keeps; it runs old code",
+			f"let it finish, or `kill -9 {process.pid}`: its job is then found and queued again",
+		)
+	yield from examine_code(watch.bench, fleet.workers)
+
+
+def examine_code(bench: Bench, workers: list[Worker]) -> Iterator[Finding]:
+	newest = newest_code(bench.path / "apps")
+	old = [w for w in workers if w.birth and newest and w.birth.timestamp() < newest[0]]
+	if old:
+		when = datetime.fromtimestamp(newest[0], timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+		yield Finding(
+			WARNING,
+			f"{len(old)} workers are older than the code on disk ({newest[1]}, changed {when})",
+			"`safe-restart`",
+		)
+
+
+def newest_code(apps: Path) -> tuple[float, Path] | None:
+	"""When the newest Python file of the apps was changed, and which it is."""
+	newest = None
+	for path in apps.glob(CODE_GLOB):
+		if "node_modules" in path.parts:
+			continue
+		with suppress(OSError):
+			changed = path.stat().st_mtime
+			if newest is None or changed > newest[0]:
+				newest = (changed, path.relative_to(apps))
+	return newest

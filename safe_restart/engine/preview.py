@@ -1,0 +1,133 @@
+"""What a restart would do to the jobs that exist now. Pure: it is given a look and says what follows from it."""
+
+from dataclasses import asdict, dataclass
+
+from .fleet import Fleet, Unit
+from .managers import REDIS, WORKERS
+from .queues import Job
+from .rescue import MAX_ATTEMPTS
+from .strategies import FINISH_FIRST, NOW, ROLLING, STRATEGIES, WAIT_WORKERS, Options, Strategy
+
+
+@dataclass(frozen=True)
+class Fate:
+	"""One running job: `may_be_interrupted` is True where its timeout allows it to outlast the grace."""
+
+	job: str
+	method: str
+	site: str
+	pid: int
+	age_seconds: float
+	seconds_left: float | None
+	fate: str
+	may_be_interrupted: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+	"""The answer to "what would happen to my jobs". `all_done_within_seconds` is the longest that running jobs may
+	still take by their own timeouts; None where one has no timeout. A job that ends earlier shortens it."""
+
+	strategy: str
+	summary: str
+	running: list[Fate]
+	queued: int
+	queued_fate: str
+	scheduled: int
+	scheduled_fate: str
+	all_done_within_seconds: float | None
+	recommended: str
+	reason: str
+
+	def as_dict(self) -> dict:
+		return asdict(self)
+
+
+def plan(fleet: Fleet, strategy: Strategy, options: Options) -> Plan:
+	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
+	touched = WORKERS in options.only or REDIS in options.only
+	running = [
+		fate_of(job, unit, fleet, strategy, options, touched)
+		for unit in [*fleet.units, *[None] * bool(fleet.strays)]
+		for worker in (unit.workers if unit else fleet.strays)
+		if (job := fleet.look.job_of(worker))
+	]
+	left = [fate.seconds_left for fate in running]
+	recommended, reason = recommend(running, options)
+	return Plan(
+		strategy=strategy.name,
+		summary=strategy.summary,
+		running=running,
+		queued=fleet.look.queued,
+		queued_fate=queued_fate(strategy, touched),
+		scheduled=fleet.look.scheduled,
+		scheduled_fate="stay scheduled and run when they are due",
+		all_done_within_seconds=None if None in left else max(left, default=0.0),
+		recommended=recommended,
+		reason=reason,
+	)
+
+
+def fate_of(
+	job: Job, unit: Unit | None, fleet: Fleet, strategy: Strategy, options: Options, touched: bool
+) -> Fate:
+	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
+	left = job.seconds_left(fleet.look.now)
+	fate, interrupted = "goes on: no worker is restarted", False
+	if touched and unit is None:
+		fate = "goes on: its worker is not kept by this bench's process manager"
+	elif touched and strategy.busy == FINISH_FIRST:
+		fate = f"finishes first, within {options.wait_workers_timeout:g} s, or nothing is stopped"
+	elif touched and not strategy.interrupts:
+		fate = "finishes on the old code; then its worker is replaced"
+	elif touched:
+		grace = options.force_kill_timeout
+		grace = unit.service.stop_wait_seconds if grace is None else grace
+		interrupted = left is None or left > grace
+		after = (
+			"held for a person: it was interrupted too often"
+			if job.attempts + 1 >= MAX_ATTEMPTS
+			else "run again"
+		)
+		fate = (
+			f"interrupted if it needs more than {grace:g} s, then {after}"
+			if interrupted
+			else "finishes in the grace"
+		)
+	return Fate(
+		job=job.id,
+		method=job.method,
+		site=job.site,
+		pid=worker.pid,
+		age_seconds=round(job.age_seconds(fleet.look.now), 1),
+		seconds_left=None if left is None else round(left, 1),
+		fate=fate,
+		may_be_interrupted=interrupted,
+	)
+
+
+def queued_fate(strategy: Strategy, touched: bool) -> str:
+	if not touched:
+		return "are served as always"
+	if strategy.holds_lease:
+		return "stay in their queues untouched, wait during the restart and run after it, in order"
+	return "stay in their queues untouched and are served meanwhile, in order"
+
+
+def recommend(running: list[Fate], options: Options) -> tuple[str, str]:
+	"""The strategy that fits the jobs that run now, with its reason."""
+	if not running:
+		return ROLLING, "No job runs, so nothing has to wait; a worker stays on each queue that has several."
+	longest = max((fate.seconds_left is None, fate.seconds_left or 0) for fate in running)
+	bound = "has no time limit" if longest[0] else f"may need {longest[1]:.0f} s more"
+	return ROLLING, (
+		f"{len(running)} jobs run and the longest {bound}; rolling interrupts none of them and keeps the queues "
+		f"moving. Take {WAIT_WORKERS} where old code must not run beside new code, before a migration say."
+	)
+
+
+def plan_without_redis(options: Options) -> Plan:
+	"""Redis is down: nothing can be said about jobs, and only one strategy works."""
+	unknown = "unknown: Redis does not answer"
+	reason = "Redis does not answer; start it first if you can, since only then jobs are looked after."
+	return Plan(NOW, STRATEGIES[NOW].summary, [], 0, unknown, 0, unknown, None, NOW, reason)

@@ -1,0 +1,132 @@
+"""How the bench is now: services, workers with their jobs, queues, suspension, and the restart that runs."""
+
+from dataclasses import asdict, dataclass
+
+import psutil
+from redis.exceptions import RedisError
+
+from . import managers, queues
+from .bench import Bench
+from .errors import RestartError
+from .fleet import Fleet, Watch
+from .journal import Journal, Request
+from .managers import Manager, Service
+
+
+@dataclass(frozen=True)
+class Status:
+	"""What could be seen; `fleet` is None where Redis is away, `services` is empty where the manager is."""
+
+	bench: Bench
+	services: list[Service]
+	fleet: Fleet | None
+	manager_problem: str
+	redis_problem: str
+	current: Request | None
+	is_abandoned: bool
+	last: Request | None
+
+
+class NoManager(Manager):
+	"""Stands in where no process manager can be reached: every worker is then one that nobody keeps."""
+
+	name = "no process manager"
+
+	def services(self) -> list[Service]:
+		return []
+
+
+def see(bench: Bench) -> Status:
+	"""Look at everything once. Touches nothing, and says what it could not see instead of raising."""
+	manager_problem = redis_problem = ""
+	services: list[Service] = []
+	fleet = None
+	manager: Manager = NoManager()
+	try:
+		manager = managers.detect(bench)
+		services = manager.services()
+	except RestartError as error:
+		manager_problem = str(error)
+	try:
+		fleet = Watch(bench, manager, queues.Observer(bench, queues.connect(bench))).see()
+	except (RedisError, OSError) as error:
+		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
+	journal = Journal(bench)
+	requests = journal.requests(limit=10)
+	current = next((request for request in requests if request.is_open), None)
+	last = next((request for request in requests if not request.is_open), None)
+	return Status(
+		bench,
+		services,
+		fleet,
+		manager_problem,
+		redis_problem,
+		current,
+		current is not None and is_abandoned(current),
+		last,
+	)
+
+
+def is_abandoned(request: Request) -> bool:
+	"""Whether an open request was begun by a helper that lives no more."""
+	if request.helper_pid is None:
+		return False
+	try:
+		started = psutil.Process(request.helper_pid).create_time()
+	except psutil.Error:
+		return True
+	return abs(started - (request.helper_started or started)) > 1
+
+
+def as_json(status: Status) -> dict:
+	fleet = status.fleet
+	now = fleet.look.now if fleet else 0
+	return {
+		"bench": str(status.bench.path),
+		"services": [
+			{"name": s.name, "kind": s.kind, "state": s.state, "pid": s.pid or None} for s in status.services
+		],
+		"suspended_by": fleet.look.suspended_by if fleet else None,
+		"workers": [
+			{
+				"name": worker.name,
+				"pid": worker.pid,
+				"hostname": worker.hostname,
+				"state": worker.state,
+				"queues": [status.bench.short_queue_name(queue) for queue in worker.queues],
+				"leaves_after_job": worker.shutdown_requested,
+				"job": None
+				if (job := fleet.look.job_of(worker)) is None
+				else {
+					"id": job.id,
+					"method": job.method,
+					"site": job.site,
+					"age_seconds": round(job.age_seconds(now), 1),
+					"seconds_left": job.seconds_left(now),
+				},
+			}
+			for worker in (fleet.workers if fleet else [])
+		],
+		"queues": [
+			{**asdict(queue), "name": status.bench.short_queue_name(queue.name)}
+			for queue in (fleet.look.queues if fleet else [])
+		],
+		"request": summary(status.current) if status.current else None,
+		"abandoned": status.is_abandoned,
+		"last": summary(status.last) if status.last else None,
+		"problems": [problem for problem in (status.manager_problem, status.redis_problem) if problem],
+	}
+
+
+def summary(request: Request) -> dict:
+	return {
+		"request": request.id,
+		"strategy": request.strategy,
+		"status": request.status,
+		"exit_code": request.exit_code,
+		"requested_by": request.requested_by,
+		"reason": request.reason,
+		"created_at": request.created_at,
+		"finished_at": request.finished_at,
+		"outcome": request.outcome,
+	}
