@@ -26,7 +26,9 @@ def config() -> dict:
 
 def boot() -> None:
 	"""Sleep for what is left of the boot time after the imports."""
-	started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # proc(5): field 22
+	started_ticks = int(
+		Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+	)  # proc(5): field 22
 	age = time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
 	time.sleep(max(0, BOOT_SECONDS - age))
 

@@ -61,4 +61,7 @@ class Monitor:
 			workers = self.observer.look().workers
 		except Exception:  # Redis away: nobody can be served
 			return False
-		return any(worker.state in ("idle", "busy", "started") and psutil.pid_exists(worker.pid) for worker in workers)
+		return any(
+			worker.state in ("idle", "busy", "started") and psutil.pid_exists(worker.pid)
+			for worker in workers
+		)

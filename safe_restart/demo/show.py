@@ -75,7 +75,9 @@ def restart_under_load(demo: DemoBench, strategy: str, say) -> dict:
 			raise RestartError(f"The helper died; see {demo.path}/sites/.safe-restart/helper.log.")
 		time.sleep(POLL_SECONDS)
 	wait_for(lambda: len(demo.runs()) == LONG_JOBS + SHORT_JOBS)
-	return make_account(demo, report_json(request, journal.steps(request.id)), long_jobs, monitor.stop(), started)
+	return make_account(
+		demo, report_json(request, journal.steps(request.id)), long_jobs, monitor.stop(), started
+	)
 
 
 def make_account(demo: DemoBench, report: dict, long_jobs: list[str], seen: Seen, started: float) -> dict:

@@ -4,6 +4,7 @@
 they usually come. A step is journaled before it acts and after it acted.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from . import managers, processes, queues, rescue, web
 from .bench import Bench
 from .drain import Undrained, drain
 from .errors import COMPLETED, Cancelled, Refused, RestartError
-from .fleet import Fleet, Unit, Watch, has_children
+from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS, Manager, Service
 from .replace import Returning
@@ -176,24 +177,34 @@ def preflight(run: Run, detail: list[str]) -> None:
 	run.redis_is_up = queues.is_up(run.watch.observer.redis)
 	if run.redis_is_up:
 		see_workers(run)
-	elif run.strategy.name != NOW:
-		raise Refused(
-			f"Redis at {run.bench.redis_queue_url} does not answer, so nobody can say which jobs run. Nothing was "
-			"touched. Start Redis first; or restart without looking after jobs with --now."
-		)
 	else:
-		run.warn(
-			f"Redis at {run.bench.redis_queue_url} does not answer: running jobs could not be seen, and interrupted "
-			"ones could not be found. Once Redis is back, run `safe-restart` again: it finds them."
-		)
+		go_without_redis(run, services)
 	if REDIS in run.options.only and run.redis_is_up:
 		check_redis_keeps_jobs(run)
-	if WEB in run.options.only:
+	if WEB in run.options.only and any(service.kind == WEB for service in services):
 		run.sites_before = web.health(run.bench)
 	counts = run.account
 	detail.append(
 		f"{counts.workers.before} workers, {counts.jobs.running_at_start} jobs running, "
 		f"{counts.jobs.queued_at_start} waiting"
+	)
+
+
+def go_without_redis(run: Run, services: list[Service]) -> None:
+	"""Restart what does not need Redis. Workers are left: a new one could not start, an old one waits for Redis."""
+	down = f"Redis at {run.bench.redis_queue_url} does not answer"
+	others = [kind for kind in run.options.only if kind not in (WORKERS, REDIS)]
+	starts = [f"supervisorctl start {s.name}" for s in services if s.kind == REDIS and not s.is_up]
+	if run.strategy.name != NOW or not others:
+		raise Refused(
+			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "
+			f"first{f' ({starts[0]})' if starts else ''}; --now restarts the other services without it."
+		)
+	run.options = dataclasses.replace(run.options, only=tuple(others))
+	run.warn(
+		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could not start. "
+		f"They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then run `safe-restart`, "
+		"which also finds interrupted jobs."
 	)
 
 
@@ -234,8 +245,9 @@ def suspend(run: Run, detail: list[str]) -> None:
 
 
 def take_lease(run: Run) -> None:
+	before = run.watch.see()
 	run.lease.take()
-	run.retirement.flag_was_set()
+	run.retirement.flag_was_set(before)
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
@@ -243,8 +255,7 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 	if not run.touches_workers:
 		detail.append("no worker is touched")
 	elif not run.redis_is_up:
-		signal_blindly(run)
-		detail.append("every worker was sent one SIGTERM, unseen")
+		detail.append("not possible: Redis is down")
 	elif run.strategy.busy == FINISH_FIRST:
 		drain(
 			run.watch,
@@ -313,19 +324,6 @@ def next_batch(run: Run, fleet: Fleet) -> set[str]:
 def is_back(run: Run, unit: Unit) -> bool:
 	told = run.retirement.told[unit.name]
 	return bool(unit.workers) and unit.service.pid != told.unit.service.pid
-
-
-def signal_blindly(run: Run) -> None:
-	"""Redis is down: no worker can pop a job, so one SIGTERM is as safe as it gets."""
-	run.can_be_cancelled = False
-	for service in run.manager.services():
-		if service.kind == WORKERS:
-			process = processes.get(service.pid) if service.pid else None
-			told = Told(Unit(service, ()), process, "SIGTERM", bool(process) and has_children(service.pid))
-			run.retirement.told[service.name] = told
-			if process:
-				run.manager.signal(service, "TERM")
-	tell(run, set())
 
 
 def stop(run: Run, detail: list[str]) -> None:
@@ -409,7 +407,7 @@ def begin_services(run: Run) -> None:
 		return
 	run.services_began = True
 	services = run.manager.services()
-	begin_probe(run, services)
+	begin_probe(run)
 	for kind in SERVICE_ORDER:
 		for service in services:
 			if service.kind == kind and kind in run.options.only:
@@ -419,10 +417,10 @@ def begin_services(run: Run) -> None:
 			run.returning.expect(service).begin()
 
 
-def begin_probe(run: Run, services: list[Service]) -> None:
+def begin_probe(run: Run) -> None:
 	"""Measure the web while it is replaced, at a site that answers; where none does, nothing can be said."""
 	site = next((health.site for health in run.sites_before.values() if health.is_ok), None)
-	if site and any(service.kind == WEB for service in services):
+	if site:
 		run.probe = web.Probe(run.bench, site)
 		run.probe.start()
 		run.account.web.checked = True
@@ -444,8 +442,9 @@ def replace(run: Run, detail: list[str]) -> None:
 		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
 	end_probe(run)
 	workers = [told for told in run.retirement.told.values() if told.is_gone]
-	detail.append(f"{', '.join(kind for kind in run.options.only if kind != WORKERS) or 'no other service'}")
-	detail.append(f"{len(workers)} workers")
+	kinds = [service.kind for service in run.manager.services() if service.kind != WORKERS]
+	others = [kind for kind in run.options.only if kind in kinds]
+	detail.append(f"{', '.join(others) or 'no other service'} and {len(workers)} workers programs are new")
 
 
 def wait_back(run: Run) -> None:

