@@ -4,6 +4,7 @@ PYTHON ?= python3
 # rq/redis-py: what Frappe 17 pins, and what `make test-matrix` goes through (Frappe 15, 16, 17, and what comes next)
 PIN ?= 2.6.1/7.1.0
 PAIRS ?= 1.15.1/4.5.5 2.4.0/6.2.0 2.6.1/7.1.0 3.0.0/8.1.0
+RESTARTS ?= 100
 ARGS ?=
 
 BIN := .venv/bin
@@ -30,13 +31,14 @@ define install
 @$(1)/bin/python -m compileall -q safe_restart
 endef
 
-.PHONY: help demo lint test test-matrix bench clean
+.PHONY: help demo lint test test-stream test-matrix bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         restart a bench in miniature under load; ARGS=rolling chooses how"
 	@echo "make test         ruff, then every test; ARGS='-k drain' picks some"
+	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
 	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
 	@echo "make bench        measure against supervisorctl and bench restart; ARGS='--restarts 5' for less"
 	@echo "make lint         ruff alone"
@@ -51,6 +53,9 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+test-stream: $(READY)
+	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/test_stream.py $(ARGS)
 
 test-matrix: $(PAIRS:%=matrix/%)
 

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -47,7 +48,9 @@ def settle(demo: DemoBench, jobs: dict[str, str]) -> Fates:
 def is_settled(demo: DemoBench, observer: Observer, jobs: dict[str, str]) -> bool:
 	try:
 		look = observer.look()
-		if look.queued or any(worker.state != "idle" for worker in look.workers):
+		# A worker that died while Redis was away stays listed as busy.
+		living = [worker for worker in look.workers if psutil.pid_exists(worker.pid)]
+		if look.queued or any(worker.state != "idle" for worker in living):
 			return False
 		failed, ended = members(observer, "zrange", "rq:failed:"), demo.runs("end")
 	except RedisError:

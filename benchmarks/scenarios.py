@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import pairwise
-from statistics import median
 
 from redis.exceptions import RedisError
 
@@ -16,13 +15,14 @@ from safe_restart.engine.queues import queue_key
 
 from . import methods
 from .fates import settle
+from .table import middle
 from .watcher import Watcher
 
 LONG_JOBS, LONG_SECONDS = 3, 8
 SHORT_JOBS, SHORT_SECONDS = 200, 0.01
 TINY_SECONDS = 0.005
 ENOUGH_WAITING = 50  # no worker ever waits for a job, and yet the end comes soon after the last restart
-STREAM_PAUSE_SECONDS = 0.5
+STREAM_PAUSE_SECONDS = 0.3
 POLL_SECONDS = 0.02
 WAIT_SECONDS = 60
 
@@ -56,9 +56,9 @@ def stream(method: str, restarts: int) -> dict:
 			time.sleep(STREAM_PAUSE_SECONDS)
 		fates = settle(demo, tiny.jobs)
 		return {
-			"wall": median(one["wall"] for one in noticed),
-			"whole": middle(one["whole"] for one in noticed),
-			"pause": median(longest_pauses(demo, began)),
+			"wall": middle([one["wall"] for one in noticed]),
+			"whole": middle([one["whole"] for one in noticed]),
+			"pause": middle(longest_pauses(demo, began)),
 			"exit_codes": [code for one in noticed for code in one["exit_codes"]],
 			"worker_stops": restarts * sum(workers.count for workers in demo.workers),
 		} | asdict(fates)
@@ -136,12 +136,6 @@ def longest_pauses(demo: DemoBench, began: list[float]) -> list[float]:
 		max((pause for at, pause in pauses if since - STREAM_PAUSE_SECONDS < at < until), default=0.0)
 		for since, until in pairwise(starts)
 	]
-
-
-def middle(values) -> float | None:
-	"""The median of those that are there; None where there is none."""
-	there = [value for value in values if value is not None]
-	return median(there) if there else None
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -25,6 +25,10 @@ class Group(click.Group):
 			return super().invoke(ctx)
 		except RestartError as error:
 			click.echo(f"Error: {error}", err=True)
+			if ctx.params.get("as_json"):
+				from ..engine.report import refusal
+
+				print_json(refusal(error))
 			ctx.exit(error.exit_code)
 
 

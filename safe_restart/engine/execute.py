@@ -33,7 +33,7 @@ def execute(bench: Bench, request_id: str) -> int:
 			raise Blocked(other_restart(journal, request))
 		me = psutil.Process()
 		journal.begin(request.id, me.pid, me.create_time())
-		run = runbook.prepare(bench, request, journal, stop_requested.is_set)
+		run = runbook.prepare(bench, request, journal, lock, stop_requested.is_set)
 		if request.strategy == DRAIN:
 			runbook.hold(run)
 		else:

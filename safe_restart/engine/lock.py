@@ -15,7 +15,9 @@ class Lock:
 		self.handle: int | None = None
 
 	def take(self) -> bool:
-		"""True where it is ours now; never waits."""
+		"""True where it is ours now, or was already; never waits."""
+		if self.handle is not None:
+			return True
 		handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
 		try:
 			fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,11 +31,3 @@ class Lock:
 		if self.handle is not None:
 			os.close(self.handle)
 			self.handle = None
-
-	def is_free(self) -> bool:
-		"""Whether nobody holds it now."""
-		if not self.path.exists():
-			return True
-		taken = self.take()
-		self.release()
-		return taken

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, dataclass, field
 
-from .errors import COMPLETED, COMPLETED_WITH_WARNINGS
-from .journal import Request, Step, seconds_between
+from .errors import COMPLETED, COMPLETED_WITH_WARNINGS, RestartError
+from .journal import FAILED, REFUSED, Request, Step, seconds_between
 
 
 @dataclass
@@ -92,4 +92,24 @@ def as_json(request: Request, steps: list[Step]) -> dict:
 		"web": account["web"],
 		"warnings": account["warnings"],
 		"outcome": request.outcome,
+	}
+
+
+def refusal(error: RestartError) -> dict:
+	"""The object `--json` prints where it never came to a request."""
+	account = asdict(Account())
+	return {
+		"request": None,
+		"strategy": None,
+		"status": REFUSED if error.exit_code == 2 else FAILED,
+		"exit_code": error.exit_code,
+		"started_at": None,
+		"finished_at": None,
+		"seconds": 0.0,
+		"steps": [],
+		"jobs": account["jobs"],
+		"workers": account["workers"],
+		"web": account["web"],
+		"warnings": [],
+		"outcome": str(error),
 	}

@@ -80,6 +80,7 @@ def rescue(watch: Watch, interrupted_action: str, note: Callable[[str], None]) -
 		if act(job_id, "queued", REQUEUE, "lost between queue and worker"):
 			done.lost_and_found.append(job_id)
 			done.requeued.append(job_id)
+	forget_dead(watch, fleet)
 	return done
 
 
@@ -158,6 +159,18 @@ def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:
 def is_waiting(redis: Redis, job_id: str) -> bool:
 	origin = redis.hget(f"rq:job:{job_id}", "origin")
 	return origin is None or redis.lpos(queues.queue_key(origin), job_id) is not None
+
+
+def forget_dead(watch: Watch, fleet: Fleet) -> None:
+	"""Remove the registrations of workers without a process, which RQ would list for minutes (FACTS 1.10)."""
+	with watch.observer.redis.pipeline() as pipe:
+		for worker in fleet.dead:
+			key = f"rq:worker:{worker.name}"
+			pipe.srem("rq:workers", key)
+			for queue in worker.queues or [queue.name for queue in fleet.look.queues]:
+				pipe.srem(f"rq:workers:{queue}", key)
+			pipe.delete(key)
+		pipe.execute()
 
 
 def find_orphans(watch: Watch) -> list[psutil.Process]:

@@ -17,10 +17,11 @@ from .drain import Undrained, drain
 from .errors import COMPLETED, Cancelled, Refused, RestartError
 from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
+from .lock import Lock
 from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS, Manager, Service
 from .replace import Returning
 from .report import Account
-from .retire import Retirement, Told, forget
+from .retire import Retirement, Told
 from .strategies import FINISH_FIRST, NOW, WATCHING_STEPS, Options, Strategy, check_redis, choose
 from .suspension import Lease
 
@@ -40,6 +41,7 @@ class Run:
 	manager: Manager
 	watch: Watch
 	lease: Lease
+	lock: Lock
 	strategy: Strategy
 	options: Options
 	is_stop_requested: Callable[[], bool] = lambda: False
@@ -397,8 +399,6 @@ def kill(run: Run, told: list[Told]) -> None:
 		run.account.problems.append(f"process {survivor.pid} could not be killed; it still runs old code")
 	for one in told:
 		run.note(f"{one.unit.name} (pid {one.unit.service.pid}) was killed with its job")
-	if run.redis_is_up:
-		forget(run.watch, told)
 
 
 def begin_services(run: Run) -> None:
@@ -465,10 +465,14 @@ def advance(run: Run) -> set[str]:
 	away = run.returning.look() - in_job
 	if run.redis_is_up and run.strategy.in_batches and run.untold():
 		fleet = run.watch.see()
-		if batch := next_batch(run, fleet):
+		batch = next_batch(run, fleet)
+		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.
+		if batch and run.lock.take():
 			take_lease(run)
 			tell(run, batch)
 			run.lease.release()
+			if run.is_watching:
+				run.lock.release()
 			return batch
 		# Those not told yet wait for one that is away: until it has registered, there is something to wait for.
 		away |= {unit.name for unit in fleet.units if unit.name in run.expected - in_job and not unit.workers}
@@ -596,12 +600,16 @@ STEPS = {
 }
 
 
-def prepare(bench: Bench, request: Request, journal: Journal, is_stop_requested: Callable[[], bool]) -> Run:
+def prepare(
+	bench: Bench, request: Request, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
+) -> Run:
 	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
 	strategy, options = choose(request.strategy), Options.from_dict(request.options)
 	manager = managers.detect(bench)
 	redis = queues.connect(bench)
 	watch = Watch(bench, manager, queues.Observer(bench, redis))
 	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
-	lease = Lease(redis, request.id, lambda sentence: Journal(bench).note(request.id, sentence))
-	return Run(bench, request, journal, manager, watch, lease, strategy, options, is_stop_requested)
+	lease = Lease(
+		redis, bench.bench_id, request.id, lambda sentence: Journal(bench).note(request.id, sentence)
+	)
+	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)

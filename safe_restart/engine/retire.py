@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 import psutil
-from redis.exceptions import RedisError
 
 from . import processes
 from .fleet import Fleet, Unit, Watch, has_children
@@ -235,20 +234,3 @@ class Retirement:
 		if unit is None or told.process is None or unit.service.pid != told.process.pid:
 			return True
 		return bool(unit.workers) and all(worker.shutdown_requested for worker in unit.workers)
-
-
-def forget(watch: Watch, told: Iterable[Told]) -> None:
-	"""Take the registrations of killed workers away, which RQ would list for minutes (FACTS 1.10)."""
-	redis = watch.observer.redis
-	for worker in (worker for one in told for worker in one.unit.workers):
-		if processes.of_worker(worker) is None and processes.is_local(worker):
-			key = f"rq:worker:{worker.name}"
-			try:
-				with redis.pipeline() as pipe:
-					pipe.srem("rq:workers", key)
-					for queue in worker.queues:
-						pipe.srem(f"rq:workers:{queue}", key)
-					pipe.delete(key)
-					pipe.execute()
-			except RedisError:
-				return

@@ -1,7 +1,7 @@
 """The suspension lease: RQ's workers take no new job while it is held, and go on by themselves if we die.
 
-RQ's `suspend()` has no owner and sets its expiry in a second command (FACTS 1.12), so the key is written by hand:
-`SET rq:suspended <token> NX EX 30`, renewed while the helper lives, released by compare-and-delete.
+RQ's `suspend()` has no owner and sets its expiry in a second command (FACTS 1.12), so the key is written by hand: set
+with a token and an expiry only where it is free, renewed while the helper lives, released by compare-and-delete.
 """
 
 import threading
@@ -27,22 +27,30 @@ class Lease:
 	"""
 
 	def __init__(
-		self, redis: Redis, request_id: str, on_change: Callable[[str], None] = lambda sentence: None
+		self,
+		redis: Redis,
+		bench_id: str,
+		request_id: str,
+		on_change: Callable[[str], None] = lambda sentence: None,
 	):
 		self.redis = redis
-		self.token = TOKEN_PREFIX + request_id
+		self.prefix = f"{TOKEN_PREFIX}{bench_id}:"
+		self.token = self.prefix + request_id
 		self.on_change = on_change
 		self.foreign: str | None = None
 		self.is_held = False
+		self._take = queues.script(redis, "take")
 		self._release = queues.script(redis, "release")
 		self._renew = queues.script(redis, "renew")
 		self._stop = threading.Event()
 		self._thread: threading.Thread | None = None
 
 	def take(self) -> None:
-		"""Suspend, or note who has suspended already. Raises RedisError where Redis does not answer."""
-		taken = self.redis.set(queues.SUSPENDED, self.token, nx=True, ex=LEASE_SECONDS)
-		holder = self.token if taken else self.redis.get(queues.SUSPENDED)
+		"""Suspend, or note who has suspended already. Raises RedisError where Redis does not answer.
+
+		The caller holds the bench's lock, so a suspension of this bench that stands already was left by a dead helper.
+		"""
+		holder = self._take(keys=[queues.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000, self.prefix])
 		self.foreign = holder if holder != self.token else None
 		self.is_held = True
 		if self.foreign is None:

@@ -6,6 +6,7 @@ even if we die in between.
 
 import configparser
 import glob
+import pwd
 import xmlrpc.client
 from dataclasses import replace
 from functools import cached_property
@@ -169,15 +170,21 @@ def find(bench: Bench) -> Supervisor:
 def mend(path: Path, error: Exception) -> str:
 	text = str(error)
 	if "Permission denied" in text:
-		owner = f"{path.owner()}:{path.group()}"
 		return (
-			f"{path}: this user may not talk to supervisor (the socket belongs to {owner}). Run this with sudo, or let "
+			f"{path}: this user may not talk to supervisor (the socket belongs to {owner_of(path)}). Run this with sudo, or let "
 			"the bench's user in: under [unix_http_server] in supervisord.conf set chown=<bench user>:<bench user> and "
 			"chmod=0700, then `sudo systemctl restart supervisor` at a quiet moment."
 		)
 	if "401" in text:
 		return f"{path}: supervisor asks for a password; set [supervisorctl] username and password in its config file"
 	return text
+
+
+def owner_of(path: Path) -> str:
+	try:
+		return pwd.getpwuid(path.stat().st_uid).pw_name
+	except (KeyError, OSError):
+		return "another user"
 
 
 def candidates(bench: Bench):

@@ -1,0 +1,62 @@
+"""`python -m benchmarks` or `make bench`: every method in every scenario, a table for each, and the runs as JSON."""
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+
+import click
+
+from safe_restart.demo.bench import redis_server
+
+from . import scenarios, table
+from .methods import METHODS
+
+RESULTS = Path(__file__).with_name("results.json")
+SCENARIOS = ("idle", "busy", "stream")
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--runs", type=click.IntRange(1), default=3, help="Of each method, idle and busy.")
+@click.option("--restarts", type=click.IntRange(1), default=20, help="Of each method under the stream.")
+@click.option(
+	"--scenario", "chosen", type=click.Choice(SCENARIOS), multiple=True, default=SCENARIOS, help="Repeatable."
+)
+def main(runs: int, restarts: int, chosen: tuple[str, ...]) -> None:
+	"""Measure safe-restart beside supervisorctl and bench restart, on benches in miniature. Asserts nothing."""
+	results = {"parts": parts(), "runs": runs, "restarts": restarts, "scenarios": {}}
+	click.echo(", ".join(f"{name} {number}" for name, number in results["parts"].items()))
+	for scenario in chosen:
+		measured = results["scenarios"][scenario] = measure(scenario, runs, restarts)
+		click.echo(f"\n{table.render(scenario, measured, runs, restarts)}")
+		RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+	click.echo(f"\nEvery run is in {RESULTS}.")
+
+
+def measure(scenario: str, runs: int, restarts: int) -> dict[str, dict]:
+	"""All methods in one scenario, in turns, so that whatever else the machine does meets each alike."""
+	raw: dict[str, list[dict]] = {method: [] for method in METHODS}
+	for number, method in product(range(1 if scenario == "stream" else runs), METHODS):
+		click.echo(f"{scenario}, run {number + 1}: {method} …", err=True)
+		args = (method, restarts) if scenario == "stream" else (method,)
+		raw[method].append(getattr(scenarios, scenario)(*args))
+	return table.summarize(raw)
+
+
+def parts() -> dict[str, str]:
+	"""What a figure depends on, by name."""
+	redis = subprocess.run([redis_server(), "--version"], capture_output=True, text=True).stdout
+	packages = ("rq", "redis", "supervisor", "gunicorn")
+	return {
+		"Python": platform.python_version(),
+		**{f"{'redis-py' if name == 'redis' else name}": version(name) for name in packages},
+		"Redis": next((word[2:] for word in redis.split() if word.startswith("v=")), "?"),
+		"CPUs": str(os.cpu_count()),
+	}
+
+
+if __name__ == "__main__":
+	main(prog_name="python -m benchmarks")

@@ -1,0 +1,237 @@
+"""What is decided without processes: pure tables."""
+
+import itertools
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from safe_restart.engine import managers, queues, strategies
+from safe_restart.engine.bench import Bench
+from safe_restart.engine.errors import Refused
+from safe_restart.engine.fleet import Fleet, Unit
+from safe_restart.engine.managers import Service, belongs_to, kind_of
+from safe_restart.engine.preview import plan
+from safe_restart.engine.queues import Job, Look, Queue, Worker
+from safe_restart.engine.retire import Act, Condition, Evidence, decide
+from safe_restart.engine.strategies import STRATEGIES, Options
+
+NOW = 1_800_000_000.0
+BENCH = Bench(Path("/home/frappe/bench"), {"workers": {"reports": {"timeout": 3000}}})
+
+
+def worker(name="w", state="idle", heartbeat="1", job=None, shutdown=False, pid=10) -> Worker:
+	return Worker(name, pid, "", "", state, ("b:default",), job, None, heartbeat, shutdown)
+
+
+def fleet(*workers: Worker, suspended_by=None, jobs=()) -> Fleet:
+	look = Look(NOW, suspended_by, -2, workers, (), {job.id: job for job in jobs}, (), {})
+	service = Service("g:w", "workers", "running", 10, 0, 360, "bench worker", ())
+	return Fleet(look, (Unit(service, workers),), (), ())
+
+
+def test_a_worker_is_never_signalled_while_it_may_hold_a_popped_job():
+	for size in (1, 2, 3):
+		for conditions in itertools.product(Condition, repeat=size):
+			act = decide(conditions, has_been_waited=False)
+			if Condition.IN_BETWEEN in conditions:
+				assert act in (Act.LOOK_AGAIN, Act.LEAVE)
+			if act is Act.SIGNAL:
+				assert set(conditions) <= {Condition.SUSPENDED, Condition.BUSY}
+
+
+def test_a_worker_that_was_told_is_never_told_again():
+	for conditions in itertools.product(Condition, repeat=2):
+		for waited in (False, True):
+			if Condition.ASKED in conditions:
+				assert decide(conditions, waited) is Act.LEAVE
+
+
+def test_without_proof_the_next_way_is_taken_only_after_waiting():
+	assert decide([], False) is Act.LOOK_AGAIN
+	assert decide([], True) is Act.FALL_BACK
+	assert decide([Condition.IN_BETWEEN], False) is Act.LOOK_AGAIN
+	assert decide([Condition.IN_BETWEEN], True) is Act.FALL_BACK
+	assert decide([Condition.WAITING, Condition.BUSY], True) is Act.UNBLOCK
+
+
+def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
+	evidence = Evidence()
+	evidence.add(fleet(worker(state="suspended", heartbeat="1")))
+	assert not evidence.has_read_the_flag(worker(state="suspended", heartbeat="1"))
+	evidence.add(fleet(worker(state="suspended", heartbeat="2")))
+	assert evidence.has_read_the_flag(worker(state="suspended", heartbeat="2"))
+	assert not evidence.has_read_the_flag(worker(state="idle", heartbeat="3"))
+
+
+def test_a_worker_that_became_suspended_since_the_flag_was_set_is_proven():
+	evidence = Evidence()
+	evidence.add(fleet(worker(state="busy")))
+	evidence.add(fleet(worker(state="suspended")))
+	assert evidence.has_read_the_flag(worker(state="suspended"))
+
+
+def test_a_busy_worker_is_in_a_long_job_only_after_a_while_in_the_same_job():
+	evidence = Evidence()
+	evidence.add(fleet(worker(state="busy", job="a")))
+	assert evidence.condition(worker(state="busy", job="a"), {}) is Condition.IN_BETWEEN
+	name, (job, since) = next(iter(evidence.busy_since.items()))
+	evidence.busy_since[name] = (job, since - 1)
+	assert evidence.condition(worker(state="busy", job="a"), {}) is Condition.BUSY
+	evidence.add(fleet(worker(state="busy", job="b")))
+	assert evidence.condition(worker(state="busy", job="b"), {}) is Condition.IN_BETWEEN
+
+
+@pytest.mark.parametrize(
+	("command", "kind"),
+	[
+		(
+			"/b/env/bin/gunicorn -b 127.0.0.1:8000 -w 17 --max-requests 5000 -t 120 frappe.app:application --preload",
+			"web",
+		),
+		("/usr/bin/bench worker --queue short,default", "workers"),
+		("/b/env/bin/python -m frappe.utils.bench_helper frappe worker --queue long", "workers"),
+		("bench worker-pool --num-workers 4 --queue default", "workers"),
+		("/usr/bin/bench schedule", "scheduler"),
+		("/usr/bin/node /b/apps/frappe/socketio.js", "socketio"),
+		("/usr/bin/redis-server /b/config/redis_queue.conf", "redis"),
+		("/usr/bin/valkey-server /b/config/redis_cache.conf", "redis"),
+		("/b/env/bin/python mail_fetcher.py", "other"),
+	],
+)
+def test_a_service_is_known_by_its_command(command, kind):
+	assert kind_of(command) == kind
+
+
+@pytest.mark.parametrize(
+	("command", "directory", "ours"),
+	[
+		("/usr/bin/bench worker --queue short", "/home/frappe/bench", True),
+		("/usr/bin/bench worker --queue short", "/home/frappe/bench/sites", True),
+		("/usr/bin/redis-server /home/frappe/bench/config/redis.conf", "none", True),
+		("/usr/bin/bench worker --queue short", "/home/frappe/bench-2", False),
+		("/usr/bin/redis-server /home/frappe/bench-2/config/redis.conf", "none", False),
+		("/usr/bin/python -m http.server", "/srv", False),
+	],
+)
+def test_only_programs_of_this_bench_are_touched_not_those_of_one_with_a_longer_name(
+	command, directory, ours
+):
+	assert belongs_to(BENCH, command, directory) is ours
+
+
+def test_a_jobs_site_is_its_whole_prefix():
+	assert BENCH.site_of_job("site1::abc::def") == "site1"
+	assert BENCH.site_of_job("site10||abc") == "site10"
+	assert BENCH.site_of_job("c0ffee") == ""
+
+
+@pytest.mark.parametrize(
+	("description", "method"),
+	[
+		(
+			"frappe.utils.background_jobs.execute_job(event=None, method='erpnext.tasks.run', site='a')",
+			"erpnext.tasks.run",
+		),
+		("frappe.utils.background_jobs.execute_job(method=<function build at 0x7f>, site='a')", "build"),
+		("shop.orders.ship('42')", "shop.orders.ship"),
+		("", ""),
+	],
+)
+def test_a_jobs_method_is_read_from_its_description(description, method):
+	assert queues.method_of(description) == method
+
+
+def test_times_of_rq_are_read_with_and_without_a_fraction():
+	moment = datetime(2026, 11, 21, 22, 53, 16, tzinfo=timezone.utc)
+	assert queues.parse_time("2026-11-21T22:53:16.000000Z") == moment
+	assert queues.parse_time("2026-11-21T22:53:16Z") == moment
+	assert queues.parse_time("") is None
+	assert queues.parse_time(None) is None
+
+
+def test_custom_queues_have_their_timeouts_and_standard_ones_theirs():
+	assert BENCH.queue_timeouts_seconds == {"short": 300, "default": 300, "long": 1500, "reports": 3000}
+	assert BENCH.bench_id == "home-frappe-bench"
+
+
+def test_redis_is_restarted_only_where_no_job_can_run():
+	for strategy in STRATEGIES.values():
+		allowed = strategy.name in (strategies.WAIT_WORKERS, strategies.SUSPEND_RQ)
+		try:
+			strategies.check_redis(strategy, Options(only=("redis",)))
+			assert allowed
+		except Refused as refused:
+			assert not allowed
+			assert "Nothing was touched" in str(refused)
+
+
+def test_the_helper_checks_what_it_reads():
+	with pytest.raises(Refused):
+		Options.from_dict({"command": "rm -rf /"})
+	with pytest.raises(Refused):
+		strategies.choose("../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+	("strategy", "grace", "fate", "interrupted"),
+	[
+		("rolling", None, "finishes on the old code", False),
+		("wait-workers", None, "finishes first", False),
+		("no-wait-workers", None, "finishes on the old code", False),
+		("suspend-rq", 10, "interrupted if it needs more than 10 s, then run again", True),
+		("now", 10, "interrupted if it needs more than 10 s, then run again", True),
+		("now", 250, "finishes in the grace", False),
+		("now", None, "finishes in the grace", False),
+	],
+)
+def test_the_plan_tells_a_running_jobs_fate_by_strategy(strategy, grace, fate, interrupted):
+	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
+	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 0)
+	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
+	answer = plan(seen, STRATEGIES[strategy], Options(force_kill_timeout=grace))
+	assert answer.running[0].fate.startswith(fate)
+	assert answer.running[0].may_be_interrupted is interrupted
+	assert answer.running[0].seconds_left == 200
+	assert answer.recommended == "rolling"
+
+
+def test_the_plan_says_that_a_job_interrupted_too_often_is_held():
+	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
+	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 2)
+	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
+	answer = plan(seen, STRATEGIES["now"], Options(force_kill_timeout=0))
+	assert "held for a person" in answer.running[0].fate
+
+
+def test_a_restart_of_other_services_does_not_touch_jobs():
+	job = Job("s::1", "b:default", "started", "m", "s", None, None, -1, "w", 0)
+	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
+	answer = plan(seen, STRATEGIES["now"], Options(only=("web",)))
+	assert answer.running[0].fate.startswith("goes on")
+	assert answer.all_done_within_seconds is None
+
+
+def test_every_state_of_supervisor_is_known():
+	from supervisor.states import ProcessStates, getProcessStateDescription
+
+	from safe_restart.engine.managers.supervisor import STATES
+
+	codes = [value for name, value in vars(ProcessStates).items() if isinstance(value, int)]
+	assert set(codes) == set(STATES), [getProcessStateDescription(code) for code in codes]
+	assert {state for state in STATES.values() if state in managers.UP} == {"running", "starting"}
+
+
+def test_a_queue_knows_what_is_in_it():
+	queue = queues.read_queue(
+		{
+			"name": "b:q",
+			"depth": 1,
+			"intermediate": 0,
+			"scheduled": 0,
+			"deferred": 0,
+			"failed": 0,
+			"started": {},
+		}
+	)
+	assert queue == Queue("b:q", 1, 0, 0, 0, 0, ())
