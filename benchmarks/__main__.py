@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -27,13 +28,15 @@ SCENARIOS = ("idle", "busy", "stream")
 )
 def main(runs: int, restarts: int, chosen: tuple[str, ...]) -> None:
 	"""Measure safe-restart beside supervisorctl and bench restart, on benches in miniature. Asserts nothing."""
+	began = time.monotonic()
 	results = {"parts": parts(), "runs": runs, "restarts": restarts, "scenarios": {}}
 	click.echo(", ".join(f"{name} {number}" for name, number in results["parts"].items()))
 	for scenario in chosen:
 		measured = results["scenarios"][scenario] = measure(scenario, runs, restarts)
 		click.echo(f"\n{table.render(scenario, measured, runs, restarts)}")
 		RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-	click.echo(f"\nEvery run is in {RESULTS}.")
+	click.echo(f"\n{table.legend()}")
+	click.echo(f"\nMeasured in {(time.monotonic() - began) / 60:.1f} minutes. Every run is in {RESULTS}.")
 
 
 def measure(scenario: str, runs: int, restarts: int) -> dict[str, dict]:
@@ -52,7 +55,7 @@ def parts() -> dict[str, str]:
 	packages = ("rq", "redis", "supervisor", "gunicorn")
 	return {
 		"Python": platform.python_version(),
-		**{f"{'redis-py' if name == 'redis' else name}": version(name) for name in packages},
+		**{"redis-py" if name == "redis" else name: version(name) for name in packages},
 		"Redis": next((word[2:] for word in redis.split() if word.startswith("v=")), "?"),
 		"CPUs": str(os.cpu_count()),
 	}

@@ -7,6 +7,7 @@ import time
 from safe_restart.demo.bench import DemoBench
 
 COMMAND_TIMEOUT_SECONDS = 180
+GOOD_EXIT_CODES = (0, 6)  # 6: completed with warnings, as where jobs still run on old code
 BASE = "supervisorctl restart all"
 
 
@@ -34,15 +35,17 @@ METHODS = {
 }
 
 
-def run(method: str, demo: DemoBench) -> tuple[float, list[int]]:
-	"""Run the method's commands one after another; returns their wall time in seconds and their exit codes.
+def run(method: str, demo: DemoBench) -> tuple[float, list[str]]:
+	"""Run the method's commands one after another; returns their wall time in seconds, and a sentence for each that failed.
 
 	Raises subprocess.TimeoutExpired after COMMAND_TIMEOUT_SECONDS.
 	"""
-	began, exit_codes = time.monotonic(), []
+	began, problems = time.monotonic(), []
 	for command in METHODS[method](demo):
 		done = subprocess.run(
-			command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_TIMEOUT_SECONDS
+			command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS
 		)
-		exit_codes.append(done.returncode)
-	return time.monotonic() - began, exit_codes
+		if done.returncode not in GOOD_EXIT_CODES:
+			said = (done.stderr or done.stdout).strip().splitlines()
+			problems.append(f"exit code {done.returncode}: {said[-1] if said else 'it said nothing'}")
+	return time.monotonic() - began, problems

@@ -11,12 +11,13 @@ from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
 from safe_restart.engine.journal import Journal
+from safe_restart.engine.processes import ancestors, inside
 from safe_restart.engine.queues import queue_key
 
 from . import methods
 from .fates import settle
 from .table import middle
-from .watcher import Watcher
+from .watcher import WHOLE_TIMEOUT_SECONDS, Watcher
 
 LONG_JOBS, LONG_SECONDS = 3, 8
 SHORT_JOBS, SHORT_SECONDS = 200, 0.01
@@ -59,23 +60,32 @@ def stream(method: str, restarts: int) -> dict:
 			"wall": middle([one["wall"] for one in noticed]),
 			"whole": middle([one["whole"] for one in noticed]),
 			"pause": middle(longest_pauses(demo, began)),
-			"exit_codes": [code for one in noticed for code in one["exit_codes"]],
+			"orphans": sum(one["orphans"] for one in noticed),
+			"problems": [text for one in noticed for text in one["problems"]],
 			"worker_stops": restarts * sum(workers.count for workers in demo.workers),
 		} | asdict(fates)
 
 
 def restart(method: str, demo: DemoBench) -> dict:
-	"""Restart once and wait until the bench is whole; all values are seconds but the exit codes."""
+	"""Restart once and wait until the bench is whole; times are seconds."""
 	with Watcher(demo) as watcher:
-		wall, exit_codes = methods.run(method, demo)
+		wall, problems = methods.run(method, demo)
 		seen = watcher.wait()
+	if seen.whole is None:
+		problems.append(f"the bench was not whole again after {WHOLE_TIMEOUT_SECONDS} s")
 	return {
-		"wall": wall,
+		"wall": round(wall, 3),
 		"whole": seen.whole,
 		"web_outage": seen.web_outage,
 		"no_worker": seen.longest_without_worker,
-		"exit_codes": exit_codes,
+		"orphans": orphans(demo),
+		"problems": problems,
 	}
+
+
+def orphans(demo: DemoBench) -> int:
+	"""How many processes of the bench run on that supervisord does not keep: work-horses without their worker."""
+	return sum(demo.supervisord.pid not in ancestors(process) for process in inside(demo.path))
 
 
 @contextmanager

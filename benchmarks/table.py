@@ -19,24 +19,27 @@ COUNTS = {
 	"run_twice": "run twice",
 	"failed": "failed",
 	"unaccounted": "unaccounted",
+	"orphans": "orphans",
 }
 TITLES = {
 	"idle": "Idle: nothing runs. Medians of {runs}",
-	"busy": "Busy: 3 jobs of 8 s run and 200 short ones wait. Medians of {runs}; jobs are counted over all runs",
-	"stream": "Stream: 5 ms jobs all the time, {restarts} restarts, {stops} workers stopped. Medians of the restarts",
+	"busy": "Busy: 3 jobs of 8 s run and 200 short ones wait. Medians of {runs}, counts of all",
+	"stream": "Stream: 5 ms jobs all the time, {restarts} restarts, {stops} workers stopped. Medians and counts of the restarts",
 }
 LEGEND = {
 	"wall": "until the command returns",
 	"whole": "until every worker is new and takes jobs, and the web answers",
 	"web_outage": "seconds in which the web did not answer 200",
 	"no_worker": "longest time in which no worker would take another job",
-	"next_job": "from the end of the last long job to the first new job",
+	"next_job": "from the end of the last long job to the first new job; – where all had begun before",
 	"pause": "longest time in which no job began",
 	"interrupted": "begun and not ended, or killed",
 	"lost": "never begun and in no queue after 60 s",
+	"run_twice": "ended more than once",
+	"failed": "RQ says failed, whether or not the work was done",
 	"unaccounted": "done, but RQ says started",
+	"orphans": "work-horses that run on with old code and no worker, once the bench is whole",
 }
-GOOD_EXIT_CODES = (0, 6)  # 6: completed with warnings, as where jobs still run on old code
 
 
 def summarize(raw: dict[str, list[dict]]) -> dict[str, dict]:
@@ -63,16 +66,20 @@ def ratio(value: float | None, base: float | None) -> float | None:
 
 
 def render(scenario: str, summary: dict[str, dict], runs: int, restarts: int) -> str:
-	"""A title, the table, what its columns mean, and every command that failed."""
+	"""A title, the table, and whatever went wrong."""
 	first = summary[BASE]
 	stops = first["runs"][0].get("worker_stops")
 	columns = [key for key in (*SECONDS, *COUNTS) if key in first["seconds"] or key in first["counts"]]
 	rows = [["", *((SECONDS | COUNTS)[key] for key in columns)]]
 	rows += [[method, *(cell(one, key) for key in columns)] for method, one in summary.items()]
 	title = TITLES[scenario].format(runs=runs, restarts=restarts, stops=stops)
-	legend = [f"  {(SECONDS | COUNTS)[key]}: {LEGEND[key]}" for key in columns if key in LEGEND]
-	lines = [f"{title}; in brackets the ratio to `{BASE}`.", "", *align(rows), "", *legend]
-	return "\n".join(lines + [f"  {line}" for line in failures(summary)])
+	return "\n".join([f"{title}.", "", *align(rows), *problems(summary)])
+
+
+def legend() -> str:
+	"""What the columns mean."""
+	lines = [f"{name}: {LEGEND[key]}" for key, name in (SECONDS | COUNTS).items() if key in LEGEND]
+	return "\n".join([f"In brackets: the ratio to `{BASE}`.", *lines])
 
 
 def cell(one: dict, key: str) -> str:
@@ -93,11 +100,10 @@ def align(rows: list[list[str]]) -> list[str]:
 	]
 
 
-def failures(summary: dict[str, dict]) -> list[str]:
-	bad = {
-		method: [code for run in one["runs"] for code in run["exit_codes"] if code not in GOOD_EXIT_CODES]
-		for method, one in summary.items()
-	}
+def problems(summary: dict[str, dict]) -> list[str]:
 	return [
-		f"{method} exited with {codes}: its figures mean little." for method, codes in bad.items() if codes
+		f"! {method}: {text}"
+		for method, one in summary.items()
+		for run in one["runs"]
+		for text in run["problems"]
 	]

@@ -64,8 +64,8 @@ class Watcher:
 		time.sleep(2 * SAMPLE_SECONDS)
 		while (whole_since := self.whole_since) is None and time.monotonic() < deadline:
 			time.sleep(SAMPLE_SECONDS)
-		whole = None if whole_since is None else whole_since - self.began
-		return Seen(whole, self.probe.outage_ms / 1000, self.longest_gap)
+		whole = None if whole_since is None else round(whole_since - self.began, 3)
+		return Seen(whole, self.probe.outage_ms / 1000, round(self.longest_gap, 3))
 
 	def _sample(self) -> None:
 		gap_since = None

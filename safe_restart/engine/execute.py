@@ -15,6 +15,7 @@ from .errors import Blocked, Cancelled, Refused, RestartError
 from .journal import Journal, Request
 from .lock import Lock
 from .report import Account
+from .run import Run, prepare
 from .strategies import DRAIN
 
 stop_requested = threading.Event()
@@ -33,7 +34,7 @@ def execute(bench: Bench, request_id: str) -> int:
 			raise Blocked(other_restart(journal, request))
 		me = psutil.Process()
 		journal.begin(request.id, me.pid, me.create_time())
-		run = runbook.prepare(bench, request, journal, lock, stop_requested.is_set)
+		run = prepare(bench, request, journal, lock, stop_requested.is_set)
 		if request.strategy == DRAIN:
 			runbook.hold(run)
 		else:
@@ -48,7 +49,7 @@ def execute(bench: Bench, request_id: str) -> int:
 	return journal.request(request_id).exit_code or 0
 
 
-def set_down(journal: Journal, request: Request, run: runbook.Run | None, error: Exception) -> None:
+def set_down(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
 	"""Journal how the request ended badly, with what was counted until then."""
 	account = run.account if run else Account()
 	exit_code, sentence = 1, str(error)
@@ -62,7 +63,7 @@ def set_down(journal: Journal, request: Request, run: runbook.Run | None, error:
 	journal.report(request.id, ENDS.get(type(error), journals.FAILED), exit_code, sentence, asdict(account))
 
 
-def explain(error: Exception, run: runbook.Run | None) -> str:
+def explain(error: Exception, run: Run | None) -> str:
 	what = (
 		"Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
 	)

@@ -1,110 +1,35 @@
 """The runbook: what a restart does, in order.
 
-`restart` runs the steps of the chosen strategy (strategies.py); each step is one function below, in the order in which
-they usually come. A step is journaled before it acts and after it acted.
+`restart` runs the steps of the chosen strategy (strategies.py); each step is one function, below or in the module of
+its name. A step is journaled before it acts and after it acted.
 """
 
-import dataclasses
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 from . import journal as journals
-from . import managers, processes, queues, rescue, web
-from .bench import Bench
+from . import queues, rescue
 from .drain import Undrained, drain
-from .errors import COMPLETED, Cancelled, Refused, RestartError
-from .fleet import Fleet, Unit, Watch
-from .journal import Journal, Request
-from .lock import Lock
-from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS, Manager, Service
-from .replace import Returning
-from .report import Account
-from .retire import Retirement, Told
-from .strategies import FINISH_FIRST, NOW, WATCHING_STEPS, Options, Strategy, check_redis, choose
-from .suspension import Lease
+from .errors import COMPLETED
+from .managers import REDIS, WORKERS
+from .preflight import preflight
+from .run import Run
+from .services import begin_services, end_probe, restart_redis
+from .strategies import FINISH_FIRST, WATCHING_STEPS
+from .verify import count, name_stragglers, verify
+from .workers import (
+	LOOK_SECONDS,
+	START_TIMEOUT_SECONDS,
+	advance,
+	interrupt,
+	next_batch,
+	take_lease,
+	tell,
+	wait_back,
+	wait_gone,
+)
 
-START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
-LOOK_SECONDS = 0.02
 CALM_LOOK_SECONDS = 0.25  # while only stragglers are watched
-SERVICE_ORDER = (SCHEDULER, WEB, SOCKETIO)
-
-
-@dataclass
-class Run:
-	"""One request while it is carried out."""
-
-	bench: Bench
-	request: Request
-	journal: Journal
-	manager: Manager
-	watch: Watch
-	lease: Lease
-	lock: Lock
-	strategy: Strategy
-	options: Options
-	is_stop_requested: Callable[[], bool] = lambda: False
-	account: Account = field(default_factory=Account)
-	redis_is_up: bool = True
-	is_watching: bool = False
-	can_be_cancelled: bool = True
-	began: float = field(default_factory=time.time)
-	sites_before: dict[str, web.Health] = field(default_factory=dict)
-	workers_before: Fleet | None = None
-	running_at_start: list[str] = field(default_factory=list)
-	rescued: rescue.Rescued = field(default_factory=rescue.Rescued)
-	expected: set[str] = field(default_factory=set)
-	services_began: bool = False
-	probe: web.Probe | None = None
-
-	def __post_init__(self):
-		self.retirement = Retirement(self.watch, self.note)
-		self.returning = Returning(self.manager)
-
-	def note(self, text: str) -> None:
-		self.journal.note(self.request.id, text)
-
-	def warn(self, text: str) -> None:
-		if text not in self.account.warnings:
-			self.account.warnings.append(text)
-			self.note(text)
-
-	@property
-	def is_asked_to_stop(self) -> bool:
-		return self.is_stop_requested() or self.journal.is_cancel_requested(self.request.id)
-
-	def check_cancelled(self) -> None:
-		if self.can_be_cancelled and self.is_asked_to_stop:
-			raise Cancelled(
-				"Cancelled before anything was stopped. No job was interrupted; the bench works as before."
-			)
-
-	@contextmanager
-	def step(self, name: str):
-		number = self.journal.start_step(self.request.id, name)
-		detail: list[str] = []
-		try:
-			yield detail
-		except BaseException as error:
-			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
-			raise
-		self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
-
-	@property
-	def touches_workers(self) -> bool:
-		return WORKERS in self.options.only or REDIS in self.options.only
-
-	@property
-	def stragglers(self) -> list[Told]:
-		"""Units that were told to go and still run a job on the old code, and those kept until one is back."""
-		told = [one for one in self.retirement.told.values() if not one.is_gone]
-		return told + [Told(unit, None, "kept until another is back", True) for unit in self.untold()]
-
-	def untold(self) -> list[Unit]:
-		if not self.workers_before or WORKERS not in self.options.only:
-			return []
-		return [unit for unit in self.workers_before.units if unit.name not in self.retirement.told]
 
 
 def restart(run: Run) -> None:
@@ -168,70 +93,6 @@ def run_steps(run: Run, names: tuple[str, ...]) -> None:
 			STEPS[name](run, detail)
 
 
-def preflight(run: Run, detail: list[str]) -> None:
-	"""See that this can succeed, and remember how the bench was. Touches nothing."""
-	check_redis(run.strategy, run.options)
-	services = run.manager.services()
-	if not any(service.kind in run.options.only for service in services):
-		raise Refused(
-			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
-		)
-	run.redis_is_up = queues.is_up(run.watch.observer.redis)
-	if run.redis_is_up:
-		see_workers(run)
-	else:
-		go_without_redis(run, services)
-	if REDIS in run.options.only and run.redis_is_up:
-		check_redis_keeps_jobs(run)
-	if WEB in run.options.only and any(service.kind == WEB for service in services):
-		run.sites_before = web.health(run.bench)
-	counts = run.account
-	detail.append(
-		f"{counts.workers.before} workers, {counts.jobs.running_at_start} jobs running, "
-		f"{counts.jobs.queued_at_start} waiting"
-	)
-
-
-def go_without_redis(run: Run, services: list[Service]) -> None:
-	"""Restart what does not need Redis. Workers are left: a new one could not start, an old one waits for Redis."""
-	down = f"Redis at {run.bench.redis_queue_url} does not answer"
-	others = [kind for kind in run.options.only if kind not in (WORKERS, REDIS)]
-	starts = [f"supervisorctl start {s.name}" for s in services if s.kind == REDIS and not s.is_up]
-	if run.strategy.name != NOW or not others:
-		raise Refused(
-			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "
-			f"first{f' ({starts[0]})' if starts else ''}; --now restarts the other services without it."
-		)
-	run.options = dataclasses.replace(run.options, only=tuple(others))
-	run.warn(
-		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could not start. "
-		f"They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then run `safe-restart`, "
-		"which also finds interrupted jobs."
-	)
-
-
-def see_workers(run: Run) -> None:
-	fleet = run.workers_before = run.watch.see()
-	run.running_at_start = [worker.job_id for worker, _ in fleet.running if worker.job_id]
-	run.account.workers.before = len(fleet.workers)
-	run.account.jobs.running_at_start = len(fleet.running)
-	run.account.jobs.queued_at_start = fleet.look.queued
-	for worker in fleet.strays if run.touches_workers else ():
-		run.warn(
-			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
-			"not replaced and goes on with its old code"
-		)
-
-
-def check_redis_keeps_jobs(run: Run) -> None:
-	config = run.watch.observer.redis.config_get("save", "appendonly")
-	if config.get("appendonly") != "yes" and not config.get("save"):
-		raise Refused(
-			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
-			"would lose every queued job. Nothing was touched. Leave redis out of --only."
-		)
-
-
 def suspend(run: Run, detail: list[str]) -> None:
 	"""Take the lease, so that no worker takes a new job."""
 	if not (run.touches_workers and run.redis_is_up):
@@ -244,12 +105,6 @@ def suspend(run: Run, detail: list[str]) -> None:
 			"until it is lifted (redis-cli DEL rq:suspended)"
 		)
 	detail.append("workers take no new job")
-
-
-def take_lease(run: Run) -> None:
-	before = run.watch.see()
-	run.lease.take()
-	run.retirement.flag_was_set(before)
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
@@ -284,50 +139,6 @@ def note_progress(run: Run, undrained: Undrained) -> None:
 		run.note("no worker can take a job")
 
 
-def tell(run: Run, names: set[str]) -> None:
-	"""Tell these units to go and expect each back. The lease must be held."""
-	if names:
-		run.retirement.tell(names)
-	for name, told in run.retirement.told.items():
-		if name not in run.expected:
-			run.expected.add(name)
-			run.returning.expect(told.unit.service)
-			run.note(
-				f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}"
-			)
-
-
-def next_batch(run: Run, fleet: Fleet) -> set[str]:
-	"""The units that may be told now: each queue keeps one worker, either new or not told yet."""
-	untold = {unit.name: unit for unit in run.untold()}
-	if not run.strategy.in_batches:
-		return set(untold)
-	busy = {worker.name for worker, _ in fleet.running}
-	serving: dict[str, set[str]] = {}
-	for unit in fleet.units:
-		is_leaving = unit.name in run.retirement.told and not is_back(run, unit)
-		for queue in unit.queues if not is_leaving else ():
-			serving.setdefault(queue, set()).add(unit.name)
-	alone = {
-		queue
-		for unit in run.workers_before.units
-		for queue in unit.queues
-		if not any(queue in other.queues for other in run.workers_before.units if other.name != unit.name)
-	}
-	batch: set[str] = set()
-	for name, unit in sorted(untold.items(), key=lambda item: any(w.name in busy for w in item[1].workers)):
-		if all(queue in alone or serving.get(queue, set()) - {name} for queue in unit.queues):
-			batch.add(name)
-			for queue in unit.queues:
-				serving.get(queue, set()).discard(name)
-	return batch
-
-
-def is_back(run: Run, unit: Unit) -> bool:
-	told = run.retirement.told[unit.name]
-	return bool(unit.workers) and unit.service.pid != told.unit.service.pid
-
-
 def stop(run: Run, detail: list[str]) -> None:
 	"""From here on it goes forward only. Finish first: every worker leaves. Otherwise: the grace ends."""
 	if run.strategy.busy == FINISH_FIRST:
@@ -349,90 +160,6 @@ def stop(run: Run, detail: list[str]) -> None:
 		wait_back(run)
 
 
-def restart_redis(run: Run) -> None:
-	"""Nothing runs now. Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest."""
-	services = [service for service in run.manager.services() if service.kind == REDIS]
-	for service in services:
-		run.returning.expect(service).begin()
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	names = {service.name for service in services}
-	while (away := run.returning.look() & names) or not queues.is_up(run.watch.observer.redis):
-		if time.monotonic() > deadline:
-			run.returning.give_up(away, START_TIMEOUT_SECONDS)
-			raise RestartError(
-				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it; nothing is lost that it "
-				"had saved. See its log, start it, then run `safe-restart` again."
-			)
-		time.sleep(LOOK_SECONDS)
-
-
-def wait_gone(run: Run) -> None:
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	while any(not told.is_gone for told in run.retirement.told.values()):
-		if time.monotonic() > deadline:
-			# Suspended and told to go, so it holds no job: killing it interrupts nothing.
-			kill(run, [told for told in run.retirement.told.values() if not told.is_gone])
-		run.manager.services()
-		time.sleep(LOOK_SECONDS)
-
-
-def interrupt(run: Run) -> int:
-	"""Let running jobs have their grace, then kill those workers with their work-horses; returns how many."""
-	killed = 0
-	since = time.monotonic()
-	while left := [told for told in run.retirement.told.values() if not told.is_gone]:
-		for told in left:
-			grace = run.options.force_kill_timeout
-			grace = told.unit.service.stop_wait_seconds if grace is None else grace
-			if time.monotonic() - since >= grace:
-				kill(run, [told])
-				killed += 1
-		run.manager.services()
-		time.sleep(LOOK_SECONDS)
-	return killed
-
-
-def kill(run: Run, told: list[Told]) -> None:
-	"""SIGKILL workers and work-horses, so that no process with old code remains."""
-	families = [process for one in told if one.process for process in processes.family(one.process)]
-	for survivor in processes.kill(families):
-		run.account.problems.append(f"process {survivor.pid} could not be killed; it still runs old code")
-	for one in told:
-		run.note(f"{one.unit.name} (pid {one.unit.service.pid}) was killed with its job")
-
-
-def begin_services(run: Run) -> None:
-	"""Signal scheduler, web and socketio, and start workers that were down; the manager brings each back."""
-	if run.services_began:
-		return
-	run.services_began = True
-	services = run.manager.services()
-	begin_probe(run)
-	for kind in SERVICE_ORDER:
-		for service in services:
-			if service.kind == kind and kind in run.options.only:
-				run.returning.expect(service).begin()
-	for service in services:
-		if service.kind == WORKERS in run.options.only and not service.pid:
-			run.returning.expect(service).begin()
-
-
-def begin_probe(run: Run) -> None:
-	"""Measure the web while it is replaced, at a site that answers; where none does, nothing can be said."""
-	site = next((health.site for health in run.sites_before.values() if health.is_ok), None)
-	if site:
-		run.probe = web.Probe(run.bench, site)
-		run.probe.start()
-		run.account.web.checked = True
-
-
-def end_probe(run: Run) -> None:
-	if run.probe:
-		run.probe.stop()
-		run.account.web.outage_ms = run.probe.outage_ms
-		run.probe = None
-
-
 def replace(run: Run, detail: list[str]) -> None:
 	"""Everything that can be new by now becomes new: web, scheduler, socketio and the workers without a job."""
 	run.can_be_cancelled = False
@@ -441,42 +168,12 @@ def replace(run: Run, detail: list[str]) -> None:
 	if run.probe:
 		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
 	end_probe(run)
-	workers = [told for told in run.retirement.told.values() if told.is_gone]
+	workers = sum(told.is_gone for told in run.retirement.told.values())
 	kinds = [service.kind for service in run.manager.services() if service.kind != WORKERS]
 	others = [kind for kind in run.options.only if kind in kinds]
-	detail.append(f"{', '.join(others) or 'no other service'} and {len(workers)} workers programs are new")
-
-
-def wait_back(run: Run) -> None:
-	"""Wait until all that left is back, batch after batch, but not for workers with a job."""
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	while away := advance(run):
-		if time.monotonic() > deadline:
-			run.returning.give_up(away, START_TIMEOUT_SECONDS)
-			break
-		time.sleep(LOOK_SECONDS)
-	run.account.problems += run.returning.problems
-	run.returning.problems.clear()
-
-
-def advance(run: Run) -> set[str]:
-	"""Move everything on by one look, and tell the next batch; returns who is away, without workers with a job."""
-	in_job = {name for name, told in run.retirement.told.items() if told.was_busy and not told.is_gone}
-	away = run.returning.look() - in_job
-	if run.redis_is_up and run.strategy.in_batches and run.untold():
-		fleet = run.watch.see()
-		batch = next_batch(run, fleet)
-		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.
-		if batch and run.lock.take():
-			take_lease(run)
-			tell(run, batch)
-			run.lease.release()
-			if run.is_watching:
-				run.lock.release()
-			return batch
-		# Those not told yet wait for one that is away: until it has registered, there is something to wait for.
-		away |= {unit.name for unit in fleet.units if unit.name in run.expected - in_job and not unit.workers}
-	return away
+	detail.append(
+		", ".join(others + [f"{workers} of {len(run.retirement.told)} workers programs"] * bool(workers))
+	)
 
 
 def follow(run: Run, detail: list[str]) -> None:
@@ -514,69 +211,11 @@ def rescue_jobs(run: Run, detail: list[str]) -> None:
 
 def resume(run: Run, detail: list[str]) -> None:
 	"""Give the lease back: workers take jobs again."""
+	if not run.lease.is_held:
+		detail.append("not needed")
+		return
 	run.lease.release()
 	detail.append("left suspended, as it was found" if run.lease.foreign else "workers take jobs")
-
-
-def verify(run: Run, detail: list[str]) -> None:
-	"""Does everything really work again? Looks until it does, at most START_TIMEOUT_SECONDS."""
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	while (wrong := what_is_wrong(run)) and time.monotonic() < deadline and not run.account.problems:
-		time.sleep(LOOK_SECONDS)
-	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
-	count(run)
-	sites = [health.site for health in run.sites_before.values() if health.is_ok]
-	detail.append(
-		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
-	)
-
-
-def what_is_wrong(run: Run) -> list[str]:
-	"""A sentence for each thing that worked before, or should work now, and does not."""
-	services = [s for s in run.manager.services() if s.kind in run.options.only]
-	wrong = [f"{service.name} is {service.state}." for service in services if service.state != "running"]
-	for site, before in run.sites_before.items():
-		now = web.ask(run.bench, site)
-		if before.is_ok and not now.is_ok:
-			wrong.append(f"Site {site} answered 200 before the restart and {now.status or 'nothing'} now.")
-		if not before.is_ok and not now.is_ok:
-			run.warn(
-				f"site {site} answered {before.status or 'nothing'} before the restart and {now.status or 'nothing'} after"
-			)
-	if WORKERS in run.options.only and queues.is_up(run.watch.observer.redis):
-		wrong += [
-			f"{unit.name} has no registered worker." for unit in run.watch.see().units if not unit.workers
-		]
-	return wrong
-
-
-def count(run: Run) -> None:
-	"""Fill the account in from what can be seen now."""
-	jobs, workers = run.account.jobs, run.account.workers
-	jobs.interrupted = run.rescued.interrupted
-	jobs.requeued, jobs.held = len(run.rescued.requeued), len(run.rescued.held)
-	jobs.lost_and_found = len(run.rescued.lost_and_found)
-	if not queues.is_up(run.watch.observer.redis):
-		return
-	fleet = run.watch.see()
-	still = {job_id for job_id in run.running_at_start if job_id in {w.job_id for w in fleet.workers}}
-	settled = {*run.rescued.requeued, *run.rescued.held, *run.rescued.failed, *run.rescued.still_running}
-	jobs.finished_during = len(set(run.running_at_start) - still - settled)
-	workers.after = len(fleet.workers)
-	if run.workers_before:
-		old = {worker.name for worker in run.workers_before.workers} & {
-			worker.name for worker in fleet.workers
-		}
-		workers.still_old = len(old)
-		workers.replaced = workers.before - len(old)
-
-
-def name_stragglers(run: Run) -> None:
-	for told in run.stragglers:
-		run.warn(
-			f"{told.unit.name} (pid {told.unit.service.pid}) still runs a job on old code; it is replaced when the "
-			"job has ended"
-		)
 
 
 def set_down(run: Run, status: str) -> None:
@@ -598,18 +237,3 @@ STEPS = {
 	"resume": resume,
 	"verify": verify,
 }
-
-
-def prepare(
-	bench: Bench, request: Request, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
-) -> Run:
-	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
-	strategy, options = choose(request.strategy), Options.from_dict(request.options)
-	manager = managers.detect(bench)
-	redis = queues.connect(bench)
-	watch = Watch(bench, manager, queues.Observer(bench, redis))
-	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
-	lease = Lease(
-		redis, bench.bench_id, request.id, lambda sentence: Journal(bench).note(request.id, sentence)
-	)
-	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)

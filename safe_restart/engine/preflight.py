@@ -1,0 +1,73 @@
+"""Seeing that a restart can succeed, and remembering how the bench was. Touches nothing."""
+
+import dataclasses
+
+from . import queues, web
+from .errors import Refused
+from .managers import REDIS, WEB, WORKERS, Service
+from .run import Run
+from .strategies import NOW, check_redis
+
+
+def preflight(run: Run, detail: list[str]) -> None:
+	"""See that this can succeed, and remember how the bench was. Touches nothing."""
+	check_redis(run.strategy, run.options)
+	services = run.manager.services()
+	if not any(service.kind in run.options.only for service in services):
+		raise Refused(
+			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
+		)
+	run.redis_is_up = queues.is_up(run.watch.observer.redis)
+	if run.redis_is_up:
+		see_workers(run)
+	else:
+		go_without_redis(run, services)
+	if REDIS in run.options.only and run.redis_is_up:
+		check_redis_keeps_jobs(run)
+	if WEB in run.options.only and any(service.kind == WEB for service in services):
+		run.sites_before = web.health(run.bench)
+	counts = run.account
+	detail.append(
+		f"{counts.workers.before} workers, {counts.jobs.running_at_start} jobs running, "
+		f"{counts.jobs.queued_at_start} waiting"
+	)
+
+
+def go_without_redis(run: Run, services: list[Service]) -> None:
+	"""Restart what does not need Redis. Workers are left: a new one could not start, an old one waits for Redis."""
+	down = f"Redis at {run.bench.redis_queue_url} does not answer"
+	others = [kind for kind in run.options.only if kind not in (WORKERS, REDIS)]
+	starts = [f"supervisorctl start {s.name}" for s in services if s.kind == REDIS and not s.is_up]
+	if run.strategy.name != NOW or not others:
+		raise Refused(
+			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "
+			f"first{f' ({starts[0]})' if starts else ''}; --now restarts the other services without it."
+		)
+	run.options = dataclasses.replace(run.options, only=tuple(others))
+	run.warn(
+		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could not start. "
+		f"They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then run `safe-restart`, "
+		"which also finds interrupted jobs."
+	)
+
+
+def see_workers(run: Run) -> None:
+	fleet = run.workers_before = run.watch.see()
+	run.running_at_start = [worker.job_id for worker, _ in fleet.running if worker.job_id]
+	run.account.workers.before = len(fleet.workers)
+	run.account.jobs.running_at_start = len(fleet.running)
+	run.account.jobs.queued_at_start = fleet.look.queued
+	for worker in fleet.strays if run.touches_workers else ():
+		run.warn(
+			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
+			"not replaced and goes on with its old code"
+		)
+
+
+def check_redis_keeps_jobs(run: Run) -> None:
+	config = run.watch.observer.redis.config_get("save", "appendonly")
+	if config.get("appendonly") != "yes" and not config.get("save"):
+		raise Refused(
+			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
+			"would lose every queued job. Nothing was touched. Leave redis out of --only."
+		)

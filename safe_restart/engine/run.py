@@ -1,0 +1,110 @@
+"""One request while it is carried out: what it was asked, what it knows, and what it says."""
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from . import managers, queues, rescue, web
+from .bench import Bench
+from .errors import Cancelled
+from .fleet import Fleet, Unit, Watch
+from .journal import Journal, Request
+from .lock import Lock
+from .managers import REDIS, WORKERS, Manager
+from .replace import Returning
+from .report import Account
+from .retire import Retirement, Told
+from .strategies import Options, Strategy, choose
+from .suspension import Lease
+
+
+@dataclass
+class Run:
+	"""One request while it is carried out."""
+
+	bench: Bench
+	request: Request
+	journal: Journal
+	manager: Manager
+	watch: Watch
+	lease: Lease
+	lock: Lock
+	strategy: Strategy
+	options: Options
+	is_stop_requested: Callable[[], bool] = lambda: False
+	account: Account = field(default_factory=Account)
+	redis_is_up: bool = True
+	is_watching: bool = False
+	can_be_cancelled: bool = True
+	began: float = field(default_factory=time.time)
+	sites_before: dict[str, web.Health] = field(default_factory=dict)
+	workers_before: Fleet | None = None
+	running_at_start: list[str] = field(default_factory=list)
+	rescued: rescue.Rescued = field(default_factory=rescue.Rescued)
+	expected: set[str] = field(default_factory=set)
+	services_began: bool = False
+	probe: web.Probe | None = None
+
+	def __post_init__(self):
+		self.retirement = Retirement(self.watch, self.note)
+		self.returning = Returning(self.manager)
+
+	def note(self, text: str) -> None:
+		self.journal.note(self.request.id, text)
+
+	def warn(self, text: str) -> None:
+		if text not in self.account.warnings:
+			self.account.warnings.append(text)
+			self.note(text)
+
+	@property
+	def is_asked_to_stop(self) -> bool:
+		return self.is_stop_requested() or self.journal.is_cancel_requested(self.request.id)
+
+	def check_cancelled(self) -> None:
+		if self.can_be_cancelled and self.is_asked_to_stop:
+			raise Cancelled(
+				"Cancelled before anything was stopped. No job was interrupted; the bench works as before."
+			)
+
+	@contextmanager
+	def step(self, name: str):
+		number = self.journal.start_step(self.request.id, name)
+		detail: list[str] = []
+		try:
+			yield detail
+		except BaseException as error:
+			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
+			raise
+		self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
+
+	@property
+	def touches_workers(self) -> bool:
+		return WORKERS in self.options.only or REDIS in self.options.only
+
+	@property
+	def stragglers(self) -> list[Told]:
+		"""Units that were told to go and still run a job on the old code, and those kept until one is back."""
+		told = [one for one in self.retirement.told.values() if not one.is_gone]
+		return told + [Told(unit, None, "kept until another is back", True) for unit in self.untold()]
+
+	def untold(self) -> list[Unit]:
+		if not self.workers_before or WORKERS not in self.options.only:
+			return []
+		return [unit for unit in self.workers_before.units if unit.name not in self.retirement.told]
+
+
+def prepare(
+	bench: Bench, request: Request, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
+) -> Run:
+	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
+	strategy, options = choose(request.strategy), Options.from_dict(request.options)
+	manager = managers.detect(bench)
+	redis = queues.connect(bench)
+	watch = Watch(bench, manager, queues.Observer(bench, redis))
+	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
+	lease = Lease(
+		redis, bench.bench_id, request.id, lambda sentence: Journal(bench).note(request.id, sentence)
+	)
+	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)

@@ -1,0 +1,60 @@
+"""Replacing what is not a worker: scheduler, web, socketio, and Redis where it was named."""
+
+import time
+
+from . import queues, web
+from .errors import RestartError
+from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
+from .run import Run
+from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
+
+ORDER = (SCHEDULER, WEB, SOCKETIO)
+
+
+def begin_services(run: Run) -> None:
+	"""Signal scheduler, web and socketio, and start workers that were down; the manager brings each back."""
+	if run.services_began:
+		return
+	run.services_began = True
+	services = run.manager.services()
+	begin_probe(run)
+	for kind in ORDER:
+		for service in services:
+			if service.kind == kind and kind in run.options.only:
+				run.returning.expect(service).begin()
+	for service in services:
+		if service.kind == WORKERS in run.options.only and not service.pid:
+			run.returning.expect(service).begin()
+
+
+def begin_probe(run: Run) -> None:
+	"""Measure the web while it is replaced, at a site that answers; where none does, nothing can be said."""
+	site = next((health.site for health in run.sites_before.values() if health.is_ok), None)
+	if site:
+		run.probe = web.Probe(run.bench, site)
+		run.probe.start()
+		run.account.web.checked = True
+
+
+def end_probe(run: Run) -> None:
+	if run.probe:
+		run.probe.stop()
+		run.account.web.outage_ms = run.probe.outage_ms
+		run.probe = None
+
+
+def restart_redis(run: Run) -> None:
+	"""Nothing runs now. Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest."""
+	services = [service for service in run.manager.services() if service.kind == REDIS]
+	for service in services:
+		run.returning.expect(service).begin()
+	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	names = {service.name for service in services}
+	while (away := run.returning.look() & names) or not queues.is_up(run.watch.observer.redis):
+		if time.monotonic() > deadline:
+			run.returning.give_up(away, START_TIMEOUT_SECONDS)
+			raise RestartError(
+				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it; nothing is lost that it "
+				"had saved. See its log, start it, then run `safe-restart` again."
+			)
+		time.sleep(LOOK_SECONDS)

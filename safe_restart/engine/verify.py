@@ -1,0 +1,69 @@
+"""Does everything really work again? And what is true about jobs and workers now?"""
+
+import time
+
+from . import queues, web
+from .managers import WORKERS
+from .run import Run
+from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
+
+
+def verify(run: Run, detail: list[str]) -> None:
+	"""Does everything really work again? Looks until it does, at most START_TIMEOUT_SECONDS."""
+	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	while (wrong := what_is_wrong(run)) and time.monotonic() < deadline and not run.account.problems:
+		time.sleep(LOOK_SECONDS)
+	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
+	count(run)
+	sites = [health.site for health in run.sites_before.values() if health.is_ok]
+	detail.append(
+		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
+	)
+
+
+def what_is_wrong(run: Run) -> list[str]:
+	"""A sentence for each thing that worked before, or should work now, and does not."""
+	services = [s for s in run.manager.services() if s.kind in run.options.only]
+	wrong = [f"{service.name} is {service.state}." for service in services if service.state != "running"]
+	for site, before in run.sites_before.items():
+		now = web.ask(run.bench, site)
+		if before.is_ok and not now.is_ok:
+			wrong.append(f"Site {site} answered 200 before the restart and {now.status or 'nothing'} now.")
+		if not before.is_ok and not now.is_ok:
+			run.warn(
+				f"site {site} answered {before.status or 'nothing'} before the restart and {now.status or 'nothing'} after"
+			)
+	if WORKERS in run.options.only and queues.is_up(run.watch.observer.redis):
+		wrong += [
+			f"{unit.name} has no registered worker." for unit in run.watch.see().units if not unit.workers
+		]
+	return wrong
+
+
+def count(run: Run) -> None:
+	"""Fill the account in from what can be seen now."""
+	jobs, workers = run.account.jobs, run.account.workers
+	jobs.interrupted = run.rescued.interrupted
+	jobs.requeued, jobs.held = len(run.rescued.requeued), len(run.rescued.held)
+	jobs.lost_and_found = len(run.rescued.lost_and_found)
+	if not queues.is_up(run.watch.observer.redis):
+		return
+	fleet = run.watch.see()
+	still = {job_id for job_id in run.running_at_start if job_id in {w.job_id for w in fleet.workers}}
+	settled = {*run.rescued.requeued, *run.rescued.held, *run.rescued.failed, *run.rescued.still_running}
+	jobs.finished_during = len(set(run.running_at_start) - still - settled)
+	workers.after = len(fleet.workers)
+	if run.workers_before:
+		old = {worker.name for worker in run.workers_before.workers} & {
+			worker.name for worker in fleet.workers
+		}
+		workers.still_old = len(old)
+		workers.replaced = workers.before - len(old)
+
+
+def name_stragglers(run: Run) -> None:
+	for told in run.stragglers:
+		run.warn(
+			f"{told.unit.name} (pid {told.unit.service.pid}) still runs a job on old code; it is replaced when the "
+			"job has ended"
+		)

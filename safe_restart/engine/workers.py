@@ -1,0 +1,128 @@
+"""Leading the workers of one restart from old to new: who is told when, who is back, who has to be killed."""
+
+import time
+
+from . import processes
+from .fleet import Fleet, Unit
+from .retire import Told
+from .run import Run
+
+START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
+LOOK_SECONDS = 0.02
+
+
+def take_lease(run: Run) -> None:
+	before = run.watch.see()
+	run.lease.take()
+	run.retirement.flag_was_set(before)
+
+
+def tell(run: Run, names: set[str]) -> None:
+	"""Tell these units to go and expect each back. The lease must be held."""
+	if names:
+		run.retirement.tell(names)
+	for name, told in run.retirement.told.items():
+		if name not in run.expected:
+			run.expected.add(name)
+			run.returning.expect(told.unit.service)
+			run.note(
+				f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}"
+			)
+
+
+def next_batch(run: Run, fleet: Fleet) -> set[str]:
+	"""The units that may be told now: each queue keeps one worker, either new or not told yet."""
+	untold = {unit.name: unit for unit in run.untold()}
+	if not run.strategy.in_batches:
+		return set(untold)
+	busy = {worker.name for worker, _ in fleet.running}
+	serving: dict[str, set[str]] = {}
+	for unit in fleet.units:
+		is_leaving = unit.name in run.retirement.told and not is_back(run, unit)
+		for queue in unit.queues if not is_leaving else ():
+			serving.setdefault(queue, set()).add(unit.name)
+	alone = {
+		queue
+		for unit in run.workers_before.units
+		for queue in unit.queues
+		if not any(queue in other.queues for other in run.workers_before.units if other.name != unit.name)
+	}
+	batch: set[str] = set()
+	for name, unit in sorted(untold.items(), key=lambda item: any(w.name in busy for w in item[1].workers)):
+		if all(queue in alone or serving.get(queue, set()) - {name} for queue in unit.queues):
+			batch.add(name)
+			for queue in unit.queues:
+				serving.get(queue, set()).discard(name)
+	return batch
+
+
+def is_back(run: Run, unit: Unit) -> bool:
+	told = run.retirement.told[unit.name]
+	return bool(unit.workers) and unit.service.pid != told.unit.service.pid
+
+
+def wait_gone(run: Run) -> None:
+	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	while any(not told.is_gone for told in run.retirement.told.values()):
+		if time.monotonic() > deadline:
+			# Suspended and told to go, so it holds no job: killing it interrupts nothing.
+			kill(run, [told for told in run.retirement.told.values() if not told.is_gone])
+		run.manager.services()
+		time.sleep(LOOK_SECONDS)
+
+
+def interrupt(run: Run) -> int:
+	"""Let running jobs have their grace, then kill those workers with their work-horses; returns how many."""
+	killed = 0
+	since = time.monotonic()
+	while left := [told for told in run.retirement.told.values() if not told.is_gone]:
+		for told in left:
+			grace = run.options.force_kill_timeout
+			grace = told.unit.service.stop_wait_seconds if grace is None else grace
+			if time.monotonic() - since >= grace:
+				kill(run, [told])
+				killed += 1
+		run.manager.services()
+		time.sleep(LOOK_SECONDS)
+	return killed
+
+
+def kill(run: Run, told: list[Told]) -> None:
+	"""SIGKILL workers and work-horses, so that no process with old code remains."""
+	families = [process for one in told if one.process for process in processes.family(one.process)]
+	for survivor in processes.kill(families):
+		run.account.problems.append(f"process {survivor.pid} could not be killed; it still runs old code")
+	for one in told:
+		run.note(f"{one.unit.name} (pid {one.unit.service.pid}) was killed with its job")
+
+
+def wait_back(run: Run) -> None:
+	"""Wait until all that left is back, batch after batch, but not for workers with a job."""
+	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	while away := advance(run):
+		if time.monotonic() > deadline:
+			run.returning.give_up(away, START_TIMEOUT_SECONDS)
+			break
+		time.sleep(LOOK_SECONDS)
+	run.account.problems += run.returning.problems
+	run.returning.problems.clear()
+
+
+def advance(run: Run) -> set[str]:
+	"""Move everything on by one look, and tell the next batch; returns who is away, without workers with a job."""
+	in_job = {name for name, told in run.retirement.told.items() if told.was_busy and not told.is_gone}
+	away = run.returning.look() - in_job
+	if run.redis_is_up and run.strategy.in_batches and run.untold():
+		fleet = run.watch.see()
+		batch = next_batch(run, fleet)
+		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.
+		if batch and run.lock.take():
+			take_lease(run)
+			tell(run, batch)
+			run.lease.release()
+			if run.is_watching:
+				run.lock.release()
+			return batch
+		# Those not told yet wait for one that is away: until it has registered, there is something to wait for.
+		away |= {unit.name for unit in fleet.units if unit.name in run.expected - in_job and not unit.workers}
+	return away
