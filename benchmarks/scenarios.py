@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
 from safe_restart.engine.journal import Journal
-from safe_restart.engine.processes import ancestors, inside
+from safe_restart.engine.processes import ancestors, inside, is_alive
 from safe_restart.engine.queues import queue_key
 
 from . import methods
@@ -25,6 +25,7 @@ TINY_SECONDS = 0.005
 ENOUGH_WAITING = 50  # no worker ever waits for a job, and yet the end comes soon after the last restart
 STREAM_PAUSE_SECONDS = 0.3
 POLL_SECONDS = 0.02
+ORPHAN_SECONDS = 0.2
 WAIT_SECONDS = 60
 
 
@@ -84,8 +85,13 @@ def restart(method: str, demo: DemoBench) -> dict:
 
 
 def orphans(demo: DemoBench) -> int:
-	"""How many processes of the bench run on that supervisord does not keep: work-horses without their worker."""
-	return sum(demo.supervisord.pid not in ancestors(process) for process in inside(demo.path))
+	"""How many processes of the bench run on that supervisord does not keep: work-horses without their worker.
+
+	Looks twice, since one that just ends has no parent either.
+	"""
+	suspects = [process for process in inside(demo.path) if demo.supervisord.pid not in ancestors(process)]
+	time.sleep(ORPHAN_SECONDS if suspects else 0)
+	return sum(is_alive(process) and demo.supervisord.pid not in ancestors(process) for process in suspects)
 
 
 @contextmanager

@@ -4,13 +4,21 @@ It is the only executor: the command line and the desk write a request into the 
 is started in a session of its own, so neither a closed terminal nor a stopped web service takes it along.
 
     python -m safe_restart.helper BENCH REQUEST
+
+With `recover` in the place of a request it ends what a dead helper left.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import time
+import traceback
 from pathlib import Path
+
+RECOVER = "recover"
+MAX_RECOVERIES = 3
+RECOVERY_PAUSE_SECONDS = 0.5
 
 
 def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
@@ -37,20 +45,45 @@ def open_private(path: str, flags: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-	bench_path, request_id = arguments
+	"""Guard a child that does the work; should it be killed, start another that recovers, within a second."""
 	os.environ.pop("PYTHONPATH", None)
 	for number in (signal.SIGHUP, signal.SIGINT):  # a closed terminal is no reason to stop half way
 		signal.signal(number, signal.SIG_IGN)
+	request_id = arguments[1]
+	for _ in range(1 + MAX_RECOVERIES):
+		status = guard(arguments[0], request_id)
+		if os.WIFEXITED(status):
+			return os.WEXITSTATUS(status)
+		request_id = RECOVER
+		time.sleep(RECOVERY_PAUSE_SECONDS)
+	return 1
 
+
+def guard(bench_path: str, request_id: str) -> int:
+	"""Run one executor in a child and wait for its end; returns its wait status. The guard itself stays tiny."""
+	child = os.fork()
+	if child == 0:
+		os._exit(carry_out(bench_path, request_id))
+	signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child, signal.SIGTERM))
+	return os.waitpid(child, 0)[1]
+
+
+def carry_out(bench_path: str, request_id: str) -> int:
 	from .engine import bench, execute
 	from .engine.errors import RestartError
 
 	signal.signal(signal.SIGTERM, lambda number, frame: execute.stop_requested.set())
 	try:
-		return execute.execute(bench.load(bench_path), request_id)
+		found = bench.load(bench_path)
+		return execute.recover(found) if request_id == RECOVER else execute.execute(found, request_id)
 	except RestartError as error:
 		print(error, file=sys.stderr)
 		return error.exit_code
+	except BaseException:
+		traceback.print_exc()
+		return 1
+	finally:
+		sys.stderr.flush()
 
 
 if __name__ == "__main__":

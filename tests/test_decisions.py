@@ -56,7 +56,7 @@ def test_without_proof_the_next_way_is_taken_only_after_waiting():
 
 
 def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
-	evidence = Evidence()
+	evidence = Evidence(NOW)
 	evidence.add(fleet(worker(state="suspended", heartbeat="1")))
 	assert not evidence.has_read_the_flag(worker(state="suspended", heartbeat="1"))
 	evidence.add(fleet(worker(state="suspended", heartbeat="2")))
@@ -65,14 +65,14 @@ def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
 
 
 def test_a_worker_that_became_suspended_since_the_flag_was_set_is_proven():
-	evidence = Evidence()
+	evidence = Evidence(NOW)
 	evidence.add(fleet(worker(state="busy")))
 	evidence.add(fleet(worker(state="suspended")))
 	assert evidence.has_read_the_flag(worker(state="suspended"))
 
 
 def test_a_busy_worker_is_in_a_long_job_only_after_a_while_in_the_same_job():
-	evidence = Evidence()
+	evidence = Evidence(NOW)
 	evidence.add(fleet(worker(state="busy", job="a")))
 	assert evidence.condition(worker(state="busy", job="a"), {}) is Condition.IN_BETWEEN
 	name, (job, since) = next(iter(evidence.busy_since.items()))

@@ -232,6 +232,15 @@ def cancel(ctx: click.Context, request: str) -> None:
 
 
 @safe_restart.command()
+@click.pass_context
+def recover(ctx: click.Context) -> None:
+	"""End what a dead helper left: unwound if nothing was stopped yet, finished otherwise. Twice is the same as once."""
+	from .run import run_recover
+
+	ctx.exit(run_recover(this_bench(ctx)))
+
+
+@safe_restart.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:

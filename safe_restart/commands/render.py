@@ -80,8 +80,8 @@ def status(seen: Status, verbose: bool) -> None:
 def status_of_requests(seen: Status) -> None:
 	if seen.current and seen.is_abandoned:
 		click.echo(
-			f"Request {seen.current.id} ({seen.current.strategy}) was left unfinished: its helper died. Services come "
-			"back by themselves; run `safe-restart` to replace what is still old."
+			f"Request {seen.current.id} ({seen.current.strategy}) was left unfinished: its helper died. Type "
+			"`safe-restart recover`."
 		)
 	elif seen.current:
 		running = seen.current

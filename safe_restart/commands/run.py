@@ -10,7 +10,7 @@ import click
 from ..engine import journal as journals
 from ..engine.bench import Bench
 from ..engine.errors import Refused, RestartError
-from ..engine.journal import Journal, Request
+from ..engine.journal import Journal, Request, is_abandoned
 from ..engine.strategies import STRATEGIES, Options, choose
 from ..helper import spawn
 
@@ -60,15 +60,15 @@ def follow(bench: Bench, journal: Journal, request: Request, helper, params: dic
 	with view:
 		while True:
 			try:
-				is_dead = helper.poll() is not None
+				was_dead = helper.poll() is not None
 				request = journal.request(request.id)
 				view.update(request)
 				if request.status not in (journals.QUEUED, journals.RUNNING):
 					break
-				if is_dead:
+				if was_dead and (request.status == journals.QUEUED or is_abandoned(request)):
 					raise RestartError(
-						f"The helper of request {request.id} died. Workers take jobs again within 30 s and services that "
-						"left come back by themselves. Type `safe-restart status -v`, then `safe-restart` to go on; "
+						f"The helper of request {request.id} died, and its guard too. Workers take jobs again within 30 s "
+						"and services that left come back by themselves. Type `safe-restart recover` to end the request; "
 						"sites/.safe-restart/helper.log may say why."
 					)
 				time.sleep(POLL_SECONDS)
@@ -130,7 +130,6 @@ def run_resume(bench: Bench) -> None:
 	from redis.exceptions import RedisError
 
 	from ..engine import queues
-	from ..engine.status import is_abandoned
 	from ..engine.strategies import DRAIN
 
 	journal = Journal(bench)
@@ -157,6 +156,27 @@ def run_resume(bench: Bench) -> None:
 			"touched, as it is not a hold of this tool. To lift it all the same: redis-cli DEL rq:suspended"
 		)
 	click.echo("Workers take jobs." if holds else "Nothing was held. Workers take jobs.")
+
+
+def run_recover(bench: Bench) -> int:
+	"""End by hand what a dead helper left; returns the exit code."""
+	from ..engine.recovery import abandoned
+	from ..helper import RECOVER
+	from .render import closing_lines
+
+	journal = Journal(bench)
+	requests = abandoned(journal)
+	if not requests:
+		click.echo("There is nothing to recover.")
+		return 0
+	click.echo(f"Recovering {', '.join(request.id for request in requests)} …")
+	exit_code = spawn(bench.path, RECOVER).wait()
+	for request in requests:
+		for line in closing_lines(journal.request(request.id)):
+			click.echo(line)
+	if exit_code:
+		raise RestartError("It could not be recovered; sites/.safe-restart/helper.log has the reason.")
+	return 0
 
 
 def run_cancel(bench: Bench, request_id: str) -> int:

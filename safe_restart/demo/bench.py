@@ -148,7 +148,9 @@ class DemoBench:
 		(self.path / f"sites/{app.SITE}/site_config.json").write_text("{}")
 		(self.path / "sites/apps.txt").write_text("demo\n")
 		script = (
-			f"#!{sys.executable}\nimport sys\nfrom safe_restart.demo.app import main\nmain(sys.argv[1:])\n"
+			f"#!{sys.executable}\nimport os, sys\n"
+			f"os.environ.setdefault('SAFE_RESTART_DEMO_BENCH', {str(self.path)!r})\n"
+			"from safe_restart.demo.app import main\nmain(sys.argv[1:])\n"
 		)
 		(self.path / "env/bin/bench").write_text(script)
 		(self.path / "env/bin/bench").chmod(0o755)

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from . import processes
 from .errors import JobsStillRunning
-from .fleet import Fleet, Watch, has_children
+from .fleet import Fleet, Unit, has_children
 from .queues import Job, Worker
-from .retire import Evidence, Retirement
+from .retire import IN_BETWEEN_SECONDS, REDIS_PATIENCE_SECONDS, Evidence, Retirement
 
 LOOK_SECONDS = 0.02
 # Idle workers are looked for again after this time: finding their sockets costs more than a look.
@@ -28,8 +29,9 @@ class Undrained:
 def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 	"""Who could still run a job: every live worker that has not provably read the flag.
 
-	A unit without a registered worker is booting and will meet the flag first; one that has a child runs a job,
-	whatever its registration says. Strays are waited for while they have a job; nobody could bring them back.
+	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
+	that has a child runs a job, whatever Redis knows. Strays are waited for while they have a job; nobody could bring
+	them back.
 	"""
 	busy = [(worker, job) for worker, job in fleet.running if not evidence.has_read_the_flag(worker)]
 	unproven = [
@@ -38,48 +40,53 @@ def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 		for worker in unit.workers
 		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
 	]
-	unregistered = [
-		(placeholder(unit.service.pid, unit.name), None)
-		for unit in fleet.units
-		if not unit.workers and has_children(unit.service.pid)
-	]
-	return Undrained(tuple(busy + unregistered), tuple(unproven))
+	for unit in fleet.units:
+		if not unit.workers and has_children(unit.service.pid):
+			busy.append((placeholder(unit), None))
+		elif not unit.workers and not is_booting(unit, evidence):
+			unproven.append(placeholder(unit))
+	return Undrained(tuple(busy), tuple(unproven))
 
 
-def placeholder(pid: int, name: str) -> Worker:
-	return Worker(name, pid, "", "", "busy", (), None, None, "", False)
+def is_booting(unit: Unit, evidence: Evidence) -> bool:
+	process = processes.get(unit.service.pid)
+	return process is None or process.create_time() > evidence.flag_set_at - processes.CLOCK_SLACK_SECONDS
+
+
+def placeholder(unit: Unit) -> Worker:
+	"""A worker that Redis does not know, or not any more."""
+	return Worker(unit.name, unit.service.pid, "", "", "", (), None, None, "", False)
 
 
 def drain(
-	watch: Watch,
 	retirement: Retirement,
 	timeout_seconds: float,
-	check_cancelled: Callable[[], None],
 	on_change: Callable[[Fleet, Undrained], None],
 ) -> Fleet:
 	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job.
 
-	Raises JobsStillRunning when `timeout_seconds` have passed, what check_cancelled raises, and RedisError.
+	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
-	evidence = retirement.evidence
 	deadline = time.monotonic() + timeout_seconds
-	next_wake, proofs, before = 0.0, 0, None
+	unproven_since = next_wake = time.monotonic()
+	proofs, before = 0, None
 	while True:
-		fleet = watch.see()
-		evidence.add(fleet)
-		undrained = what_runs(fleet, evidence)
+		fleet = retirement.look(patience_seconds=min(REDIS_PATIENCE_SECONDS, timeout_seconds))
+		undrained = what_runs(fleet, retirement.evidence)
 		if undrained != before:
 			on_change(fleet, undrained)
 			before = undrained
 		proofs = 0 if undrained else proofs + 1
 		if proofs >= 2:
 			return fleet
-		check_cancelled()
-		if time.monotonic() >= deadline:
+		retirement.check_cancelled()
+		if (now := time.monotonic()) >= deadline:
 			raise JobsStillRunning(still_running(undrained, timeout_seconds))
-		if undrained.unproven and time.monotonic() >= next_wake:
-			retirement.wake(fleet)
-			next_wake = time.monotonic() + WAKE_SECONDS
+		if not undrained.unproven:
+			unproven_since = now
+		elif now >= next_wake:
+			retirement.wake(fleet, undrained.unproven, now - unproven_since > IN_BETWEEN_SECONDS)
+			next_wake = now + WAKE_SECONDS
 		time.sleep(LOOK_SECONDS)
 
 

@@ -3,17 +3,16 @@
 import sys
 import threading
 import traceback
-from dataclasses import asdict
 
-import psutil
 from redis.exceptions import RedisError
 
 from . import journal as journals
 from . import restart as runbook
 from .bench import Bench
 from .errors import Blocked, Cancelled, Refused, RestartError
-from .journal import Journal, Request
+from .journal import Journal, Request, is_abandoned
 from .lock import Lock
+from .recovery import recover_all
 from .report import Account
 from .run import Run, prepare
 from .strategies import DRAIN
@@ -32,8 +31,8 @@ def execute(bench: Bench, request_id: str) -> int:
 	try:
 		if not lock.take():
 			raise Blocked(other_restart(journal, request))
-		me = psutil.Process()
-		journal.begin(request.id, me.pid, me.create_time())
+		recover_all(bench, journal, lock, stop_requested.is_set)
+		journal.begin(request.id)
 		run = prepare(bench, request, journal, lock, stop_requested.is_set)
 		if request.strategy == DRAIN:
 			runbook.hold(run)
@@ -49,6 +48,18 @@ def execute(bench: Bench, request_id: str) -> int:
 	return journal.request(request_id).exit_code or 0
 
 
+def recover(bench: Bench) -> int:
+	"""End what dead helpers left, if nobody else is at it; returns an exit code. Raises RestartError."""
+	lock = Lock(bench)
+	if not lock.take():
+		return Blocked.exit_code
+	try:
+		recover_all(bench, Journal(bench), lock, stop_requested.is_set)
+	finally:
+		lock.release()
+	return 0
+
+
 def set_down(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
 	"""Journal how the request ended badly, with what was counted until then."""
 	account = run.account if run else Account()
@@ -60,7 +71,7 @@ def set_down(journal: Journal, request: Request, run: Run | None, error: Excepti
 		sentence = explain(error, run)
 	if run and run.retirement.told and exit_code in (3, 5):
 		sentence += f" {len(run.retirement.told)} idle workers were replaced while it waited."
-	journal.report(request.id, ENDS.get(type(error), journals.FAILED), exit_code, sentence, asdict(account))
+	journal.report(request.id, ENDS.get(type(error), journals.FAILED), exit_code, sentence, account.as_dict())
 
 
 def explain(error: Exception, run: Run | None) -> str:
@@ -78,7 +89,7 @@ def explain(error: Exception, run: Run | None) -> str:
 
 def other_restart(journal: Journal, request: Request) -> str:
 	for other in journal.open_requests():
-		if other.id != request.id and other.started_at:
+		if other.id != request.id and other.started_at and not is_abandoned(other):
 			does = "holds the bench drained" if other.strategy == DRAIN else "is running"
 			end = "safe-restart resume" if other.strategy == DRAIN else f"safe-restart cancel {other.id}"
 			return (

@@ -30,6 +30,15 @@ class Unit:
 	def queues(self) -> set[str]:
 		return {queue for worker in self.workers for queue in worker.queues}
 
+	@property
+	def pids(self) -> set[int]:
+		"""Of the workers inside; of the program itself where Redis knows none of them."""
+		return {worker.pid for worker in self.workers} or {self.service.pid}
+
+	@property
+	def idle_pids(self) -> set[int]:
+		return self.pids - {worker.pid for worker in self.workers if worker.is_busy}
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -92,10 +101,10 @@ class Watch:
 	def see(self) -> Fleet:
 		return see(self.observer, self.manager.services())
 
-	def blocked(self, workers: Iterable[Worker]) -> dict[int, int]:
-		"""Redis client ids of those workers that wait in Redis for a job, by pid."""
-		found = (processes.of_worker(worker) for worker in workers if processes.is_local(worker))
-		return self.observer.blocked_clients([process for process in found if process])
+	def blocked(self, pids: Iterable[int]) -> dict[int, int]:
+		"""Redis client ids of those processes on this host that wait in Redis for a job, by pid."""
+		found = [process for pid in pids if (process := processes.get(pid))]
+		return self.observer.blocked_clients(found) if found else {}
 
 
 def has_children(pid: int) -> bool:

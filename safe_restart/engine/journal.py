@@ -135,11 +135,15 @@ class Journal:
 		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY created_at", OPEN)
 		return [read_request(row) for row in rows]
 
-	def begin(self, id: str, helper_pid: int, helper_started: float) -> None:
+	def begin(self, id: str) -> None:
+		"""This process carries the request out from here on, also where another did before."""
+		import psutil  # not at the top: the command line only writes the request, and should be quick at that
+
 		with self.write():
 			self.db.execute(
-				"UPDATE requests SET status = ?, started_at = ?, helper_pid = ?, helper_started = ? WHERE id = ?",
-				(RUNNING, utc_now(), helper_pid, helper_started, id),
+				"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ?, helper_started = ? "
+				"WHERE id = ?",
+				(RUNNING, utc_now(), os.getpid(), psutil.Process().create_time(), id),
 			)
 
 	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
@@ -213,6 +217,19 @@ class Journal:
 			self.db.execute("ROLLBACK")
 			raise
 		self.db.execute("COMMIT")
+
+
+def is_abandoned(request: Request) -> bool:
+	"""Whether an open request was begun by a helper that lives no more."""
+	import psutil
+
+	if request.helper_pid is None:
+		return False
+	try:
+		started = psutil.Process(request.helper_pid).create_time()
+	except psutil.Error:
+		return True
+	return abs(started - (request.helper_started or started)) > 1
 
 
 def prepare(path: Path) -> None:

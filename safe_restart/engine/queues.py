@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from .bench import Bench
@@ -183,11 +183,12 @@ class Observer:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.
 
 		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
-		sockets cannot be read, or that is on another host, is simply not in the answer.
+		sockets cannot be read, or that is on another host, is simply not in the answer; nor is any where Redis forbids
+		CLIENT LIST (FACTS 1.16) or is away.
 		"""
 		try:
 			clients = self.redis.client_list()
-		except (NoPermissionError, ResponseError):
+		except (RedisError, OSError):
 			return {}
 		# flags `b`: "the client is waiting in a blocking operation" (redis.io/commands/client-list)
 		waiting = {
@@ -208,14 +209,14 @@ class Observer:
 		"""
 		try:
 			return bool(self.redis.client_unblock(client_id, error=True))
-		except (NoPermissionError, ResponseError):
+		except (RedisError, OSError):
 			return False
 
 	def send_shutdown(self, worker: Worker) -> bool:
 		"""RQ's own shutdown command; True where somebody received it. The worker sends itself SIGINT."""
 		try:
 			return bool(self.redis.publish(f"rq:pubsub:{worker.name}", json.dumps({"command": "shutdown"})))
-		except (NoPermissionError, ResponseError):
+		except (RedisError, OSError):
 			return False
 
 

@@ -49,6 +49,9 @@ class Account:
 			return 1
 		return COMPLETED_WITH_WARNINGS if self.warnings else COMPLETED
 
+	def as_dict(self) -> dict:
+		return asdict(self)
+
 	@property
 	def outcome(self) -> str:
 		"""One sentence, and what went wrong, for a person."""

@@ -144,7 +144,7 @@ def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:
 	deadline = time.monotonic() + CONFIRM_SECONDS
 	while True:
 		fleet = watch.see()
-		waiting = watch.blocked(worker for worker in fleet.workers if not worker.is_busy)
+		waiting = watch.blocked(worker.pid for worker in fleet.workers if not worker.is_busy)
 		for worker in fleet.workers:
 			suspects.discard(worker.job_id)
 			if worker.pid in waiting or worker.is_suspended or (worker.is_busy and worker.job_id):

@@ -5,7 +5,6 @@ its name. A step is journaled before it acts and after it acted.
 """
 
 import time
-from dataclasses import asdict
 
 from . import journal as journals
 from . import queues, rescue
@@ -23,7 +22,6 @@ from .workers import (
 	advance,
 	interrupt,
 	next_batch,
-	take_lease,
 	tell,
 	wait_back,
 	wait_gone,
@@ -43,11 +41,13 @@ def restart(run: Run) -> None:
 	finally:
 		run.lease.release()
 		end_probe(run)
-	if run.stragglers:
-		name_stragglers(run)
-		set_down(run, journals.WATCHING)
-	else:
-		set_down(run, journals.COMPLETED)
+	finish(run)
+
+
+def finish(run: Run) -> None:
+	"""Set down the report; while workers with a job are still old, that is not the end."""
+	name_stragglers(run)
+	set_down(run, journals.WATCHING if run.stragglers else journals.COMPLETED)
 
 
 def watch_stragglers(run: Run) -> None:
@@ -70,7 +70,7 @@ def hold(run: Run) -> None:
 		count(run)
 		clock = time.strftime("%H:%M:%S UTC", time.gmtime(until))
 		outcome = f"Drained: no job runs, new ones wait. Held until {clock}, or until `safe-restart resume`."
-		run.journal.report(run.request.id, journals.WATCHING, COMPLETED, outcome, asdict(run.account))
+		run.journal.report(run.request.id, journals.WATCHING, COMPLETED, outcome, run.account.as_dict())
 		with run.step("hold") as detail:
 			while time.time() < until and not run.is_asked_to_stop:
 				time.sleep(LOOK_SECONDS)
@@ -82,7 +82,7 @@ def hold(run: Run) -> None:
 		journals.COMPLETED,
 		run.account.exit_code,
 		"Workers take jobs again.",
-		asdict(run.account),
+		run.account.as_dict(),
 	)
 
 
@@ -98,7 +98,7 @@ def suspend(run: Run, detail: list[str]) -> None:
 	if not (run.touches_workers and run.redis_is_up):
 		detail.append("not needed")
 		return
-	take_lease(run)
+	run.retirement.take_flag()
 	if run.lease.foreign:
 		run.warn(
 			f"the queues were suspended already, by {run.lease.foreign!r}: that was left as it was, so no job starts "
@@ -115,10 +115,8 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		detail.append("not possible: Redis is down")
 	elif run.strategy.busy == FINISH_FIRST:
 		drain(
-			run.watch,
 			run.retirement,
 			run.options.wait_workers_timeout,
-			run.check_cancelled,
 			lambda fleet, undrained: note_progress(run, undrained),
 		)
 		detail.append("nothing runs, seen twice")
@@ -222,7 +220,7 @@ def set_down(run: Run, status: str) -> None:
 	if run.account.problems:
 		status = journals.FAILED
 	run.journal.report(
-		run.request.id, status, run.account.exit_code, run.account.outcome, asdict(run.account)
+		run.request.id, status, run.account.exit_code, run.account.outcome, run.account.as_dict()
 	)
 
 

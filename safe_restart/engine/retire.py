@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 import psutil
+from redis.exceptions import RedisError
 
 from . import processes
 from .fleet import Fleet, Unit, Watch, has_children
 from .queues import Worker
+from .suspension import Lease
 
 LOOK_SECONDS = 0.02
 # A job that ends within this time is waited for: its worker then suspends and can go at once.
@@ -29,6 +31,9 @@ SHORT_JOB_SECONDS = 0.15
 IN_BETWEEN_SECONDS = 2
 # A warm shutdown is confirmed by `shutdown_requested_date` in the worker's hash within milliseconds.
 CONFIRM_SECONDS = 5
+# A Redis that was killed is back within seconds, unless a large append-only file has to be read.
+REDIS_PATIENCE_SECONDS = 60
+MAX_PAUSE_SECONDS = 1
 
 
 class Condition(Enum):
@@ -68,9 +73,10 @@ def decide(conditions: Iterable[Condition], has_been_waited: bool) -> Act:
 
 
 class Evidence:
-	"""What was seen of each worker since the flag was set."""
+	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the epoch)."""
 
-	def __init__(self):
+	def __init__(self, flag_set_at: float):
+		self.flag_set_at = flag_set_at
 		self.first_heartbeat: dict[str, str] = {}
 		self.seen_otherwise: set[str] = set()
 		self.busy_since: dict[str, tuple[str | None, float]] = {}
@@ -125,33 +131,72 @@ class Told:
 class Retirement:
 	"""Tells the units of a bench to go, each once in the life of a restart."""
 
-	def __init__(self, watch: Watch, note: Callable[[str], None]):
+	def __init__(
+		self,
+		watch: Watch,
+		lease: Lease,
+		note: Callable[[str], None],
+		check_cancelled: Callable[[], None] = lambda: None,
+	):
 		self.watch = watch
+		self.lease = lease
 		self.note = note
+		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
-		self.evidence = Evidence()
+		self.evidence = Evidence(time.time())
 
-	def flag_was_set(self, before: Fleet) -> None:
-		"""Begin to gather evidence: call it whenever the lease was taken, with what was seen right before.
+	def take_flag(self) -> None:
+		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing.
 
-		A worker that was not suspended then, while there was no flag at all, can only have become so by ours.
+		A worker that was not suspended right before, while there was no flag at all, can only become so by ours.
+		Raises RedisError.
 		"""
-		self.evidence = Evidence()
+		before = self.watch.see()
+		self.lease.take()
+		self.evidence = Evidence(time.time())
 		if before.look.suspended_by is None:
 			self.evidence.seen_otherwise = {
 				worker.name for worker in before.workers if not worker.is_suspended
 			}
 
-	def tell(self, names: set[str]) -> None:
+	def look(self, patience_seconds: float = REDIS_PATIENCE_SECONDS) -> Fleet:
+		"""One look under the flag. Where the flag was gone, or Redis, it is set again and all begins anew.
+
+		Raises RedisError where Redis is away for longer than `patience_seconds`, and what check_cancelled raises.
+		"""
+		away_since, pause = None, LOOK_SECONDS
+		while True:
+			try:
+				if away_since is not None:
+					self.take_flag()
+				fleet = self.watch.see()
+				if fleet.look.suspended_by is not None:
+					self.evidence.add(fleet)
+					return fleet
+				self.note("the suspension was gone; it was taken again and all workers are looked at anew")
+				self.take_flag()
+			except (RedisError, OSError) as error:
+				if away_since is None:
+					away_since = time.monotonic()
+					self.note(f"Redis went away ({error}); waiting for it")
+				if time.monotonic() - away_since > patience_seconds:
+					raise
+				self.check_cancelled()
+				time.sleep(pause)
+				pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+	def tell(self, units: Iterable[Unit]) -> None:
 		"""Tell each of these units to go, under a flag that has been set and stays set until this returns.
 
 		Returns when each was told and it is safe to lift the flag: those that were suspended are gone, those in a
-		job have confirmed. Raises RedisError where Redis goes away meanwhile.
+		job have confirmed. Raises RedisError where Redis goes away for good.
 		"""
 		since = time.monotonic()
+		old = {unit.name: unit for unit in units}
+		names = set(old)
 		while True:
-			fleet = self.watch.see()
-			self.evidence.add(fleet)
+			fleet = self.look()
+			self._notice_who_left(fleet, old)
 			self._tell_who_can_go(fleet, names, time.monotonic() - since > IN_BETWEEN_SECONDS)
 			unsettled = [name for name in names if name not in self.told or not self._is_settled(name, fleet)]
 			if not unsettled:
@@ -163,37 +208,39 @@ class Retirement:
 				return
 			time.sleep(LOOK_SECONDS)
 
-	def wake(self, fleet: Fleet) -> int:
-		"""Replace each worker that waits in Redis, so that it comes back suspended; returns how many.
+	def wake(self, fleet: Fleet, unproven: Iterable[Worker], has_been_waited: bool) -> None:
+		"""Replace idle workers, so that they come back suspended: an idle one never notices the flag (FACTS 1.1).
 
-		An idle worker never notices the flag by itself (FACTS 1.1). Workers that nobody would bring back are left.
+		Workers that nobody would bring back are left. Where no proof can be had that a worker waits, and that has
+		been waited for, it is stopped in the next best way.
 		"""
-		idle = [worker for unit in fleet.units for worker in unit.workers if not worker.is_busy]
-		idle = [worker for worker in idle if not worker.is_suspended]
-		waiting = self.watch.blocked(idle) if idle else {}
-		woken = 0
+		pids = {worker.pid for worker in unproven}
+		waiting = self.watch.blocked(pids)
 		for unit in fleet.units:
-			for worker in unit.workers:
-				process = processes.of_worker(worker)
-				if worker.pid in waiting and self.watch.observer.unblock(waiting[worker.pid]):
-					woken += 1
-					if worker.pid == unit.service.pid:
-						self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
-		return woken
+			idle = pids & {unit.service.pid, *(worker.pid for worker in unit.workers)}
+			unblocked = [pid for pid in idle if pid in waiting and self.watch.observer.unblock(waiting[pid])]
+			process = processes.get(unit.service.pid)
+			if unit.service.pid in unblocked:
+				self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
+			elif idle and not unblocked and has_been_waited and unit.name not in self.told:
+				self._tell(unit, process, self._fall_back(unit), False)
 
 	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
 		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
-		waiting = self.watch.blocked(
-			worker for unit in units for worker in unit.workers if not worker.is_busy
-		)
+		waiting = self.watch.blocked(pid for unit in units for pid in unit.idle_pids)
 		for unit in units:
 			conditions = [self.evidence.condition(worker, waiting) for worker in unit.workers]
+			# A worker that Redis forgot still waits in it: its connection tells.
+			if not conditions and unit.service.pid in waiting:
+				conditions = [Condition.WAITING]
 			self._act(unit, decide(conditions, waited), waiting)
-		# A unit that has no process has nothing to be told.
-		for name in names - {unit.name for unit in fleet.units} - set(self.told):
-			self.note(f"{name} is not running")
-			service = next(s for s in self.watch.manager.services() if s.name == name)
-			self.told[name] = Told(Unit(service, ()), None, "was not running", False)
+
+	def _notice_who_left(self, fleet: Fleet, old: dict[str, Unit]) -> None:
+		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told."""
+		for name, unit in old.items():
+			now = fleet.unit(name)
+			if name not in self.told and (now is None or now.service.pid != unit.service.pid):
+				self._tell(unit, None, "left by itself", False)
 
 	def _act(self, unit: Unit, act: Act, waiting: dict[int, int]) -> None:
 		process = processes.get(unit.service.pid)
@@ -203,20 +250,25 @@ class Retirement:
 		if act is Act.LOOK_AGAIN:
 			return
 		if act is Act.UNBLOCK:
-			clients = [waiting[worker.pid] for worker in unit.workers if worker.pid in waiting]
-			unblocked = [client for client in clients if self.watch.observer.unblock(client)]
-			is_pool = any(worker.pid != unit.service.pid for worker in unit.workers)
-			if is_pool or not unblocked:
+			unblocked = [
+				pid for pid in unit.pids if pid in waiting and self.watch.observer.unblock(waiting[pid])
+			]
+			# A pool brings the child back, suspended; it goes as a whole once none of its children waits.
+			if unit.service.pid not in unblocked:
 				return
-		how = act.value
 		if act is Act.SIGNAL:
 			self.watch.manager.signal(unit.service, "TERM")
-		if act is Act.FALL_BACK:
-			how = self._fall_back(unit)
-			self.note(f"{unit.name} gave no proof that it holds no job; it was stopped by {how}")
-		self.told[unit.name] = Told(unit, process, how, is_busy)
+		self._tell(unit, process, self._fall_back(unit) if act is Act.FALL_BACK else act.value, is_busy)
+
+	def _tell(self, unit: Unit, process: psutil.Process | None, how: str, was_busy: bool) -> None:
+		self.told[unit.name] = Told(unit, process, how, was_busy)
 
 	def _fall_back(self, unit: Unit) -> str:
+		how = self._stop_without_proof(unit)
+		self.note(f"{unit.name} gave no proof that it holds no job; it was stopped by {how}")
+		return how
+
+	def _stop_without_proof(self, unit: Unit) -> str:
 		sent = bool(unit.workers) and all(
 			self.watch.observer.send_shutdown(worker) for worker in unit.workers
 		)

@@ -11,7 +11,7 @@ from .errors import Cancelled
 from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .lock import Lock
-from .managers import REDIS, WORKERS, Manager
+from .managers import REDIS, WORKERS, Manager, Service
 from .replace import Returning
 from .report import Account
 from .retire import Retirement, Told
@@ -47,7 +47,7 @@ class Run:
 	probe: web.Probe | None = None
 
 	def __post_init__(self):
-		self.retirement = Retirement(self.watch, self.note)
+		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager)
 
 	def note(self, text: str) -> None:
@@ -92,7 +92,12 @@ class Run:
 	def untold(self) -> list[Unit]:
 		if not self.workers_before or WORKERS not in self.options.only:
 			return []
-		return [unit for unit in self.workers_before.units if unit.name not in self.retirement.told]
+		old = [unit for unit in self.workers_before.units if self.is_old(unit.service)]
+		return [unit for unit in old if unit.name not in self.retirement.told]
+
+	def is_old(self, service: Service) -> bool:
+		"""Whether its process started before this restart began; managers tell that to the second."""
+		return service.started_at < self.began
 
 
 def prepare(

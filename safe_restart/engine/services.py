@@ -20,7 +20,7 @@ def begin_services(run: Run) -> None:
 	begin_probe(run)
 	for kind in ORDER:
 		for service in services:
-			if service.kind == kind and kind in run.options.only:
+			if service.kind == kind in run.options.only and run.is_old(service):
 				run.returning.expect(service).begin()
 	for service in services:
 		if service.kind == WORKERS in run.options.only and not service.pid:

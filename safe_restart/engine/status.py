@@ -2,14 +2,13 @@
 
 from dataclasses import asdict, dataclass
 
-import psutil
 from redis.exceptions import RedisError
 
 from . import managers, queues
 from .bench import Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
-from .journal import Journal, Request
+from .journal import Journal, Request, is_abandoned
 from .managers import Manager, Service
 
 
@@ -65,17 +64,6 @@ def see(bench: Bench) -> Status:
 		current is not None and is_abandoned(current),
 		last,
 	)
-
-
-def is_abandoned(request: Request) -> bool:
-	"""Whether an open request was begun by a helper that lives no more."""
-	if request.helper_pid is None:
-		return False
-	try:
-		started = psutil.Process(request.helper_pid).create_time()
-	except psutil.Error:
-		return True
-	return abs(started - (request.helper_started or started)) > 1
 
 
 def as_json(status: Status) -> dict:

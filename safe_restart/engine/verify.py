@@ -53,12 +53,10 @@ def count(run: Run) -> None:
 	settled = {*run.rescued.requeued, *run.rescued.held, *run.rescued.failed, *run.rescued.still_running}
 	jobs.finished_during = len(set(run.running_at_start) - still - settled)
 	workers.after = len(fleet.workers)
-	if run.workers_before:
-		old = {worker.name for worker in run.workers_before.workers} & {
-			worker.name for worker in fleet.workers
-		}
+	if WORKERS in run.options.only:
+		old = [w for w in fleet.workers if w.birth and w.birth.timestamp() < run.began]
 		workers.still_old = len(old)
-		workers.replaced = workers.before - len(old)
+		workers.replaced = max(0, workers.before - len(old))
 
 
 def name_stragglers(run: Run) -> None:

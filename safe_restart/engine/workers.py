@@ -11,16 +11,9 @@ START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s,
 LOOK_SECONDS = 0.02
 
 
-def take_lease(run: Run) -> None:
-	before = run.watch.see()
-	run.lease.take()
-	run.retirement.flag_was_set(before)
-
-
 def tell(run: Run, names: set[str]) -> None:
 	"""Tell these units to go and expect each back. The lease must be held."""
-	if names:
-		run.retirement.tell(names)
+	run.retirement.tell([unit for unit in run.untold() if unit.name in names])
 	for name, told in run.retirement.told.items():
 		if name not in run.expected:
 			run.expected.add(name)
@@ -117,7 +110,7 @@ def advance(run: Run) -> set[str]:
 		batch = next_batch(run, fleet)
 		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.
 		if batch and run.lock.take():
-			take_lease(run)
+			run.retirement.take_flag()
 			tell(run, batch)
 			run.lease.release()
 			if run.is_watching:

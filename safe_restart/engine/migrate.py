@@ -1,0 +1,484 @@
+"""Migrating sites: into maintenance mode, `bench migrate`, and back to exactly what was set before.
+
+The caller journals what `read_prior` found before it calls `turn_on`; from then on `restore` can bring it back, in
+another process if need be.
+"""
+
+import fcntl
+import json
+import os
+import pwd
+import select
+import signal
+import stat
+import subprocess
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from . import processes
+from .bench import Bench
+from .errors import Refused, RestartError
+
+KEYS = ("maintenance_mode", "pause_scheduler")
+ON = 1
+ABSENT = object()
+
+LOCK_TIMEOUT_SECONDS = 30  # as frappe.utils.synchronization.filelock waits
+LOCK_LOOK_SECONDS = 0.05  # the poll_interval of the package filelock
+HALF_WRITTEN_SECONDS = 1  # Frappe and bench write the file in place, so it is empty for an instant
+
+LOOK_SECONDS = 0.2
+TERM_SECONDS = 10  # Frappe itself ends at once on SIGTERM; this is for what a patch started
+KILL_ROUNDS = 3  # a process can start another one while it is being killed
+UNFINISHED_SECONDS = 1  # how long a line may lack its end before it is shown as far as it has come
+LINE_BYTES = 4000
+PIPE_BYTES = 65536  # all that a pipe holds (pipe(7)): one read of this size empties it
+TAIL_LINES = 20
+MARK = "SAFE_RESTART_MIGRATION"  # inherited by whatever a migration starts, in whatever group or session
+
+TIMED_OUT, STOPPED = "timed out", "stopped"
+
+
+def read_prior(bench: Bench, sites: Sequence[str]) -> dict[str, dict]:
+	"""What both keys were before, by site, ready for the journal; an absent key is absent here too.
+
+	It is each site's own site_config.json that counts: Frappe reads common_site_config.json first and updates that with
+	the site's file (frappe.get_site_config in 15, frappe.config.get_site_config in 16), so a 0 there wins over a 1 in
+	the common file. It is also the file `bench set-maintenance-mode` and `scheduler pause` write. Web processes of 16
+	see a change up to 60 s later. Raises Refused where a site cannot be read.
+	"""
+	prior = {}
+	for site in sites:
+		try:
+			config = read_config(bench.sites_path / site / "site_config.json")
+		except (OSError, ValueError) as error:
+			raise Refused(
+				f"The configuration of site {site} cannot be read ({error}). Nothing was touched. "
+				f"Correct sites/{site}/site_config.json, or run this as the bench's owner, and try again."
+			) from None
+		prior[site] = {key: config[key] for key in KEYS if key in config}
+	return prior
+
+
+def turn_on(bench: Bench, prior: dict[str, dict]) -> None:
+	"""Put each site of `prior` into maintenance mode and pause its scheduler.
+
+	Raises RestartError where a site cannot be; those before it are then in maintenance until `restore`.
+	"""
+	for site in prior:
+		try:
+			change_config(bench, site, lambda config: config.update(dict.fromkeys(KEYS, ON)))
+		except (OSError, ValueError) as error:
+			raise RestartError(
+				f"Site {site} could not be put into maintenance mode ({error}). Its site_config.json is as it was and no "
+				"site was migrated. Remove the cause and try again."
+			) from None
+
+
+def restore(bench: Bench, prior: dict[str, dict]) -> list[str]:
+	"""Write the prior values back where ours still stand; a sentence for each value somebody else set meanwhile.
+
+	Twice is the same as once. Raises RestartError naming the sites that could not be restored, after all the others were.
+	"""
+	notes, failures = [], []
+	for site, before in prior.items():
+		try:
+			notes += restore_site(bench, site, before)
+		except FileNotFoundError:
+			notes.append(f"site {site} has no site_config.json any more, so there was nothing to restore")
+		except (OSError, ValueError) as error:
+			failures.append(f"{site} (to be {json.dumps(before)}): {error}")
+	if failures:
+		raise RestartError(
+			f"These sites may still be in maintenance mode: {'; '.join(failures)}. All other sites were restored. Remove "
+			"the cause, then take them out of it with `bench --site SITE set-maintenance-mode off` and "
+			"`bench --site SITE scheduler resume`."
+		)
+	return notes
+
+
+def restore_site(bench: Bench, site: str, before: dict) -> list[str]:
+	notes = []
+
+	def put_back(config: dict) -> None:
+		for key in KEYS:
+			now, then = config.get(key, ABSENT), before.get(key, ABSENT)
+			if now == ON and then is ABSENT:
+				del config[key]
+			elif now == ON:
+				config[key] = then
+			elif now != then:
+				notes.append(
+					f"{key} of site {site} was left {in_words(now)}, as somebody set it meanwhile; before it was {in_words(then)}"
+				)
+
+	change_config(bench, site, put_back)
+	return notes
+
+
+def in_words(value: object) -> str:
+	return "absent" if value is ABSENT else json.dumps(value)
+
+
+def change_config(bench: Bench, site: str, change: Callable[[dict], None]) -> None:
+	"""Let `change` edit what stands in the file now, and write it if that made a difference.
+
+	Raises OSError and ValueError; the file is then as it was.
+	"""
+	folder = bench.sites_path / site
+	with config_lock(folder):
+		config = read_config(folder / "site_config.json")
+		old = dict(config)
+		change(config)
+		if config != old:
+			write_config(folder / "site_config.json", config)
+
+
+@contextmanager
+def config_lock(folder: Path) -> Iterator[None]:
+	"""Frappe's own lock on the site_config.json in `folder`. Raises TimeoutError where it is not to be had.
+
+	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock, which is
+	flock(2) on a file that stays; a kernel lock, so a dead holder never blocks.
+	"""
+	path, deadline = folder / "locks" / "site_config.lock", time.monotonic() + LOCK_TIMEOUT_SECONDS
+	while (handle := take_lock(path)) is None:
+		if time.monotonic() > deadline:
+			raise TimeoutError(f"another process has held {path} for {LOCK_TIMEOUT_SECONDS} s")
+		time.sleep(LOCK_LOOK_SECONDS)
+	try:
+		yield
+	finally:
+		os.close(handle)
+
+
+def take_lock(path: Path) -> int | None:
+	"""The open lock file, or None where somebody holds it. Where root makes it, it belongs to the site's owner."""
+	owner, made = path.parent.parent.stat(), [new for new in (path.parent, path) if not new.exists()]
+	path.parent.mkdir(exist_ok=True)  # not its parents: a site that was dropped does not come back
+	handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+	try:
+		for new in made if os.geteuid() == 0 else []:
+			os.chown(new, owner.st_uid, owner.st_gid)
+		fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+		is_in_place = os.fstat(handle).st_nlink > 0  # Frappe 16 can remove the folder with its locks
+		if is_in_place:
+			return handle
+	except BlockingIOError:
+		pass
+	except BaseException:
+		os.close(handle)
+		raise
+	os.close(handle)
+	return None
+
+
+def read_config(path: Path) -> dict:
+	"""Raises OSError, and ValueError where it is no JSON object."""
+	deadline = time.monotonic() + HALF_WRITTEN_SECONDS
+	while True:
+		try:
+			config = json.loads(path.read_bytes())
+			break
+		except ValueError:
+			if time.monotonic() > deadline:
+				raise
+			time.sleep(0.01)
+	if not isinstance(config, dict):
+		raise ValueError(f"{path} must hold a JSON object")
+	return config
+
+
+def write_config(path: Path, config: dict) -> None:
+	"""Replace the file in one go, formatted as Frappe does, with the mode and owner it has. Raises OSError.
+
+	Whoever reads meanwhile sees the old content or the new; where the disk is full the old one stays.
+	"""
+	path = path.resolve()  # a symbolic link stays one
+	old, new = path.stat(), path.with_name(f".{path.name}.safe-restart")
+	new.unlink(missing_ok=True)  # left by a process that was killed in the middle of this; it holds passwords
+	try:
+		with open(new, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+			file.write(json.dumps(config, indent=1, sort_keys=True))
+			file.flush()
+			os.fchown(file.fileno(), old.st_uid, old.st_gid)
+			os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+			os.fsync(file.fileno())
+		os.replace(new, path)
+	except BaseException:
+		new.unlink(missing_ok=True)
+		raise
+
+
+def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
+	"""A sentence where one of the sites is being migrated now, by whomever; leaves no trace.
+
+	`bench migrate` holds `locks/bench_migrate.lock` (frappe.migrate.SiteMigration.run, 15 and 16) as above.
+	"""
+	for site in sites:
+		path = bench.sites_path / site / "locks" / "bench_migrate.lock"
+		try:
+			if is_locked(path):
+				return (
+					f"Site {site} is being migrated by another process, which holds {path}. "
+					"Wait until that has ended, then try again."
+				)
+		except OSError as error:
+			return f"Whether site {site} is being migrated cannot be told ({error}). Run this as the bench's owner."
+	return None
+
+
+def is_locked(path: Path) -> bool:
+	try:
+		handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+	except FileNotFoundError:
+		return False
+	try:
+		# Held for microseconds, and a migration that starts just then tries again for 1 s.
+		fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+		return False
+	except BlockingIOError:
+		return True
+	finally:
+		os.close(handle)
+
+
+@dataclass(frozen=True)
+class Result:
+	"""How a migration went.
+
+	`exit_code` is that of the last run, negative where a signal ended it, None where we did; `tail` holds the last 20
+	lines of what it wrote.
+	"""
+
+	exit_code: int | None
+	timed_out: bool
+	was_stopped: bool
+	seconds: float
+	tail: tuple[str, ...]
+
+	@property
+	def is_ok(self) -> bool:
+		return self.exit_code == 0
+
+
+def command(bench: Bench, sites: Sequence[str] | None) -> list[str]:
+	"""The command line that migrates one site, or with None all; to be run in `sites/`.
+
+	It takes one site: frappe.utils.bench_helper.get_sites knows a name and `all`, and no list (15 to 17). Raises
+	ValueError for more or none. Without env/bin/bench it is what `bench` itself executes (bench.cli.frappe_cmd).
+	"""
+	(site,) = ("all",) if sites is None else sites
+	program = bench.path / "env/bin/bench"
+	if program.is_file() and os.access(program, os.X_OK):
+		start = [str(program)]
+	else:
+		start = [str(bench.path / "env/bin/python"), "-m", "frappe.utils.bench_helper", "frappe"]
+	return [*start, "--site", site, "migrate"]
+
+
+def run_migration(
+	bench: Bench,
+	sites: Sequence[str] | None,
+	timeout_seconds: float,
+	on_line: Callable[[str], None],
+	is_asked_to_stop: Callable[[], bool] = lambda: False,
+) -> Result:
+	"""Migrate the sites one after the other, or with None all in one run, and stop at the first that fails.
+
+	`on_line` gets each line as it comes, a progress bar once a second. Once `timeout_seconds` for all of them are over
+	or `is_asked_to_stop` says so, which is asked 5 times a second, the migration gets SIGTERM and 10 s later it and all
+	it started get SIGKILL; so too where a callback raises. Raises RestartError where it cannot be started.
+	"""
+	began = time.monotonic()
+	lines, exit_code, why = Lines(on_line), 0, None
+
+	def why_end() -> str | None:
+		if time.monotonic() - began >= timeout_seconds:
+			return TIMED_OUT
+		return STOPPED if is_asked_to_stop() else None
+
+	for choice in [None] if sites is None else [[site] for site in sites]:
+		if why := why_end():
+			exit_code = None
+			break
+		exit_code, why = Migration(bench, command(bench, choice), lines).follow(why_end)
+		if exit_code != 0:
+			break
+	seconds = time.monotonic() - began
+	return Result(exit_code, why == TIMED_OUT, why == STOPPED, seconds, tuple(lines.tail))
+
+
+class Migration:
+	"""One `bench migrate`, in a session of its own. Raises RestartError where it cannot be started."""
+
+	def __init__(self, bench: Bench, words: list[str], lines: "Lines"):
+		self.lines, self.mark = lines, uuid.uuid4().hex
+		environment, identity = as_owner(bench)
+		try:
+			self.process = subprocess.Popen(
+				words,
+				cwd=bench.sites_path,
+				env=environment | {"PYTHONUNBUFFERED": "1", MARK: self.mark},
+				stdin=subprocess.DEVNULL,
+				stdout=subprocess.PIPE,
+				stderr=subprocess.STDOUT,
+				bufsize=0,
+				start_new_session=True,
+				**identity,
+			)
+		except (OSError, subprocess.SubprocessError) as error:
+			raise RestartError(
+				f"`{' '.join(words)}` could not be started ({error}), so it migrated nothing. See that {words[0]} is there "
+				"and can be run by this user, then try again."
+			) from None
+
+	def follow(self, why_end: Callable[[], str | None]) -> tuple[int | None, str | None]:
+		"""Its exit code once it has ended; or None, and why we ended it."""
+		why = None
+		try:
+			while self.process.poll() is None and not (why := why_end()):
+				self.read(LOOK_SECONDS)
+			if why:
+				self.end()
+			self.read_rest()
+		except BaseException:
+			if self.process.poll() is None:
+				self.end()
+			raise
+		finally:
+			self.process.stdout.close()
+		return (None, why) if why else (self.process.returncode, None)
+
+	def read(self, seconds: float) -> None:
+		"""Pass on what comes within `seconds`, which end however silent it is; sooner where the process does."""
+		until = time.monotonic() + seconds
+		while (left := until - time.monotonic()) > 0 and not self.process.stdout.closed:
+			self.read_once(left)
+		if left > 0:
+			self.wait(left)
+		self.lines.show_unfinished()
+
+	def read_once(self, seconds: float) -> None:
+		pipe, poller = self.process.stdout, select.poll()
+		poller.register(pipe, select.POLLIN)
+		if not poller.poll(seconds * 1000):
+			return
+		if chunk := os.read(pipe.fileno(), PIPE_BYTES):
+			self.lines.feed(chunk)
+		else:
+			pipe.close()
+
+	def read_rest(self) -> None:
+		"""What it wrote last. Not to the end of the pipe, which a child that goes on may keep open for ever."""
+		if not self.process.stdout.closed:
+			self.read_once(0)
+		self.lines.finish()
+
+	def wait(self, seconds: float) -> None:
+		if self.process.poll() is None:
+			with suppress(subprocess.TimeoutExpired):
+				self.process.wait(seconds)
+		else:
+			time.sleep(seconds)
+
+	def end(self) -> None:
+		"""SIGTERM to its process group; SIGKILL, TERM_SECONDS later, to whatever is left of it anywhere."""
+		known, until = self.family(), time.monotonic() + TERM_SECONDS
+		try:
+			self.signal_group(signal.SIGTERM)
+			while self.signal_group(0) and time.monotonic() < until:
+				self.read(LOOK_SECONDS)
+		finally:
+			self.kill(known)
+
+	def signal_group(self, number: int) -> bool:
+		"""Send a signal to all in its group, 0 for none; False where the group is empty."""
+		self.process.poll()
+		try:
+			os.killpg(self.process.pid, number)
+		except OSError:
+			return False
+		return True
+
+	def kill(self, known: list[psutil.Process]) -> None:
+		survivors = []
+		for _ in range(KILL_ROUNDS):
+			left = [one for one in dict.fromkeys(known + self.family()) if processes.is_alive(one)]
+			survivors = processes.kill(left)
+			if not left:
+				break
+		if survivors:
+			pids = ", ".join(str(one.pid) for one in survivors)
+			self.lines.emit(
+				f"Part of the migration cannot be killed and may still write: pids {pids}".encode()
+			)
+
+	def family(self) -> list[psutil.Process]:
+		"""Itself, all below it, and what left its tree but not its session, or carries its mark."""
+		alive = self.process.poll() is None  # once reaped, its pid can be given to another process
+		found = processes.family(psutil.Process(self.process.pid)) if alive else []
+		for one in psutil.process_iter():
+			with suppress(psutil.Error, OSError):
+				in_session = alive and os.getsid(one.pid) == self.process.pid
+				if in_session or one.environ().get(MARK) == self.mark:
+					found.append(one)
+		return found
+
+
+def as_owner(bench: Bench) -> tuple[dict[str, str], dict]:
+	"""Environment and Popen's options: root migrates as the bench's owner, or logs and locks would become root's.
+
+	So does `bench` (bench.cli.change_uid, bench.utils.drop_privileges); which user that is, it reads from its own config.
+	"""
+	folder, environment = bench.sites_path.stat(), dict(os.environ)
+	if os.geteuid() != 0 or folder.st_uid == 0:
+		return environment, {}
+	with suppress(KeyError):  # a container may not know its owner by name
+		environment["HOME"] = pwd.getpwuid(folder.st_uid).pw_dir
+	return environment, {"user": folder.st_uid, "group": folder.st_gid, "extra_groups": []}
+
+
+class Lines:
+	"""Lines from what a process writes, passed on as a terminal would show them; blank ones are left out.
+
+	A carriage return overwrites its line, as Frappe's progress bars do (frappe.utils.update_progress_bar). A line is cut
+	at LINE_BYTES, and one without an end is passed on in parts, each UNFINISHED_SECONDS.
+	"""
+
+	def __init__(self, on_line: Callable[[str], None]):
+		self.on_line = on_line
+		self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+		self.pending = b""
+		self.pending_since = 0.0
+
+	def feed(self, chunk: bytes) -> None:
+		if not self.pending or b"\n" in chunk:
+			self.pending_since = time.monotonic()
+		*lines, pending = (self.pending + chunk).split(b"\n")
+		overwritten = pending.rstrip(b"\r").rfind(b"\r") + 1
+		self.pending = pending[overwritten:][: LINE_BYTES + 1]
+		for line in lines:
+			self.emit(line)
+
+	def show_unfinished(self) -> None:
+		if self.pending and time.monotonic() - self.pending_since >= UNFINISHED_SECONDS:
+			self.finish()
+
+	def finish(self) -> None:
+		pending, self.pending = self.pending, b""
+		self.emit(pending)
+
+	def emit(self, line: bytes) -> None:
+		line = line.rstrip(b"\r").rpartition(b"\r")[2]
+		text = line[:LINE_BYTES].decode(errors="replace").rstrip() + "…" * (len(line) > LINE_BYTES)
+		if text:
+			self.tail.append(text)
+			self.on_line(text)

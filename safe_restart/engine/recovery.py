@@ -1,0 +1,115 @@
+"""Picking up what a dead helper left: before anything was stopped it is unwound, from then on it is finished.
+
+Every helper asks for such requests first, so recovery is the ordinary way in. Recovering twice is the same as once.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import Enum
+
+from redis.exceptions import RedisError
+
+from . import journal as journals
+from . import queues, rescue
+from .bench import Bench
+from .journal import Journal, Request, Step, is_abandoned
+from .lock import Lock
+from .restart import finish, run_steps
+from .run import Run, prepare
+from .strategies import DRAIN, FINISH_FIRST, ROLLING, STRATEGIES, choose
+from .verify import count, what_is_wrong
+
+
+class Way(Enum):
+	"""How an unfinished request is ended."""
+
+	UNWIND = "unwind"
+	FINISH = "finish"
+
+
+def way_on(strategy: str, steps: Iterable[str]) -> Way:
+	"""What to do with a request that reached these steps. Pure.
+
+	Where jobs finish first nothing but idle workers is touched before `stop`; every other strategy tells workers to go
+	in `drain`, and a bench that is half new is best made whole.
+	"""
+	names = set(steps)
+	if strategy == DRAIN:
+		return Way.UNWIND
+	irrevocable = {"stop", "replace", "follow"}
+	if choose(strategy).busy != FINISH_FIRST:
+		irrevocable |= {"drain"}
+	return Way.FINISH if names & irrevocable else Way.UNWIND
+
+
+def abandoned(journal: Journal) -> list[Request]:
+	"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""
+	return [request for request in journal.open_requests() if request.started_at and is_abandoned(request)]
+
+
+def recover_all(
+	bench: Bench, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
+) -> list[str]:
+	"""End every abandoned request; the caller holds the lock. Returns the ids.
+
+	Raises RestartError where the bench cannot be reached; then they stay for the next time.
+	"""
+	requests = abandoned(journal)
+	for request in requests:
+		journal.begin(request.id)
+		recover(prepare(bench, request, journal, lock, is_stop_requested))
+	return [request.id for request in requests]
+
+
+def recover(run: Run) -> None:
+	"""End one request whose helper died, and set down how."""
+	steps = run.journal.steps(run.request.id)
+	reached = steps[-1].name if steps else "its first step"
+	run.warn(f"The helper died in {reached}; another took over.")
+	run.began = datetime.fromisoformat(run.request.started_at.replace("Z", "+00:00")).timestamp()
+	close_open_steps(run, steps)
+	try:
+		drop_lease(run)
+		if way_on(run.request.strategy, (step.name for step in steps)) is Way.UNWIND:
+			unwind(run, reached)
+		else:
+			# Whatever the strategy was, from here on the gentlest one makes new what is still old.
+			run.strategy = STRATEGIES[ROLLING]
+			run_steps(run, run.strategy.steps)
+			finish(run)
+	finally:
+		run.lease.release()
+
+
+def close_open_steps(run: Run, steps: list[Step]) -> None:
+	for step in steps:
+		if step.finished_at is None:
+			run.journal.end_step(run.request.id, step.number, "failed", "the helper died here")
+
+
+def drop_lease(run: Run) -> None:
+	"""Give back what the dead helper held; somebody else's suspension stays."""
+	try:
+		run.lease.take()
+		run.lease.release()
+	except RedisError:
+		run.warn("Redis does not answer; a suspension that was left lapses within 30 s.")
+
+
+def unwind(run: Run, reached: str) -> None:
+	"""Nothing was stopped: see that all is up, run again what may have been lost, and say so."""
+	with run.step("unwind") as detail:
+		for service in run.manager.services():
+			if service.kind in run.options.only and not service.is_up and service.state != "backoff":
+				run.manager.start(service)
+				run.note(f"{service.name} was down and was started")
+		if queues.is_up(run.watch.observer.redis):
+			run.rescued = rescue.rescue(run.watch, run.options.interrupted, run.note)
+		wrong = what_is_wrong(run)
+		count(run)
+		detail.append("; ".join(wrong) or "the bench works as before")
+	outcome = (
+		f"The helper died in {reached}, before anything was stopped. The request was unwound and "
+		f"{'; '.join(wrong) or 'the bench works as before'}. Type `safe-restart` to try again."
+	)
+	run.journal.report(run.request.id, journals.FAILED, 1, outcome, run.account.as_dict())
