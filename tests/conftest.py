@@ -14,7 +14,7 @@ import pytest
 from safe_restart.demo import app
 from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine import processes, web
-from safe_restart.engine.rescue import find_lost
+from safe_restart.engine.rescue import find_suspects
 
 WAIT_SECONDS = 40
 # A worker that was alive when a restart began is old; boot times are short, as nothing here depends on them.
@@ -102,7 +102,8 @@ def assert_bench_is_healthy(demo: DemoBench, jobs: list[str] = (), interrupted: 
 	assert not fleet.strays
 	for queue in fleet.look.queues:
 		assert (queue.depth, queue.started, queue.intermediate, queue.failed) == (0, (), 0, 0), queue
-	assert not find_lost(demo.bench, watch.observer.redis, fleet)
+	suspects = find_suspects(demo.bench, watch.observer.redis, fleet)
+	assert not suspects.queued and not suspects.started
 	assert orphans(demo) == []
 	if demo.web:
 		assert web.ask(demo.bench, app.SITE).is_ok

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from safe_restart.engine import managers, queues, strategies
+from safe_restart.engine import managers, policy, queues, strategies
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused
 from safe_restart.engine.fleet import Fleet, Unit
 from safe_restart.engine.managers import Service, belongs_to, kind_of
+from safe_restart.engine.policy import Policy
 from safe_restart.engine.preview import plan
 from safe_restart.engine.queues import Job, Look, Queue, Worker
 from safe_restart.engine.retire import Act, Condition, Evidence, decide
@@ -189,7 +190,7 @@ def test_the_plan_tells_a_running_jobs_fate_by_strategy(strategy, grace, fate, i
 	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
 	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 0)
 	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
-	answer = plan(seen, STRATEGIES[strategy], Options(force_kill_timeout=grace))
+	answer = plan(seen, STRATEGIES[strategy], Options(force_kill_timeout=grace), Policy())
 	assert answer.running[0].fate.startswith(fate)
 	assert answer.running[0].may_be_interrupted is interrupted
 	assert answer.running[0].seconds_left == 200
@@ -200,14 +201,14 @@ def test_the_plan_says_that_a_job_interrupted_too_often_is_held():
 	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
 	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 2)
 	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
-	answer = plan(seen, STRATEGIES["now"], Options(force_kill_timeout=0))
+	answer = plan(seen, STRATEGIES["now"], Options(force_kill_timeout=0), Policy())
 	assert "held for a person" in answer.running[0].fate
 
 
 def test_a_restart_of_other_services_does_not_touch_jobs():
 	job = Job("s::1", "b:default", "started", "m", "s", None, None, -1, "w", 0)
 	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
-	answer = plan(seen, STRATEGIES["now"], Options(only=("web",)))
+	answer = plan(seen, STRATEGIES["now"], Options(only=("web",)), Policy())
 	assert answer.running[0].fate.startswith("goes on")
 	assert answer.all_done_within_seconds is None
 
@@ -235,3 +236,51 @@ def test_a_queue_knows_what_is_in_it():
 		}
 	)
 	assert queue == Queue("b:q", 1, 0, 0, 0, 0, ())
+
+
+@pytest.mark.parametrize(
+	("interruptions", "asked", "decided"),
+	[
+		(1, "requeue", ("requeue", 0)),
+		(2, "requeue", ("delay", 60)),
+		(3, "requeue", ("hold", 0)),
+		(9, "requeue", ("hold", 0)),
+		(1, "hold", ("hold", 0)),
+		(1, "fail", ("fail", 0)),
+	],
+)
+def test_an_interrupted_job_runs_again_at_once_then_after_a_pause_then_is_held(interruptions, asked, decided):
+	assert Policy().decide("m", interruptions, asked, lambda: 0) == decided
+
+
+def test_pauses_grow_to_their_cap_and_are_spread_a_little():
+	rules = Policy(max_attempts=9)
+	assert [rules.decide("m", n, "requeue", lambda: 0)[1] for n in range(1, 7)] == [0, 60, 120, 240, 240, 240]
+	assert rules.decide("m", 2, "requeue", lambda: 1)[1] == 66
+	assert Policy(delays_seconds=()).decide("m", 2, "requeue") == ("requeue", 0)
+
+
+def test_a_method_that_must_not_be_repeated_is_held_whatever_was_asked():
+	rules = Policy(methods=(("bank.pay", "hold"),))
+	assert rules.decide("bank.pay", 1, "requeue") == ("hold", 0)
+	assert rules.decide("bank.pay.later", 1, "requeue")[0] == "requeue"
+
+
+def test_apps_say_by_hook_what_must_not_be_repeated_and_are_not_imported(tmp_path):
+	for app, text in {
+		"bank": 'safe_restart_job_policy = {"bank.pay": "hold", "bank.mail": "fail", "bank.odd": "dance"}',
+		"broken": "def (",
+		"busy": "import nothing_there\nsafe_restart_job_policy = dict(a=1)",
+	}.items():
+		(tmp_path / "apps" / app / app).mkdir(parents=True)
+		(tmp_path / "apps" / app / app / "hooks.py").write_text(text)
+	bench = Bench(tmp_path, {"safe_restart": {"job_policy": {"bank.mail": "requeue"}}})
+	assert dict(policy.of_bench(bench).methods) == {"bank.pay": "hold", "bank.mail": "requeue"}
+
+
+@pytest.mark.parametrize(
+	"settings", [{"max_attempts": 0}, {"retry_delays_seconds": [-1]}, {"job_policy": {"m": "dance"}}]
+)
+def test_settings_that_mean_nothing_are_refused(settings, tmp_path):
+	with pytest.raises(Refused, match="max_attempts"):
+		policy.of_bench(Bench(tmp_path, {"safe_restart": settings}))

@@ -138,7 +138,9 @@ def test_redis_that_is_killed_and_comes_back_during_the_drain_is_survived(demo, 
 		demo.redis.config_set("appendonly", "no")
 		demo.redis.config_set("save", "")
 		config = demo.path / "config/redis_queue.conf"
-		config.write_text(config.read_text().replace("appendonly yes", "appendonly no").replace("save 60 1", 'save ""'))
+		config.write_text(
+			config.read_text().replace("appendonly yes", "appendonly no").replace("save 60 1", 'save ""')
+		)
 		shutil.rmtree(demo.path / "config/appendonlydir")
 	jobs = run_long(demo, 1, 4) if keeps_data else []
 	watch = demo.watch()

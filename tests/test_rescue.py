@@ -1,5 +1,6 @@
 """Interrupted and lost jobs are found and run again, each once."""
 
+import json
 import os
 import signal
 import time
@@ -8,7 +9,8 @@ import psutil
 import pytest
 
 from safe_restart.engine import rescue
-from safe_restart.engine.rescue import MAX_ATTEMPTS, find_lost
+from safe_restart.engine.policy import MAX_ATTEMPTS
+from safe_restart.engine.rescue import find_suspects
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
 
@@ -29,7 +31,7 @@ def kill_worker_and_horse(demo) -> None:
 
 def settle(demo, action="requeue"):
 	notes = []
-	return rescue.rescue(demo.watch(), action, notes.append), notes
+	return rescue.rescue(demo.watch(), action, "a test", notes.append), notes
 
 
 def test_a_job_whose_worker_was_killed_runs_again_once_and_is_never_called_abandoned(quiet_demo):
@@ -39,7 +41,7 @@ def test_a_job_whose_worker_was_killed_runs_again_once_and_is_never_called_aband
 	time.sleep(0.2)
 	done, notes = settle(demo)
 	assert len(done.requeued) == 1 and done.interrupted == 1
-	assert "put back at the front" in notes[0]
+	assert "put back at the front" in notes[0] and "first time" in notes[0]
 	wait_for(lambda: set(demo.runs()) == set(jobs))
 	# The worker's own clean-up reads the registry that an expired entry would stand in.
 	from rq.registry import StartedJobRegistry
@@ -81,22 +83,101 @@ def test_a_job_stuck_in_the_intermediate_queue_is_found(quiet_demo):
 def test_a_job_of_another_bench_is_never_touched(quiet_demo):
 	redis = quiet_demo.redis
 	redis.hset("rq:job:x::1", mapping={"status": "queued", "origin": "other-bench:default", "data": "x"})
-	assert find_lost(quiet_demo.bench, quiet_demo.watch().observer.redis, quiet_demo.watch().see()) == set()
+	assert (
+		find_suspects(quiet_demo.bench, quiet_demo.watch().observer.redis, quiet_demo.watch().see()).queued
+		== set()
+	)
 	redis.delete("rq:job:x::1")
 
 
-def test_a_job_interrupted_too_often_is_held(quiet_demo):
+def configure(demo, **settings) -> None:
+	path = demo.path / "sites/common_site_config.json"
+	path.write_text(json.dumps({**json.loads(path.read_text()), "safe_restart": settings}))
+
+
+def interrupt(demo, attempt: int):
+	wait_for(lambda: demo.runs("begin")["long-0"] == attempt)
+	kill_worker_and_horse(demo)
+	time.sleep(0.2)
+	return settle(demo)
+
+
+def test_a_job_that_is_killed_on_each_attempt_is_held_after_its_third_with_who_when_and_why(quiet_demo):
 	demo = quiet_demo
+	configure(demo, retry_delays_seconds=[])
 	run_long(demo, 1, 30)
 	for attempt in range(1, MAX_ATTEMPTS + 1):
-		wait_for(lambda attempt=attempt: demo.runs("begin")["long-0"] == attempt)
-		kill_worker_and_horse(demo)
-		time.sleep(0.2)
-		done, notes = settle(demo)
+		done, notes = interrupt(demo, attempt)
 		assert bool(done.held) is (attempt == MAX_ATTEMPTS), notes
-	(held,) = demo.redis.smembers(rescue.held_key(demo.bench))
-	assert demo.redis.hget(b"rq:job:" + held, "status") == b"deferred"
-	assert "third time" in notes[0]
+	(held,) = cli(demo, "jobs", "--json").json["jobs"]
+	assert held["kind"] == "held"
+	assert held["method"] == "demo.work_for"
+	assert (held["who"], held["why"]) == ("a test", "interrupted for the third time")
+	assert held["at"].startswith("20")
+	assert "interrupted for the third time" in cli(demo, "jobs").out
+
+
+def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
+	demo = quiet_demo
+	configure(demo, retry_delays_seconds=[1])
+	jobs = run_long(demo, 1, 1)
+	done, notes = interrupt(demo, 1)
+	assert len(done.requeued) == 1 and "after a pause" in notes[0]
+	redis = demo.watch().observer.redis
+	assert rescue.release_due(demo.bench, redis) == []
+	(delayed,) = cli(demo, "jobs", "--json").json["jobs"]
+	assert delayed["kind"] == "delayed"
+	time.sleep(2.2)
+	assert rescue.release_due(demo.bench, redis) == done.requeued
+	assert rescue.release_due(demo.bench, redis) == []
+	assert_bench_is_healthy_after_kill(demo, jobs)
+
+
+def assert_bench_is_healthy_after_kill(demo, jobs) -> None:
+	wait_for(lambda: set(demo.runs()) >= set(jobs))
+	settle(demo)
+	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
+
+
+def test_the_helper_stays_until_the_jobs_it_delayed_are_queued_again(demo):
+	configure(demo, retry_delays_seconds=[2])
+	jobs = run_long(demo, 1, 5)
+	done = cli(demo, "--now", "--force-kill-timeout", "0", "--json")
+	assert done.exit_code == 0, done.text
+	assert done.json["jobs"]["requeued"] == 1
+	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
+
+
+def test_a_held_job_is_queued_again_or_discarded_by_a_person(quiet_demo):
+	demo = quiet_demo
+	configure(demo, job_policy={"demo.work_for": "hold"})
+	jobs = run_long(demo, 1, 1)
+	done, _ = interrupt(demo, 1)
+	(job_id,) = done.held
+	assert cli(demo, "jobs", "requeue", "nothing").exit_code == 2
+	assert cli(demo, "jobs", "requeue", job_id).exit_code == 0
+	assert cli(demo, "jobs", "requeue", job_id).exit_code == 2
+	assert_bench_is_healthy_after_kill(demo, jobs)
+
+	demo.enqueue(30, "unwanted")
+	wait_for(lambda: demo.runs("begin")["unwanted"] == 1)
+	kill_worker_and_horse(demo)
+	time.sleep(0.2)
+	(job_id,) = settle(demo)[0].held
+	assert cli(demo, "jobs", "discard", job_id).exit_code == 0
+	assert cli(demo, "jobs", "--json").json["jobs"] == []
+	assert sum(queue.failed for queue in demo.watch().see().look.queues) == 1
+
+
+def test_a_started_job_that_stands_in_no_registry_is_found(quiet_demo):
+	demo = quiet_demo
+	jobs = run_long(demo, 1, 1.5)
+	kill_worker_and_horse(demo)
+	demo.redis.delete(f"rq:wip:{demo.path.name}:default")
+	time.sleep(0.2)
+	done, _ = settle(demo)
+	assert len(done.requeued) == 1
+	assert_bench_is_healthy_after_kill(demo, jobs)
 
 
 def test_a_job_whose_horse_lives_on_as_an_orphan_is_not_run_beside_it(quiet_demo):

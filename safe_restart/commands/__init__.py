@@ -231,6 +231,37 @@ def cancel(ctx: click.Context, request: str) -> None:
 	ctx.exit(run_cancel(this_bench(ctx), request))
 
 
+@safe_restart.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def jobs(ctx: click.Context, as_json: bool) -> None:
+	"""Jobs that were interrupted and are held for a person, or wait for their pause."""
+	if ctx.invoked_subcommand is None:
+		from .jobs import show_jobs
+
+		show_jobs(this_bench(ctx), as_json)
+
+
+@jobs.command("requeue")
+@click.argument("job_id")
+@click.pass_context
+def jobs_requeue(ctx: click.Context, job_id: str) -> None:
+	"""Put a held job at the front of its queue."""
+	from .jobs import requeue
+
+	requeue(this_bench(ctx), job_id)
+
+
+@jobs.command("discard")
+@click.argument("job_id")
+@click.pass_context
+def jobs_discard(ctx: click.Context, job_id: str) -> None:
+	"""Mark a held job as failed, never to be run."""
+	from .jobs import discard
+
+	discard(this_bench(ctx), job_id)
+
+
 @safe_restart.command()
 @click.pass_context
 def recover(ctx: click.Context) -> None:

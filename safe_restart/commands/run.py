@@ -111,7 +111,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	"""Print what this restart would do; touches nothing."""
 	from redis.exceptions import RedisError
 
-	from ..engine import managers, preview, queues
+	from ..engine import managers, policy, preview, queues
 	from ..engine.fleet import Watch
 	from . import print_json, render
 
@@ -119,7 +119,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	manager = managers.detect(bench)
 	try:
 		fleet = Watch(bench, manager, queues.Observer(bench, queues.connect(bench))).see()
-		answer = preview.plan(fleet, chosen, choice)
+		answer = preview.plan(fleet, chosen, choice, policy.of_bench(bench))
 	except (RedisError, OSError):
 		answer = preview.plan_without_redis(choice)
 	print_json(answer.as_dict()) if as_json else render.plan(answer, choice)

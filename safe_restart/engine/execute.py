@@ -2,11 +2,13 @@
 
 import sys
 import threading
+import time
 import traceback
 
 from redis.exceptions import RedisError
 
 from . import journal as journals
+from . import rescue
 from . import restart as runbook
 from .bench import Bench
 from .errors import Blocked, Cancelled, Refused, RestartError
@@ -16,6 +18,8 @@ from .recovery import recover_all
 from .report import Account
 from .run import Run, prepare
 from .strategies import DRAIN
+
+DUE_POLL_SECONDS = 5
 
 stop_requested = threading.Event()
 
@@ -45,7 +49,21 @@ def execute(bench: Bench, request_id: str) -> int:
 		set_down(journal, request, run, error)
 	finally:
 		lock.release()
+	if run:
+		release_delayed(run)
 	return journal.request(request_id).exit_code or 0
+
+
+def release_delayed(run: Run) -> None:
+	"""Stay until the jobs that were delayed are queued again; whoever else comes first does it instead of us."""
+	try:
+		while (pause := rescue.seconds_to_next_due(run.bench, run.watch.observer.redis)) is not None:
+			if run.is_asked_to_stop:
+				return
+			time.sleep(min(pause + 0.1, DUE_POLL_SECONDS))
+			rescue.release_due(run.bench, run.watch.observer.redis)
+	except (RedisError, OSError):
+		return  # the next helper, command or scheduler event does it
 
 
 def recover(bench: Bench) -> int:

@@ -4,9 +4,19 @@ from dataclasses import asdict, dataclass
 
 from .fleet import Fleet, Unit
 from .managers import REDIS, WORKERS
+from .policy import Policy
 from .queues import Job
-from .rescue import MAX_ATTEMPTS
-from .strategies import FINISH_FIRST, NOW, ROLLING, STRATEGIES, WAIT_WORKERS, Options, Strategy
+from .strategies import (
+	FAIL,
+	FINISH_FIRST,
+	HOLD,
+	NOW,
+	ROLLING,
+	STRATEGIES,
+	WAIT_WORKERS,
+	Options,
+	Strategy,
+)
 
 
 @dataclass(frozen=True)
@@ -43,11 +53,11 @@ class Plan:
 		return asdict(self)
 
 
-def plan(fleet: Fleet, strategy: Strategy, options: Options) -> Plan:
+def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
 	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
-	touched = WORKERS in options.only or REDIS in options.only
+	touched = touches_workers(options)
 	running = [
-		fate_of(job, unit, fleet, strategy, options, touched)
+		fate_of(job, unit, fleet, strategy, options, rules)
 		for unit in [*fleet.units, *[None] * bool(fleet.strays)]
 		for worker in (unit.workers if unit else fleet.strays)
 		if (job := fleet.look.job_of(worker))
@@ -69,10 +79,11 @@ def plan(fleet: Fleet, strategy: Strategy, options: Options) -> Plan:
 
 
 def fate_of(
-	job: Job, unit: Unit | None, fleet: Fleet, strategy: Strategy, options: Options, touched: bool
+	job: Job, unit: Unit | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
 ) -> Fate:
 	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
 	left = job.seconds_left(fleet.look.now)
+	touched = touches_workers(options)
 	fate, interrupted = "goes on: no worker is restarted", False
 	if touched and unit is None:
 		fate = "goes on: its worker is not kept by this bench's process manager"
@@ -84,11 +95,9 @@ def fate_of(
 		grace = options.force_kill_timeout
 		grace = unit.service.stop_wait_seconds if grace is None else grace
 		interrupted = left is None or left > grace
-		after = (
-			"held for a person: it was interrupted too often"
-			if job.attempts + 1 >= MAX_ATTEMPTS
-			else "run again"
-		)
+		action, delay = rules.decide(job.method, job.attempts + 1, options.interrupted)
+		after = {HOLD: "held for a person", FAIL: "marked as failed"}.get(action, "run again")
+		after += f" after {delay:.0f} s" if delay else ""
 		fate = (
 			f"interrupted if it needs more than {grace:g} s, then {after}"
 			if interrupted
@@ -104,6 +113,10 @@ def fate_of(
 		fate=fate,
 		may_be_interrupted=interrupted,
 	)
+
+
+def touches_workers(options: Options) -> bool:
+	return WORKERS in options.only or REDIS in options.only
 
 
 def queued_fate(strategy: Strategy, touched: bool) -> str:

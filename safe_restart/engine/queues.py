@@ -22,12 +22,18 @@ ANSWER_TIMEOUT_SECONDS = 5
 
 SUSPENDED = "rq:suspended"  # rq/suspension.py: RQ tests its existence and nothing else
 
+# What this tool keeps in a job's hash; RQ leaves fields alone that it does not know.
+OUR_FIELDS = ("safe_restart_attempts", "safe_restart_why", "safe_restart_who", "safe_restart_at")
+
 LUA = Path(__file__).with_name("lua")
 
 
 @dataclass(frozen=True)
 class Job:
-	"""A job as its hash tells it. `started_at` and `enqueued_at` are UTC or None; an empty method is unknown."""
+	"""A job as its hash tells it. `started_at` and `enqueued_at` are UTC or None; an empty method is unknown.
+
+	attempts, why, who, at: how often it was interrupted, and what was last decided about it, by whom and when
+	"""
 
 	id: str
 	queue: str
@@ -39,6 +45,9 @@ class Job:
 	timeout_seconds: int
 	worker: str
 	attempts: int
+	why: str = ""
+	who: str = ""
+	at: str = ""
 
 	def age_seconds(self, now: float) -> float:
 		"""Seconds since it started, at Redis time `now`; 0 where it has not."""
@@ -177,6 +186,26 @@ class Observer:
 			timeout_seconds=int(float(fields.get("timeout") or 180)),  # rq/defaults.py: DEFAULT_TIMEOUT
 			worker=fields.get("worker_name", ""),
 			attempts=int(fields.get("safe_restart_attempts") or 0),
+			why=fields.get("safe_restart_why", ""),
+			who=fields.get("safe_restart_who", ""),
+			at=fields.get("safe_restart_at", ""),
+		)
+
+	def job(self, job_id: str) -> Job:
+		"""One job by its id; its status is empty where there is none. Raises RedisError."""
+		fields = (
+			"status",
+			"origin",
+			"description",
+			"enqueued_at",
+			"started_at",
+			"timeout",
+			"worker_name",
+			*OUR_FIELDS,
+		)
+		values = self.redis.hmget(f"rq:job:{job_id}", *fields)
+		return self.read_job(
+			job_id, {name: value for name, value in zip(fields, values) if value is not None}
 		)
 
 	def blocked_clients(self, processes: Iterable) -> dict[int, int]:

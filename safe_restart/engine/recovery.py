@@ -104,7 +104,7 @@ def unwind(run: Run, reached: str) -> None:
 				run.manager.start(service)
 				run.note(f"{service.name} was down and was started")
 		if queues.is_up(run.watch.observer.redis):
-			run.rescued = rescue.rescue(run.watch, run.options.interrupted, run.note)
+			run.rescued = rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note)
 		wrong = what_is_wrong(run)
 		count(run)
 		detail.append("; ".join(wrong) or "the bench works as before")

@@ -12,25 +12,32 @@ from dataclasses import dataclass, field
 import psutil
 from redis import Redis
 
-from . import processes, queues
+from . import policy, processes, queues
 from .bench import Bench
 from .fleet import Fleet, Watch
 from .journal import utc_now
 from .managers import WORKERS, kind_of
+from .policy import DELAY
 from .queues import Job
 from .strategies import FAIL, HOLD, REQUEUE
 
-MAX_ATTEMPTS = 3
 SCAN_COUNT = 5000
 CONFIRM_SECONDS = 5
 LOOK_SECONDS = 0.02
 # A horse is forked right before its job is marked as started.
 HORSE_START_SECONDS = 5
 
+ACTED = {
+	REQUEUE: "put back at the front of its queue",
+	DELAY: "is run again after a pause",
+	HOLD: "held for a person to decide",
+	FAIL: "marked as failed",
+}
+
 
 @dataclass
 class Rescued:
-	"""What became of the jobs that were found; lists of job ids."""
+	"""What became of the jobs that were found; lists of job ids. Requeued are also those that wait for a pause."""
 
 	requeued: list[str] = field(default_factory=list)
 	held: list[str] = field(default_factory=list)
@@ -47,48 +54,68 @@ def held_key(bench: Bench) -> str:
 	return f"safe-restart:held:{bench.bench_id}"
 
 
-def rescue(watch: Watch, interrupted_action: str, note: Callable[[str], None]) -> Rescued:
+def delayed_key(bench: Bench) -> str:
+	return f"safe-restart:delayed:{bench.bench_id}"
+
+
+class Settler:
+	"""Decides the fate of single jobs in the name of one person or request."""
+
+	def __init__(self, bench: Bench, redis: Redis, who: str):
+		self.keys = [held_key(bench), delayed_key(bench)]
+		self.script = queues.script(redis, "settle")
+		self.who = who
+
+	def settle(
+		self, job_id: str, status: str, action: str, why: str, interruptions: int, delay_seconds: float = 0
+	) -> str:
+		"""'done', or why nothing was done: the job is not any more as it was found. Raises RedisError."""
+		args = [job_id, status, action, why, self.who, utc_now(), interruptions, round(delay_seconds)]
+		return self.script(keys=self.keys, args=args)
+
+
+def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Find every interrupted and lost job of the bench and settle each. Raises RedisError.
 
-	interrupted_action: requeue, hold or fail, for jobs that had started. After MAX_ATTEMPTS interruptions a job is
-	held whatever was asked. A lost job has not run at all, so it is always queued again.
+	asked: requeue, hold or fail, for jobs that had started; see policy.py for what else has a say. A lost job has not
+	run at all, so it is always queued again. who: whom `jobs` names beside the reason.
 	"""
 	done = Rescued()
-	settle = queues.script(watch.observer.redis, "settle")
-
-	def act(job_id: str, status: str, action: str, why: str) -> bool:
-		args = [job_id, status, action, why, utc_now(), held_key(watch.bench)]
-		answer = settle(args=args)
-		if answer == "done":
-			note(f"{why}: {job_id} was {ACTED[action]}")
-		return answer == "done"
-
+	rules = policy.of_bench(watch.bench)
+	settler = Settler(watch.bench, watch.observer.redis, who)
 	fleet = watch.see()
-	interrupted = find_interrupted(fleet)
+	suspects = find_suspects(watch.bench, watch.observer.redis, fleet)
+	interrupted = find_interrupted(fleet) + confirm_interrupted(watch, suspects.started)
 	orphans = find_orphans(watch) if interrupted else []
 	for job in interrupted:
 		if horse := orphan_of(job, orphans):
 			done.still_running.append(job.id)
 			note(f"{job} is still run by process {horse.pid}, whose worker is dead; it is left to finish")
 			continue
-		is_spent = job.attempts + 1 >= MAX_ATTEMPTS
-		action = HOLD if is_spent and interrupted_action == REQUEUE else interrupted_action
-		why = f"interrupted for the {ordinal(job.attempts + 1)} time" if job.attempts else "interrupted"
-		if act(job.id, job.status, action, why):
-			{REQUEUE: done.requeued, HOLD: done.held, FAIL: done.failed}[action].append(job.id)
-	for job_id in confirm_lost(watch, find_lost(watch.bench, watch.observer.redis, fleet)):
-		if act(job_id, "queued", REQUEUE, "lost between queue and worker"):
+		times = job.attempts + 1
+		action, delay = rules.decide(job.method, times, asked)
+		why = f"interrupted for the {ordinal(times)} time"
+		if settler.settle(job.id, job.status, action, why, times, delay) == "done":
+			{HOLD: done.held, FAIL: done.failed}.get(action, done.requeued).append(job.id)
+			note(f"{job} ({job.id}), {why}, {ACTED[action]}{f' of {delay:.0f} s' if delay else ''}")
+	for job_id in confirm_lost(watch, suspects.queued):
+		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", 0) == "done":
 			done.lost_and_found.append(job_id)
 			done.requeued.append(job_id)
+			note(f"{job_id}, lost between queue and worker, {ACTED[REQUEUE]}")
 	forget_dead(watch, fleet)
 	return done
 
 
-ACTED = {
-	REQUEUE: "put back at the front of its queue",
-	HOLD: "held for a person to decide",
-	FAIL: "marked as failed",
-}
+def release_due(bench: Bench, redis: Redis) -> list[str]:
+	"""Queue the delayed jobs whose pause is over; returns their ids. Safe to call at any time, by anybody."""
+	return queues.script(redis, "due")(keys=[delayed_key(bench)])
+
+
+def seconds_to_next_due(bench: Bench, redis: Redis) -> float | None:
+	"""Until the next delayed job is due, 0 where one is; None where there is none."""
+	first = redis.zrange(delayed_key(bench), 0, 0, withscores=True)
+	return max(0.0, first[0][1] - time.time()) if first else None
 
 
 def ordinal(number: int) -> str:
@@ -106,28 +133,50 @@ def find_interrupted(fleet: Fleet) -> list[Job]:
 	]
 
 
-def find_lost(bench: Bench, redis: Redis, fleet: Fleet) -> set[str]:
-	"""Jobs that say queued and stand in no queue, as far as one pass can tell; see confirm_lost."""
-	waiting: set[str] = set()
+@dataclass
+class Suspects:
+	"""Ids of jobs whose hash says queued or started, and which stand where such a job does not belong."""
+
+	queued: set[str] = field(default_factory=set)
+	started: set[str] = field(default_factory=set)
+
+
+def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
+	"""Jobs that say queued and stand in no queue, or say started and stand in no registry.
+
+	One pass over all job hashes, so what it finds has to be confirmed: jobs come and go while it runs.
+	"""
+	known = {f"rq:job:{id}" for id in fleet.look.jobs}
 	for queue in fleet.look.queues:
-		waiting.update(redis.lrange(queues.queue_key(queue.name), 0, -1))
-	known = {f"rq:job:{id}" for id in waiting}
-	lost: set[str] = set()
+		known.update(f"rq:job:{id}" for id in redis.lrange(queues.queue_key(queue.name), 0, -1))
+	suspects = Suspects()
+	by_status = {"queued": suspects.queued, "started": suspects.started}
 	cursor = None
 	while cursor != 0:
 		cursor, keys = redis.scan(cursor or 0, match="rq:job:*", count=SCAN_COUNT, _type="hash")
 		keys = [key for key in keys if key not in known]
-		if keys:
-			with redis.pipeline(transaction=False) as pipe:
-				for key in keys:
-					pipe.hmget(key, "status", "origin")
-				answers = pipe.execute()
-			lost.update(
-				key.removeprefix("rq:job:")
-				for key, (status, origin) in zip(keys, answers)
-				if status == "queued" and (origin or "").startswith(bench.queue_prefix)
-			)
-	return lost
+		with redis.pipeline(transaction=False) as pipe:
+			for key in keys:
+				pipe.hmget(key, "status", "origin")
+			for key, (status, origin) in zip(keys, pipe.execute()):
+				if status in by_status and (origin or "").startswith(bench.queue_prefix):
+					by_status[status].add(key.removeprefix("rq:job:"))
+	return suspects
+
+
+def confirm_interrupted(watch: Watch, suspects: set[str]) -> list[Job]:
+	"""Those of the started suspects that no live worker has, by a look that came after they were found."""
+	if not suspects:
+		return []
+	observer = watch.observer
+	jobs = [observer.job(id) for id in suspects]
+	fleet = watch.see()
+	alive = {worker.name for worker in fleet.workers}
+	return [
+		job
+		for job in jobs
+		if job.status == "started" and job.id not in fleet.look.jobs and job.worker not in alive
+	]
 
 
 def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:

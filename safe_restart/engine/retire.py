@@ -12,7 +12,7 @@ a worker is told to go only while it provably cannot pop:
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import psutil
@@ -116,12 +116,13 @@ class Evidence:
 
 @dataclass
 class Told:
-	"""A unit that was told to go: its old process, how it was told, and the jobs it still runs."""
+	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
 
 	unit: Unit
 	process: psutil.Process | None
 	how: str
 	was_busy: bool
+	at: float = field(default_factory=time.monotonic)
 
 	@property
 	def is_gone(self) -> bool:

@@ -50,6 +50,10 @@ class Run:
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager)
 
+	@property
+	def signature(self) -> str:
+		return f"{self.request.requested_by}, request {self.request.id}"
+
 	def note(self, text: str) -> None:
 		self.journal.note(self.request.id, text)
 

@@ -67,12 +67,11 @@ def wait_gone(run: Run) -> None:
 def interrupt(run: Run) -> int:
 	"""Let running jobs have their grace, then kill those workers with their work-horses; returns how many."""
 	killed = 0
-	since = time.monotonic()
 	while left := [told for told in run.retirement.told.values() if not told.is_gone]:
 		for told in left:
 			grace = run.options.force_kill_timeout
 			grace = told.unit.service.stop_wait_seconds if grace is None else grace
-			if time.monotonic() - since >= grace:
+			if time.monotonic() - told.at >= grace:
 				kill(run, [told])
 				killed += 1
 		run.manager.services()

@@ -1,12 +1,15 @@
--- Decide the fate of one interrupted or lost job, atomically, and only if it is still as it was found.
+-- Decide the fate of one job, atomically, and only if it is still as it was found.
 --
 -- Job.requeue() refuses a started job, and pushing its id back without removing its entry in the started registry lets
 -- a later cleanup mark the finished job as failed (seen on rq 2.6.1). So all traces go, then the hash is reset.
 --
--- ARGV[1] job id   ARGV[2] the status it was found in   ARGV[3] requeue, hold or fail
--- ARGV[4] why, one sentence   ARGV[5] now, ISO 8601   ARGV[6] set of the bench's held jobs
+-- KEYS[1] set of the bench's held jobs   KEYS[2] the bench's delayed jobs, by the time they are due
+-- ARGV[1] job id   ARGV[2] the status it was found in   ARGV[3] requeue, delay, hold or fail
+-- ARGV[4] why   ARGV[5] who   ARGV[6] now, ISO 8601   ARGV[7] how often it was interrupted by now
+-- ARGV[8] seconds of delay
 -- returns 'done', or why nothing was done: 'gone', 'waiting' (it stands in its queue), or its present status
-local id, expected, action, why, at, held = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local id, expected, action, why, who, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local held, delayed = KEYS[1], KEYS[2]
 local job = 'rq:job:' .. id
 
 local status = redis.call('HGET', job, 'status')
@@ -34,17 +37,26 @@ for _, member in ipairs(redis.call('ZRANGE', 'rq:wip:' .. origin, 0, -1)) do
 end
 redis.call('DEL', 'rq:executions:' .. id, intermediate .. ':first_seen:' .. id)
 redis.call('LREM', intermediate, 0, id)
-redis.call('ZREM', 'rq:failed:' .. origin, id)
+for _, registry in ipairs({'failed', 'deferred', 'scheduled'}) do
+	redis.call('ZREM', 'rq:' .. registry .. ':' .. origin, id)
+end
+redis.call('SREM', held, id)
+redis.call('ZREM', delayed, id)
 
-if status ~= 'queued' then redis.call('HINCRBY', job, 'safe_restart_attempts', 1) end
 redis.call('HDEL', job, 'worker_name', 'started_at', 'ended_at', 'last_heartbeat', 'exc_info')
-redis.call('HSET', job, 'safe_restart_why', why, 'safe_restart_at', at)
+redis.call('HSET', job, 'safe_restart_attempts', ARGV[7], 'safe_restart_why', why, 'safe_restart_who', who,
+	'safe_restart_at', at)
 redis.call('PERSIST', job)
 
+local now = tonumber(redis.call('TIME')[1])
 if action == 'requeue' then
 	redis.call('HSET', job, 'status', 'queued')
 	redis.call('SADD', 'rq:queues', queue)
 	redis.call('LPUSH', queue, id)
+elseif action == 'delay' then
+	redis.call('HSET', job, 'status', 'scheduled')
+	redis.call('ZADD', 'rq:scheduled:' .. origin, now + ARGV[8], id)
+	redis.call('ZADD', delayed, now + ARGV[8], id)
 elseif action == 'hold' then
 	-- Frappe and RQ show it as deferred; without an end to its score no cleanup touches it.
 	redis.call('HSET', job, 'status', 'deferred')
@@ -53,7 +65,7 @@ elseif action == 'hold' then
 else
 	local keep = tonumber(redis.call('HGET', job, 'failure_ttl') or 31536000) -- rq/defaults.py: one year
 	redis.call('HSET', job, 'status', 'failed', 'exc_info', why, 'ended_at', at)
-	redis.call('ZADD', 'rq:failed:' .. origin, redis.call('TIME')[1] + keep, id)
+	redis.call('ZADD', 'rq:failed:' .. origin, now + keep, id)
 	redis.call('EXPIRE', job, keep)
 end
 return 'done'

@@ -1,0 +1,50 @@
+"""Jobs that a person has to decide about, or that wait for their pause: listed, queued again, discarded."""
+
+from dataclasses import dataclass
+
+from .bench import Bench
+from .errors import Refused, RestartError
+from .queues import Job, Observer
+from .rescue import Settler, delayed_key, held_key, release_due
+from .strategies import FAIL, REQUEUE
+
+HELD, DELAYED = "held", "delayed"
+
+
+@dataclass(frozen=True)
+class SetAside:
+	"""A held or delayed job; `due_in_seconds` is None for a held one."""
+
+	job: Job
+	kind: str
+	due_in_seconds: float | None
+
+
+def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
+	"""All of them, the held ones first; due ones are released before. Raises RedisError."""
+	release_due(bench, observer.redis)
+	now = observer.redis.time()[0]
+	held = [SetAside(observer.job(id), HELD, None) for id in sorted(observer.redis.smembers(held_key(bench)))]
+	waiting = observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True)
+	return held + [SetAside(observer.job(id), DELAYED, max(0.0, due - now)) for id, due in waiting]
+
+
+def requeue(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
+	"""Put it at the front of its queue, with all its attempts before it. Raises Refused, RedisError."""
+	decide(bench, observer, job_id, who, REQUEUE, "queued again by hand")
+
+
+def discard(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
+	"""Mark it as failed; Frappe and RQ then show it among the failed jobs. Raises Refused, RedisError."""
+	decide(bench, observer, job_id, who, FAIL, "discarded by hand")
+
+
+def decide(bench: Bench, observer: Observer, job_id: str, who: str, action: str, why: str) -> None:
+	job = next((found.job for found in jobs(bench, observer) if found.job.id == job_id), None)
+	if job is None:
+		raise Refused(f"No job {job_id!r} is held or waits for its pause. `safe-restart jobs` lists them.")
+	answer = Settler(bench, observer.redis, who).settle(job_id, job.status, action, f"{why} by {who}", 0)
+	if answer != "done":
+		raise RestartError(
+			f"Job {job_id} was changed by somebody else meanwhile (it is {answer}); nothing was done."
+		)
