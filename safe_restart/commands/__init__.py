@@ -55,6 +55,11 @@ def print_json(value: dict) -> None:
 @click.option("--no-wait-workers", is_flag=True, help="Return at once; running jobs finish on the old code.")
 @click.option("--suspend-rq", is_flag=True, help="New jobs wait; running ones get the grace, then run again.")
 @click.option("--now", is_flag=True, help="At once; running jobs get the grace, then run again.")
+@click.option("--migrate", is_flag=True, help="Migrate the sites while nothing runs. Implies --wait-workers.")
+@click.option(
+	"--site", "sites", multiple=True, metavar="SITE", help="Migrate only this one; may be repeated."
+)
+@click.option("--migrate-timeout", type=float, default=1800, show_default=True, metavar="SECONDS")
 @click.option("--only", metavar="LIST", help="Of web,workers,scheduler,socketio,redis. Redis only if named.")
 @click.option("--wait-workers-timeout", type=float, default=300, show_default=True, metavar="SECONDS")
 @click.option("--wait-workers-verbose", is_flag=True, help="Show each change while waiting.")
@@ -99,7 +104,8 @@ def strategy_of(params: dict) -> str:
 	if len(chosen) > 1:
 		flags = " and ".join(f"--{name}" for name in chosen)
 		raise Refused(f"{flags} contradict each other. Nothing was touched. Choose one.")
-	return chosen[0] if chosen else "rolling"
+	default = "wait-workers" if params["migrate"] else "rolling"
+	return chosen[0] if chosen else default
 
 
 def options_of(params: dict) -> dict:
@@ -107,7 +113,15 @@ def options_of(params: dict) -> dict:
 
 	values = {
 		name: params[name]
-		for name in ("wait_workers_timeout", "wait_workers_verbose", "force_kill_timeout", "interrupted")
+		for name in (
+			"wait_workers_timeout",
+			"wait_workers_verbose",
+			"force_kill_timeout",
+			"interrupted",
+			"migrate",
+			"migrate_timeout",
+			"sites",
+		)
 	}
 	if params["only"] is not None:
 		values["only"] = tuple(filter(None, (kind.strip() for kind in params["only"].split(","))))
@@ -263,12 +277,26 @@ def jobs_discard(ctx: click.Context, job_id: str) -> None:
 
 
 @safe_restart.command()
+@click.option(
+	"--start-anyway", is_flag=True, help="After a failed migration: start everything, end maintenance."
+)
 @click.pass_context
-def recover(ctx: click.Context) -> None:
+def recover(ctx: click.Context, start_anyway: bool) -> None:
 	"""End what a dead helper left: unwound if nothing was stopped yet, finished otherwise. Twice is the same as once."""
-	from .run import run_recover
+	from .run import run_recover, run_start_anyway
 
-	ctx.exit(run_recover(this_bench(ctx)))
+	ctx.exit(run_start_anyway(this_bench(ctx)) if start_anyway else run_recover(this_bench(ctx)))
+
+
+@safe_restart.command()
+@click.argument("request")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def retry(ctx: click.Context, request: str, as_json: bool) -> None:
+	"""Migrate again after a migration that failed, and go on from there."""
+	from .run import run_again
+
+	ctx.exit(run_again(this_bench(ctx), request, "migrate", as_json))
 
 
 @safe_restart.command()

@@ -13,7 +13,7 @@ from ..engine import queues
 from ..engine.bench import Bench
 from ..engine.journal import Journal, Request
 from ..engine.queues import Look, Worker
-from .render import closing_lines, seconds, step_line
+from .render import OUTPUT, closing_lines, event_line, seconds, step_line
 
 LOOK_SECONDS = 0.25
 STYLES = {"done": "green", "failed": "red", "doing": "bold"}
@@ -32,7 +32,7 @@ class LiveView:
 		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
 		self.look: Look | None = None
 		self.looked_at = 0.0
-		self.last_event = 0
+		self.last_event = max((event.number for event in journal.events(request.id)), default=0)
 
 	def __enter__(self) -> "LiveView":
 		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
@@ -43,7 +43,7 @@ class LiveView:
 		self.live.stop()
 
 	def say(self, text: str) -> None:
-		self.console.print(text)
+		self.console.print(text, markup=False)
 
 	def update(self, request: Request) -> None:
 		if time.monotonic() - self.looked_at < LOOK_SECONDS:
@@ -53,10 +53,10 @@ class LiveView:
 			self.look = self.observer.look()
 		except (RedisError, OSError):
 			self.look = None
-		if self.verbose:
-			for event in self.journal.events(request.id, self.last_event):
-				self.say(f"  {event.at[11:23]}  {event.text}")
-				self.last_event = event.number
+		for event in self.journal.events(request.id, self.last_event):
+			self.last_event = event.number
+			if self.verbose or event.kind == OUTPUT:
+				self.say(event_line(event))
 		self.live.update(self.picture(request), refresh=True)
 
 	def end(self, request: Request) -> None:

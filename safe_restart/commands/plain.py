@@ -4,7 +4,7 @@ import click
 
 from ..engine.bench import Bench
 from ..engine.journal import Journal, Request
-from .render import closing_lines, step_line
+from .render import OUTPUT, closing_lines, event_line, step_line
 
 
 class PlainView:
@@ -16,8 +16,9 @@ class PlainView:
 		self.request = request
 		self.verbose = verbose
 		self.to_stderr = to_stderr
-		self.steps_shown = 0
-		self.last_event = 0
+		# A request that is gone on with has a past, which was shown then.
+		self.steps_shown = len(journal.steps(request.id))
+		self.last_event = max((event.number for event in journal.events(request.id)), default=0)
 
 	def __enter__(self) -> "PlainView":
 		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
@@ -35,10 +36,10 @@ class PlainView:
 				break
 			self.say(step_line(step))
 			self.steps_shown += 1
-		if self.verbose:
-			for event in self.journal.events(request.id, self.last_event):
-				self.say(f"  {event.at[11:23]}  {event.text}")
-				self.last_event = event.number
+		for event in self.journal.events(request.id, self.last_event):
+			self.last_event = event.number
+			if self.verbose or event.kind == OUTPUT:
+				self.say(event_line(event))
 
 	def end(self, request: Request) -> None:
 		for line in closing_lines(request):

@@ -4,7 +4,7 @@ import click
 
 from ..engine import journal as journals
 from ..engine.doctor import OK, Finding
-from ..engine.journal import Event, Request, Step, seconds_between
+from ..engine.journal import OUTPUT, Event, Request, Step, seconds_between
 from ..engine.preview import Plan
 from ..engine.status import Status
 from ..engine.strategies import Options
@@ -12,6 +12,10 @@ from ..engine.strategies import Options
 
 def step_line(step: Step) -> str:
 	return f"  {step.name:<10} {step.status:<7} {step.seconds:>7.2f} s  {step.detail}".rstrip()
+
+
+def event_line(event: Event) -> str:
+	return f"  | {event.text}" if event.kind == OUTPUT else f"  {event.at[11:23]}  {event.text}"
 
 
 def closing_lines(request: Request) -> list[str]:
@@ -189,7 +193,7 @@ def request(found: Request, steps: list[Step], events: list[Event]) -> None:
 	for step in steps:
 		click.echo(step_line(step))
 	for event in events:
-		click.echo(f"  {event.at[11:23]}  {event.text}")
+		click.echo(event_line(event))
 	for line in closing_lines(found):
 		click.echo(line)
 

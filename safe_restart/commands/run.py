@@ -32,7 +32,11 @@ def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int
 def submit(bench: Bench, strategy: str, options: dict, params: dict) -> int:
 	"""Write the request down, hand it to a helper, and follow that to its end."""
 	journal = Journal(bench)
-	request = journal.add(strategy, options, requester(), params["reason"])
+	return hand_over(bench, journal, journal.add(strategy, options, requester(), params["reason"]), params)
+
+
+def hand_over(bench: Bench, journal: Journal, request: Request, params: dict) -> int:
+	"""Start the helper for a request that stands in the journal, and follow it to its end."""
 	try:
 		helper = spawn(bench.path, request.id)
 	except OSError as error:
@@ -177,6 +181,28 @@ def run_recover(bench: Bench) -> int:
 	if exit_code:
 		raise RestartError("It could not be recovered; sites/.safe-restart/helper.log has the reason.")
 	return 0
+
+
+def run_again(bench: Bench, request_id: str, resume_at: str, as_json: bool) -> int:
+	"""Go on with a request whose migration failed, at step `resume_at`; returns the exit code."""
+	journal = Journal(bench)
+	request = journal.request(request_id)
+	if request.is_open or not request.state.get("prior"):
+		raise Refused(
+			f"Request {request_id} is not one whose migration failed; there is nothing to go on with."
+		)
+	journal.remember(request_id, resume_at=resume_at)
+	journal.ask_again(request_id)
+	params = {"as_json": as_json, "wait_workers_verbose": False, "detach": False}
+	return hand_over(bench, journal, journal.request(request_id), params)
+
+
+def run_start_anyway(bench: Bench) -> int:
+	"""Start everything and end maintenance after a migration that failed; returns the exit code."""
+	failed = [r for r in Journal(bench).requests() if not r.is_open and r.state.get("prior")]
+	if not failed:
+		raise Refused("No migration has failed here and left things stopped.")
+	return run_again(bench, failed[0].id, "start", False)
 
 
 def run_cancel(bench: Bench, request_id: str) -> int:

@@ -101,10 +101,14 @@ def migrate(site: str) -> int:
 
 
 def application(environ, start_response):
-	"""Answers like frappe.ping; /slow takes a second."""
+	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second."""
 	if environ["PATH_INFO"] == "/slow":
 		time.sleep(1)
-	start_response("200 OK", [("Content-Type", "application/json")])
+	is_down = json.loads((bench_path() / "sites" / SITE / "site_config.json").read_text()).get(
+		"maintenance_mode"
+	)
+	status = "503 Service Unavailable" if is_down else "200 OK"
+	start_response(status, [("Content-Type", "application/json")])
 	return [b'{"message": "pong"}']
 
 

@@ -22,6 +22,7 @@ KEPT_REQUESTS = 500
 
 QUEUED, RUNNING, WATCHING = "queued", "running", "watching"
 COMPLETED, FAILED, CANCELLED, REFUSED = "completed", "failed", "cancelled", "refused"
+NOTE, OUTPUT = "note", "output"  # kinds of events
 OPEN = (QUEUED, RUNNING, WATCHING)
 
 SCHEMA = """
@@ -29,21 +30,22 @@ CREATE TABLE IF NOT EXISTS requests (
 	id TEXT PRIMARY KEY, created_at TEXT NOT NULL, strategy TEXT NOT NULL, options TEXT NOT NULL,
 	requested_by TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, exit_code INTEGER, outcome TEXT,
 	started_at TEXT, finished_at TEXT, helper_pid INTEGER, helper_started REAL,
-	cancel_requested INTEGER NOT NULL DEFAULT 0, report TEXT
+	cancel_requested INTEGER NOT NULL DEFAULT 0, report TEXT, state TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE IF NOT EXISTS steps (
 	request TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
 	started_at TEXT NOT NULL, finished_at TEXT, detail TEXT NOT NULL DEFAULT '', PRIMARY KEY (request, number)
 );
 CREATE TABLE IF NOT EXISTS events (
-	number INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL, at TEXT NOT NULL, text TEXT NOT NULL
+	number INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL, at TEXT NOT NULL,
+	kind TEXT NOT NULL, text TEXT NOT NULL
 );
 """
 
 
 @dataclass(frozen=True)
 class Request:
-	"""One asked-for restart (or drain) and how far it has come."""
+	"""One asked-for restart (or drain) and how far it has come; `state` is what it takes to undo or to finish it."""
 
 	id: str
 	created_at: str
@@ -60,6 +62,7 @@ class Request:
 	helper_started: float | None
 	cancel_requested: bool
 	report: dict | None
+	state: dict
 
 	@property
 	def is_open(self) -> bool:
@@ -82,8 +85,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Event:
+	"""`kind` is note, or output for a line that a migration wrote."""
+
 	number: int
 	at: str
+	kind: str
 	text: str
 
 
@@ -188,14 +194,32 @@ class Journal:
 		)
 		return [Step(*row) for row in rows]
 
-	def note(self, id: str, text: str) -> None:
-		"""An event: one sentence for whoever follows."""
+	def note(self, id: str, text: str, kind: str = NOTE) -> None:
+		"""An event: one sentence, or one line of output, for whoever follows."""
 		with self.write():
-			self.db.execute("INSERT INTO events (request, at, text) VALUES (?, ?, ?)", (id, utc_now(), text))
+			self.db.execute(
+				"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)",
+				(id, utc_now(), kind, text),
+			)
+
+	def remember(self, id: str, **values) -> None:
+		"""Keep what it takes to undo or finish a request; call it before acting."""
+		with self.write():
+			row = self.db.execute("SELECT state FROM requests WHERE id = ?", (id,)).fetchone()
+			state = {**json.loads(row[0]), **values}
+			self.db.execute("UPDATE requests SET state = ? WHERE id = ?", (json.dumps(state), id))
+
+	def ask_again(self, id: str) -> None:
+		"""Hand an ended request to a helper once more."""
+		with self.write():
+			self.db.execute(
+				"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL WHERE id = ?",
+				(QUEUED, id),
+			)
 
 	def events(self, id: str, after: int = 0) -> list[Event]:
 		rows = self.db.execute(
-			"SELECT number, at, text FROM events WHERE request = ? AND number > ? ORDER BY number",
+			"SELECT number, at, kind, text FROM events WHERE request = ? AND number > ? ORDER BY number",
 			(id, after),
 		)
 		return [Event(*row) for row in rows]
@@ -247,7 +271,7 @@ def prepare(path: Path) -> None:
 
 def read_request(row: sqlite3.Row) -> Request:
 	fields = dict(row)
-	fields["options"] = json.loads(fields["options"])
+	fields["options"], fields["state"] = json.loads(fields["options"]), json.loads(fields["state"])
 	fields["report"] = json.loads(fields["report"]) if fields["report"] else None
 	fields["cancel_requested"] = bool(fields["cancel_requested"])
 	return Request(**fields)

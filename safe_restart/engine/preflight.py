@@ -5,13 +5,17 @@ import dataclasses
 from . import queues, web
 from .errors import Refused
 from .managers import REDIS, WEB, WORKERS, Service
+from .migrating import check_migration
 from .run import Run
-from .strategies import NOW, check_redis
+from .strategies import NOW, check_migrate, check_redis
 
 
 def preflight(run: Run, detail: list[str]) -> None:
 	"""See that this can succeed, and remember how the bench was. Touches nothing."""
 	check_redis(run.strategy, run.options)
+	check_migrate(run.strategy, run.options)
+	if run.options.migrate:
+		check_migration(run)
 	services = run.manager.services()
 	if not any(service.kind in run.options.only for service in services):
 		raise Refused(

@@ -14,9 +14,10 @@ from . import queues, rescue
 from .bench import Bench
 from .journal import Journal, Request, Step, is_abandoned
 from .lock import Lock
+from .migrating import failure, pick_up
 from .restart import finish, run_steps
 from .run import Run, prepare
-from .strategies import DRAIN, FINISH_FIRST, ROLLING, STRATEGIES, choose
+from .strategies import DRAIN, FINISH_FIRST, MIGRATING_STEPS, ROLLING, STRATEGIES, choose
 from .verify import count, what_is_wrong
 
 
@@ -70,7 +71,9 @@ def recover(run: Run) -> None:
 	close_open_steps(run, steps)
 	try:
 		drop_lease(run)
-		if way_on(run.request.strategy, (step.name for step in steps)) is Way.UNWIND:
+		if run.request.state.get("prior"):
+			recover_migration(run, steps)
+		elif way_on(run.request.strategy, (step.name for step in steps)) is Way.UNWIND:
 			unwind(run, reached)
 		else:
 			# Whatever the strategy was, from here on the gentlest one makes new what is still old.
@@ -79,6 +82,25 @@ def recover(run: Run) -> None:
 			finish(run)
 	finally:
 		run.lease.release()
+
+
+def recover_migration(run: Run, steps: list[Step]) -> None:
+	"""The helper died with sites in maintenance: go on after a migration that ended well, keep all down after one that
+	may not have, and go back where none was begun."""
+	pick_up(run)
+	ended = {step.name: step.status for step in steps}.get("migrate")
+	if ended == "done":
+		run_steps(run, MIGRATING_STEPS[MIGRATING_STEPS.index("start") :])
+		finish(run)
+	elif ended:
+		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
+		run.journal.report(run.request.id, journals.FAILED, 1, sentence, run.account.as_dict())
+	else:
+		run_steps(run, ("start", "restore", "rescue", "verify"))
+		outcome = (
+			"The helper died before the migration was begun; everything was started again, as it was before."
+		)
+		run.journal.report(run.request.id, journals.FAILED, 1, outcome, run.account.as_dict())
 
 
 def close_open_steps(run: Run, steps: list[Step]) -> None:

@@ -11,10 +11,11 @@ from . import queues, rescue
 from .drain import Undrained, drain
 from .errors import COMPLETED
 from .managers import REDIS, WORKERS
+from .migrating import halt, maintenance_on, migrate, pick_up, restore, start_again
 from .preflight import preflight
 from .run import Run
 from .services import begin_services, end_probe, restart_redis
-from .strategies import FINISH_FIRST, WATCHING_STEPS
+from .strategies import FINISH_FIRST, WATCHING_STEPS, steps_of
 from .verify import count, name_stragglers, verify
 from .workers import (
 	LOOK_SECONDS,
@@ -31,13 +32,18 @@ CALM_LOOK_SECONDS = 0.25  # while only stragglers are watched
 
 
 def restart(run: Run) -> None:
-	"""Carry out the request from top to bottom, and leave the bench working whatever happens.
+	"""Carry out the request from top to bottom and leave the bench working whatever happens; only a migration that failed
+	keeps things down, and is gone on with from there when a person says so.
 
 	Sets down its report in the journal. Raises RestartError where it was refused, timed out, was cancelled or failed;
 	before anything was stopped that means that all is as before, from then on that everything was started again.
 	"""
+	names = steps_of(run.strategy, run.options.migrate)
+	if resume_at := run.request.state.get("resume_at"):
+		pick_up(run)
+		names = names[names.index(resume_at) :]
 	try:
-		run_steps(run, run.strategy.steps)
+		run_steps(run, names)
 	finally:
 		run.lease.release()
 		end_probe(run)
@@ -163,9 +169,9 @@ def replace(run: Run, detail: list[str]) -> None:
 	run.can_be_cancelled = False
 	begin_services(run)
 	wait_back(run)
-	if run.probe:
+	if run.probe and not run.options.migrate:
 		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
-	end_probe(run)
+		end_probe(run)
 	workers = sum(told.is_gone for told in run.retirement.told.values())
 	kinds = [service.kind for service in run.manager.services() if service.kind != WORKERS]
 	others = [kind for kind in run.options.only if kind in kinds]
@@ -228,7 +234,12 @@ STEPS = {
 	"preflight": preflight,
 	"suspend": suspend,
 	"drain": drain_workers,
+	"maintenance": maintenance_on,
 	"stop": stop,
+	"halt": halt,
+	"migrate": migrate,
+	"start": start_again,
+	"restore": restore,
 	"replace": replace,
 	"follow": follow,
 	"rescue": rescue_jobs,

@@ -17,7 +17,8 @@ def begin_services(run: Run) -> None:
 		return
 	run.services_began = True
 	services = run.manager.services()
-	begin_probe(run)
+	if not run.probe:
+		begin_probe(run)
 	for kind in ORDER:
 		for service in services:
 			if service.kind == kind in run.options.only and run.is_old(service):

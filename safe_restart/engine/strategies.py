@@ -94,6 +94,16 @@ HOLDING = Strategy(
 # What remains once the call has returned and only workers with a job are still old.
 WATCHING_STEPS = steps("follow rescue verify")
 
+MIGRATING_STEPS = steps(
+	"preflight suspend drain maintenance halt migrate start replace restore rescue resume verify"
+)
+
+
+def steps_of(strategy: "Strategy", migrates: bool) -> tuple[str, ...]:
+	"""The steps of a request, in order."""
+	return MIGRATING_STEPS if migrates else strategy.steps
+
+
 RESTARTED_BY_DEFAULT = (WEB, WORKERS, SCHEDULER, SOCKETIO)
 REQUEUE, HOLD, FAIL = "requeue", "hold", "fail"
 INTERRUPTED_CHOICES = (REQUEUE, HOLD, FAIL)
@@ -103,7 +113,8 @@ INTERRUPTED_CHOICES = (REQUEUE, HOLD, FAIL)
 class Options:
 	"""What a person may choose besides the strategy; all times in seconds.
 
-	force_kill_timeout None stands for the process manager's own grace (stopwaitsecs).
+	force_kill_timeout None stands for the process manager's own grace (stopwaitsecs); sites are those to be migrated,
+	none stands for all.
 	"""
 
 	only: tuple[str, ...] = RESTARTED_BY_DEFAULT
@@ -112,6 +123,9 @@ class Options:
 	force_kill_timeout: float | None = None
 	interrupted: str = REQUEUE
 	hold_seconds: float = 600
+	migrate: bool = False
+	migrate_timeout: float = 1800
+	sites: tuple[str, ...] = ()
 
 	def as_dict(self) -> dict:
 		return asdict(self)
@@ -122,7 +136,11 @@ class Options:
 		known = {field.name for field in fields(cls)}
 		if unknown := set(values) - known:
 			raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
-		options = cls(**{**values, "only": tuple(values.get("only", RESTARTED_BY_DEFAULT))})
+		lists = {
+			"only": tuple(values.get("only", RESTARTED_BY_DEFAULT)),
+			"sites": tuple(values.get("sites", ())),
+		}
+		options = cls(**{**values, **lists})
 		check(options)
 		return options
 
@@ -143,7 +161,7 @@ def check(options: Options) -> None:
 	for kind in options.only:
 		if kind not in KINDS:
 			raise Refused(f"{kind!r} is no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
-	for option in ("wait_workers_timeout", "force_kill_timeout", "hold_seconds"):
+	for option in ("wait_workers_timeout", "force_kill_timeout", "hold_seconds", "migrate_timeout"):
 		value = getattr(options, option)
 		# `not >= 0` rather than `< 0`: it also refuses NaN
 		if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
@@ -164,4 +182,18 @@ def check_redis(strategy: Strategy, options: Options) -> None:
 		raise Refused(
 			f"Redis cannot be restarted with {strategy.name}: a job that ends meanwhile could not say so and would "
 			"run twice. Nothing was touched. Add --wait-workers, so that no job runs then."
+		)
+
+
+def check_migrate(strategy: Strategy, options: Options) -> None:
+	"""Old code must not run against a half migrated database. Raises Refused."""
+	if options.migrate and strategy.name != WAIT_WORKERS:
+		raise Refused(
+			f"--migrate cannot go with {strategy.name}: jobs would run on old code while the database changes under them. "
+			"Nothing was touched. Use --migrate --wait-workers."
+		)
+	if options.migrate and not {WORKERS, SCHEDULER, WEB} <= set(options.only):
+		raise Refused(
+			"--migrate needs web, workers and scheduler restarted, or old code would meet the new database. Nothing was "
+			"touched. Leave --only away."
 		)

@@ -50,6 +50,9 @@ class Manager(Protocol):
 	def signal(self, service: Service, signal_name: str) -> None:
 		"""Send a signal such as TERM to the service's own process, and to no other."""
 
+	def stop(self, service: Service) -> None:
+		"""Ask for a service to be stopped and kept down; returns at once."""
+
 	def start(self, service: Service) -> None:
 		"""Ask for a service that is down to be started; returns at once."""
 

@@ -1,7 +1,7 @@
 """Supervisor, over its own XML-RPC. supervisord.org/api.html
 
-A service is replaced by signalling its process, never by stopProcess: supervisor then brings it back by itself,
-even if we die in between.
+A service is replaced by signalling its process, not by stopProcess: supervisor then brings it back by itself, even if
+we die in between. Only for a migration are workers stopped and kept down.
 """
 
 import configparser
@@ -127,6 +127,13 @@ class Supervisor(Manager):
 				raise RestartError(
 					f"supervisor could not start {service.name}: {fault.faultString}"
 				) from None
+
+	def stop(self, service: Service) -> None:
+		try:
+			self.call("stopProcess", service.name, False)
+		except xmlrpc.client.Fault as fault:
+			if "NOT_RUNNING" not in fault.faultString:
+				raise RestartError(f"supervisor could not stop {service.name}: {fault.faultString}") from None
 
 	def call(self, method: str, *args):
 		"""Ask supervisord; once more where the connection had been closed in between (it was restarted)."""

@@ -1,0 +1,130 @@
+"""The steps of a restart that migrates: maintenance on, everything that runs jobs down, migrate, up again, restore."""
+
+import time
+
+from . import migrate as migrations
+from .errors import Refused, RestartError
+from .journal import OUTPUT
+from .managers import SCHEDULER, WORKERS
+from .report import Jobs, Workers
+from .retire import Told
+from .run import Run
+from .services import begin_probe, end_probe
+from .web import Health
+from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
+
+TAIL_LINES_SHOWN = 8
+
+
+class MigrationFailed(RestartError):
+	"""Sites stay in maintenance mode and workers stay stopped until a person decides."""
+
+
+def sites_of(run: Run) -> tuple[str, ...]:
+	return tuple(run.options.sites) or run.bench.sites
+
+
+def check_migration(run: Run) -> None:
+	"""See that the sites can be migrated. Raises Refused; touches nothing."""
+	unknown = set(run.options.sites) - set(run.bench.sites)
+	if unknown or not sites_of(run):
+		raise Refused(
+			f"There is no site {', '.join(sorted(unknown)) or 'to migrate'} in {run.bench.path}. Nothing was touched."
+		)
+	if held := migrations.running_elsewhere(run.bench, sites_of(run)):
+		raise Refused(f"{held} Nothing was touched.")
+	migrations.read_prior(run.bench, sites_of(run))
+
+
+def maintenance_on(run: Run, detail: list[str]) -> None:
+	"""Remember what was set, then put the sites into maintenance mode and pause their schedulers."""
+	prior = migrations.read_prior(run.bench, sites_of(run))
+	answered = [health.site for health in run.sites_before.values() if health.is_ok]
+	run.journal.remember(run.request.id, prior=prior, answered=answered)
+	run.can_be_cancelled = False
+	begin_probe(run)
+	migrations.turn_on(run.bench, prior)
+	detail.append(f"{', '.join(prior)} in maintenance mode")
+
+
+def halt(run: Run, detail: list[str]) -> None:
+	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted."""
+	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER)]
+	run.journal.remember(run.request.id, halted=[service.name for service in services])
+	for service in services:
+		run.manager.stop(service)
+	for unit in run.untold():
+		run.retirement.told[unit.name] = Told(unit, None, "stopped for the migration", False)
+		run.expected.add(unit.name)
+	names = {service.name for service in services}
+	deadline = (
+		time.monotonic() + max((s.stop_wait_seconds for s in services), default=0) + START_TIMEOUT_SECONDS
+	)
+	while any(s.name in names and s.state != "stopped" for s in run.manager.services()):
+		if time.monotonic() > deadline:
+			raise RestartError(
+				"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
+				"start everything and take the sites out of maintenance mode."
+			)
+		time.sleep(LOOK_SECONDS)
+	detail.append(f"{len(names)} programs are down")
+
+
+def migrate(run: Run, detail: list[str]) -> None:
+	"""Migrate, with each line of its output passed on. Raises MigrationFailed; everything then stays down."""
+	result = migrations.run_migration(
+		run.bench,
+		list(run.options.sites) or None,
+		run.options.migrate_timeout,
+		lambda line: run.journal.note(run.request.id, line, kind=OUTPUT),
+		lambda: run.is_asked_to_stop,
+	)
+	if not result.is_ok:
+		why = f"exited with {result.exit_code}"
+		if result.timed_out:
+			why = f"was ended after --migrate-timeout {run.options.migrate_timeout:g} s"
+		if result.was_stopped:
+			why = "was ended because the request was cancelled"
+		raise MigrationFailed(failure(run.request.id, why, result.tail))
+	detail.append(f"migrated in {result.seconds:.1f} s")
+
+
+def failure(request_id: str, why: str, tail: tuple[str, ...] = ()) -> str:
+	said = "".join(f"\n  | {line}" for line in tail[-TAIL_LINES_SHOWN:])
+	return (
+		f"The migration {why}. Its sites stay in maintenance mode, workers and scheduler stay stopped, queued jobs stay "
+		f"queued.{said}\nMend the cause, then `safe-restart retry {request_id}`; or, to go back to work as it is, "
+		"`safe-restart recover --start-anyway`."
+	)
+
+
+def start_again(run: Run, detail: list[str]) -> None:
+	"""Start what was halted."""
+	halted = run.journal.request(run.request.id).state.get("halted", [])
+	for service in run.manager.services():
+		if service.name in halted and not service.is_up:
+			run.manager.start(service)
+			run.returning.expect(service)
+	run.lease.release()
+	detail.append(f"{len(halted)} programs were started")
+
+
+def pick_up(run: Run) -> None:
+	"""Know again what an earlier helper of this request had found, before going on where that stopped."""
+	run.can_be_cancelled = False
+	run.sites_before = {site: Health(site, 200) for site in run.request.state.get("answered", [])}
+	report = run.request.report or {}
+	run.account.jobs = Jobs(**report.get("jobs", {}))
+	run.account.workers = Workers(**report.get("workers", {}))
+
+
+def restore(run: Run, detail: list[str]) -> None:
+	"""Write exactly the values back that were set before maintenance."""
+	prior = run.journal.request(run.request.id).state.get("prior", {})
+	for sentence in migrations.restore(run.bench, prior):
+		run.warn(sentence)
+	run.journal.remember(run.request.id, prior={}, halted=[])
+	if run.probe:
+		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
+	end_probe(run)
+	detail.append(f"{', '.join(prior)} as before")

@@ -1,0 +1,115 @@
+"""A restart that migrates: drained, in maintenance, and everything put back exactly as it was."""
+
+import json
+import signal
+
+import pytest
+
+from safe_restart.demo import app
+from safe_restart.engine.journal import Journal
+
+from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
+
+
+def site_config(demo) -> dict:
+	return json.loads((demo.path / f"sites/{app.SITE}/site_config.json").read_text())
+
+
+def migration(demo, **behaviour) -> None:
+	(demo.path / "migrate.json").write_text(json.dumps(behaviour))
+
+
+def states(demo) -> set[str]:
+	return {s.state for s in demo.watch().manager.services() if s.kind in ("workers", "scheduler")}
+
+
+def test_a_migration_runs_while_no_job_does_and_leaves_everything_as_it_was(demo):
+	(demo.path / f"sites/{app.SITE}/site_config.json").write_text('{"pause_scheduler": 0, "db_name": "d"}')
+	old = worker_pids(demo)
+	jobs = run_long(demo, 2, 2)
+	demo.enqueue(0.01, "queued-before")
+
+	done = cli(demo, "--migrate", "--json")
+
+	assert done.exit_code == 0, done.text
+	assert done.json["strategy"] == "wait-workers"
+	assert done.json["workers"] == {"before": 3, "after": 3, "replaced": 3, "still_old": 0}
+	ledger = [(entry["what"], entry["job"]) for entry in demo.ledger()]
+	begin, end = (i for i, entry in enumerate(demo.ledger()) if entry["what"] == "migrate")
+	assert end == begin + 1, ledger
+	assert begin > max(i for i, entry in enumerate(ledger) if entry[1] in jobs)
+	assert site_config(demo) == {"pause_scheduler": 0, "db_name": "d"}
+	assert not old & worker_pids(demo)
+	assert_bench_is_healthy(demo, [*jobs, "queued-before"])
+
+
+def test_its_output_is_streamed(demo):
+	migration(demo, lines=5, seconds=0.2)
+	done = cli(demo, "--migrate")
+	assert done.exit_code == 0, done.text
+	assert done.out.count("  | ") == 5
+
+
+@pytest.mark.parametrize(
+	("behaviour", "words", "says"),
+	[
+		({"fail": True, "lines": 2}, (), "exited with 1"),
+		({"seconds": 60, "silent": True}, ("--migrate-timeout", "1"), "--migrate-timeout 1 s"),
+	],
+)
+def test_a_migration_that_fails_keeps_everything_down_and_can_be_tried_again(demo, behaviour, words, says):
+	migration(demo, **behaviour)
+
+	failed = cli(demo, "--migrate", *words, "--json")
+
+	assert failed.exit_code == 1, failed.text
+	assert says in failed.json["outcome"]
+	assert f"safe-restart retry {failed.json['request']}" in failed.json["outcome"]
+	assert site_config(demo) == {"maintenance_mode": 1, "pause_scheduler": 1}
+	assert states(demo) == {"stopped"}
+	demo.enqueue(0.01, "waits")
+
+	migration(demo)
+	again = cli(demo, "retry", failed.json["request"], "--json")
+
+	assert again.exit_code == 0, again.text
+	assert site_config(demo) == {}
+	assert_bench_is_healthy(demo, ["waits"])
+
+
+def test_after_a_failed_migration_everything_can_be_started_anyway(demo):
+	migration(demo, fail=True)
+	assert cli(demo, "--migrate").exit_code == 1
+	started = cli(demo, "recover", "--start-anyway")
+	assert started.exit_code == 0, started.text
+	assert site_config(demo) == {}
+	assert cli(demo, "recover", "--start-anyway").exit_code == 2
+	assert_bench_is_healthy(demo)
+
+
+def test_migrating_with_jobs_left_running_is_refused_with_the_reason(demo):
+	for strategy in ("--now", "--no-wait-workers", "--suspend-rq"):
+		refused = cli(demo, "--migrate", strategy)
+		assert refused.exit_code == 2
+		assert "old code while the database changes" in refused.text
+	assert cli(demo, "--migrate", "--site", "nowhere").exit_code == 2
+	assert cli(demo, "--migrate", "--only", "web").exit_code == 2
+	assert_bench_is_healthy(demo)
+
+
+def test_when_the_helper_dies_in_a_migration_everything_stays_down_and_says_so(demo):
+	migration(demo, seconds=4)
+	process = start_cli(demo, "--migrate", "--json")
+	wait_for(lambda: any(entry["what"] == "migrate" for entry in demo.ledger()))
+	import os
+
+	os.kill(Journal(demo.bench).requests(1)[0].helper_pid, signal.SIGKILL)
+	out, err = process.communicate(timeout=60)
+	assert process.returncode == 1, out + err
+	assert "unknown end" in out
+	assert site_config(demo) == {"maintenance_mode": 1, "pause_scheduler": 1}
+	migration(demo)
+	request = json.loads(out)["request"]
+	wait_for(lambda: cli(demo, "retry", request).exit_code == 0)
+	assert site_config(demo) == {}
+	assert_bench_is_healthy(demo)
