@@ -82,13 +82,12 @@ sys.stdin.read()
 def another_process(code: str, *arguments: object) -> Iterator[subprocess.Popen]:
 	"""A process that runs `code`, from its first line of output on; its end is the end of its input."""
 	words = [sys.executable, "-c", code, *map(str, arguments)]
-	process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-	try:
-		assert process.stdout.readline()
-		yield process
-	finally:
-		process.kill()
-		process.wait()
+	with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+		try:
+			assert process.stdout.readline()
+			yield process
+		finally:
+			process.kill()
 
 
 class TestPriorValues:
@@ -607,9 +606,10 @@ class TestEnding:
 			"os.setpgid(0, 0)",
 			"os.setsid(); os.fork() and os._exit(0)",
 			"os.fork() and os._exit(0)",
-			"os.environ.clear(); os.setsid(); os.execve('/bin/sleep', ['sleep', '60'], {})",
+			"os.setsid(); os.execve('/bin/sleep', ['sleep', '60'], {})",
+			"os.fork() and os._exit(0); os.setpgid(0, 0); os.execve('/bin/sleep', ['sleep', '60'], {})",
 		],
-		ids=["child", "own session", "own group", "daemon", "orphan", "without environment"],
+		ids=["child", "own session", "own group", "daemon", "orphan", "no environment", "orphan without"],
 	)
 	@pytest.mark.parametrize("ignores_term", [False, True])
 	def test_nothing_of_an_ended_migration_remains_wherever_it_went(

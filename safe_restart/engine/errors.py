@@ -34,5 +34,9 @@ class Cancelled(RestartError):
 	exit_code = 5
 
 
+class Unreachable(RestartError):
+	"""The process manager does not answer now; it may come back."""
+
+
 COMPLETED = 0
 COMPLETED_WITH_WARNINGS = 6

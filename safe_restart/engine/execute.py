@@ -35,7 +35,7 @@ def execute(bench: Bench, request_id: str) -> int:
 	try:
 		if not lock.take():
 			raise Blocked(other_restart(journal, request))
-		recover_all(bench, journal, lock, stop_requested.is_set)
+		try_to_recover(bench, journal, lock, request)
 		journal.begin(request.id)
 		run = prepare(bench, request, journal, lock, stop_requested.is_set)
 		if request.strategy == DRAIN:
@@ -52,6 +52,14 @@ def execute(bench: Bench, request_id: str) -> int:
 	if run:
 		release_delayed(run)
 	return journal.request(request_id).exit_code or 0
+
+
+def try_to_recover(bench: Bench, journal: Journal, lock: Lock, request: Request) -> None:
+	"""What an earlier helper left comes first; where that cannot be ended now, it does not stand in the way."""
+	try:
+		recover_all(bench, journal, lock, stop_requested.is_set)
+	except (RestartError, RedisError, OSError) as error:
+		journal.note(request.id, f"an earlier request could not be recovered yet: {error}")
 
 
 def release_delayed(run: Run) -> None:

@@ -66,6 +66,7 @@ def recover(run: Run) -> None:
 	"""End one request whose helper died, and set down how."""
 	steps = run.journal.steps(run.request.id)
 	reached = steps[-1].name if steps else "its first step"
+	run.can_be_cancelled = False
 	run.warn(f"The helper died in {reached}; another took over.")
 	run.began = datetime.fromisoformat(run.request.started_at.replace("Z", "+00:00")).timestamp()
 	close_open_steps(run, steps)

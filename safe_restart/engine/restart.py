@@ -204,7 +204,7 @@ def rescue_jobs(run: Run, detail: list[str]) -> None:
 	if not run.redis_is_up and not queues.is_up(run.watch.observer.redis):
 		detail.append("not possible: Redis is down")
 		return
-	done = rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note)
+	done = run.patiently(lambda: rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note))
 	for name in ("requeued", "held", "failed", "lost_and_found", "still_running"):
 		getattr(run.rescued, name).extend(getattr(done, name))
 	found = len(done.requeued) + len(done.held) + len(done.failed)

@@ -195,7 +195,7 @@ class Retirement:
 		since = time.monotonic()
 		old = {unit.name: unit for unit in units}
 		names = set(old)
-		while True:
+		while names:
 			fleet = self.look()
 			self._notice_who_left(fleet, old)
 			self._tell_who_can_go(fleet, names, time.monotonic() - since > IN_BETWEEN_SECONDS)

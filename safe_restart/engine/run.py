@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from redis.exceptions import RedisError
 
 from . import managers, queues, rescue, web
 from .bench import Bench
-from .errors import Cancelled
+from .errors import Cancelled, Unreachable
 from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .lock import Lock
@@ -17,6 +20,11 @@ from .report import Account
 from .retire import Retirement, Told
 from .strategies import Options, Strategy, choose
 from .suspension import Lease
+
+PATIENCE_SECONDS = 60  # as long as a large append-only file may take Redis to read
+PAUSE_SECONDS = 0.5
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -71,6 +79,21 @@ class Run:
 			raise Cancelled(
 				"Cancelled before anything was stopped. No job was interrupted; the bench works as before."
 			)
+
+	def patiently(self, act: Callable[[], Found]) -> Found:
+		"""Do something that may safely be repeated, again while Redis or the process manager is away.
+
+		Raises what it raised last after PATIENCE_SECONDS.
+		"""
+		deadline = time.monotonic() + PATIENCE_SECONDS
+		while True:
+			try:
+				return act()
+			except (RedisError, OSError, Unreachable) as error:
+				if time.monotonic() > deadline:
+					raise
+				self.note(f"{error}; trying again")
+				time.sleep(PAUSE_SECONDS)
 
 	@contextmanager
 	def step(self, name: str):

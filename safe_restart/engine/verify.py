@@ -4,6 +4,7 @@ import time
 
 from . import queues, web
 from .managers import WORKERS
+from .rescue import find_orphans
 from .run import Run
 from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
 
@@ -11,10 +12,18 @@ from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
 def verify(run: Run, detail: list[str]) -> None:
 	"""Does everything really work again? Looks until it does, at most START_TIMEOUT_SECONDS."""
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	while (wrong := what_is_wrong(run)) and time.monotonic() < deadline and not run.account.problems:
+	while (
+		(wrong := run.patiently(lambda: what_is_wrong(run)))
+		and time.monotonic() < deadline
+		and not run.account.problems
+	):
 		time.sleep(LOOK_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
+	for process in find_orphans(run.watch):
+		run.warn(
+			f"process {process.pid} belongs to no service and still runs old code; see `safe-restart doctor`"
+		)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]
 	detail.append(
 		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
@@ -33,10 +42,11 @@ def what_is_wrong(run: Run) -> list[str]:
 			run.warn(
 				f"site {site} answered {before.status or 'nothing'} before the restart and {now.status or 'nothing'} after"
 			)
-	if WORKERS in run.options.only and queues.is_up(run.watch.observer.redis):
-		wrong += [
-			f"{unit.name} has no registered worker." for unit in run.watch.see().units if not unit.workers
-		]
+	if run.redis_is_up and not queues.is_up(run.watch.observer.redis):
+		wrong.append(f"Redis at {run.bench.redis_queue_url} answered before the restart and does not now.")
+	elif WORKERS in run.options.only:
+		units = run.watch.see().units
+		wrong += [f"{unit.name} has no registered worker." for unit in units if not unit.workers]
 	return wrong
 
 

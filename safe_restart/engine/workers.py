@@ -60,7 +60,7 @@ def wait_gone(run: Run) -> None:
 		if time.monotonic() > deadline:
 			# Suspended and told to go, so it holds no job: killing it interrupts nothing.
 			kill(run, [told for told in run.retirement.told.values() if not told.is_gone])
-		run.manager.services()
+		run.patiently(run.manager.services)  # asking makes the manager notice exits
 		time.sleep(LOOK_SECONDS)
 
 
@@ -74,7 +74,7 @@ def interrupt(run: Run) -> int:
 			if time.monotonic() - told.at >= grace:
 				kill(run, [told])
 				killed += 1
-		run.manager.services()
+		run.patiently(run.manager.services)  # asking makes the manager notice exits
 		time.sleep(LOOK_SECONDS)
 	return killed
 
@@ -103,9 +103,9 @@ def wait_back(run: Run) -> None:
 def advance(run: Run) -> set[str]:
 	"""Move everything on by one look, and tell the next batch; returns who is away, without workers with a job."""
 	in_job = {name for name, told in run.retirement.told.items() if told.was_busy and not told.is_gone}
-	away = run.returning.look() - in_job
+	away = run.patiently(run.returning.look) - in_job
 	if run.redis_is_up and run.strategy.in_batches and run.untold():
-		fleet = run.watch.see()
+		fleet = run.patiently(run.watch.see)
 		batch = next_batch(run, fleet)
 		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.
 		if batch and run.lock.take():

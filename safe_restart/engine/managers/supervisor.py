@@ -15,7 +15,7 @@ from pathlib import Path
 from supervisor.xmlrpc import SupervisorTransport
 
 from ..bench import Bench
-from ..errors import RestartError
+from ..errors import RestartError, Unreachable
 from . import OTHER, Manager, Service, belongs_to, kind_of, no_manager
 
 # Where Debian, Red Hat, pip and Homebrew put it (supervisord.org/configuration.html#configuration-file)
@@ -146,10 +146,6 @@ class Supervisor(Manager):
 				self.proxy("close")()
 				if attempt == 2:
 					raise Unreachable(f"supervisord at {self.server_url} does not answer ({error})") from None
-
-
-class Unreachable(RestartError):
-	"""supervisord is away; it may come back."""
 
 
 def find(bench: Bench) -> Supervisor:
