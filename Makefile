@@ -31,7 +31,7 @@ define install
 @$(1)/bin/python -m compileall -q safe_restart
 endef
 
-.PHONY: help demo lint test test-stream test-matrix bench clean
+.PHONY: help demo lint test test-stream test-matrix test-others bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,7 @@ help:
 	@echo "make test         ruff, then every test; ARGS='-k drain' picks some"
 	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
 	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
+	@echo "make test-others  test-matrix without the pair that make test has covered"
 	@echo "make bench        measure against supervisorctl and bench restart; ARGS='--restarts 5' for less"
 	@echo "make lint         ruff alone"
 	@echo "make clean        remove what the others made"
@@ -58,6 +59,8 @@ test-stream: $(READY)
 	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/test_stream.py $(ARGS)
 
 test-matrix: $(PAIRS:%=matrix/%)
+
+test-others: $(patsubst %,matrix/%,$(filter-out $(PIN),$(PAIRS)))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,6 +1,7 @@
 """Can a restart succeed here, and is it safe? Names everything that would make it fail, with the mend."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -75,8 +76,7 @@ def examine_services(bench: Bench, services: list[Service]) -> Iterator[Finding]
 		if service.kind == OTHER:
 			yield Finding(OK, f"{service.name} is no service bench knows; it is left alone")
 		if service.kind == WORKERS:
-			served = [name for name in timeouts if name in service.command]
-			longest = max((timeouts[name] for name in served), default=0)
+			longest = max((timeouts.get(name, 0) for name in queues_of(service.command, timeouts)), default=0)
 			if service.stop_wait_seconds < longest:
 				yield Finding(
 					WARNING,
@@ -84,6 +84,12 @@ def examine_services(bench: Bench, services: list[Service]) -> Iterator[Finding]
 					"may take: a plain supervisorctl stop kills them (safe-restart does not)",
 					f"set stopwaitsecs={longest + 60} in the supervisor config, then `supervisorctl update`",
 				)
+
+
+def queues_of(command: str, known: Iterable[str]) -> list[str]:
+	"""The queues a worker command serves; `bench worker` without --queue serves all."""
+	named = re.search(r"--queue[= ](\S+)", command)
+	return named.group(1).split(",") if named else list(known)
 
 
 def examine_redis(bench: Bench, redis) -> Iterator[Finding]:

@@ -460,13 +460,14 @@ class Lines:
 		self.pending_since = 0.0
 
 	def feed(self, chunk: bytes) -> None:
-		if not self.pending or b"\n" in chunk:
-			self.pending_since = time.monotonic()
+		is_new = not self.pending or b"\n" in chunk
 		*lines, pending = (self.pending + chunk).split(b"\n")
 		overwritten = pending.rstrip(b"\r").rfind(b"\r") + 1
 		self.pending = pending[overwritten:][: LINE_BYTES + 1]
 		for line in lines:
 			self.emit(line)
+		if is_new:  # from here on, for the caller may have taken long with the lines before it
+			self.pending_since = time.monotonic()
 
 	def show_unfinished(self) -> None:
 		if self.pending and time.monotonic() - self.pending_since >= UNFINISHED_SECONDS:

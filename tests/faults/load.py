@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from safe_restart.demo.bench import DemoBench
-from tests.conftest import run_long
+from tests.conftest import wait_for
 
 from .scenario import Scenario
 
@@ -26,7 +26,8 @@ class Load:
 
 	def begin(self) -> None:
 		for number, seconds in enumerate(self.scenario.long_jobs):
-			self._run_long(number, seconds)
+			self.submit(f"long-{number}", seconds)
+		wait_for(lambda: len(self.open_jobs()) == len(self.scenario.long_jobs), "long jobs begin")
 		for number in range(self.scenario.tiny_jobs):
 			self.submit(f"tiny-{number}")
 		self._thread.start()
@@ -55,9 +56,6 @@ class Load:
 				found.pop(entry["job"], None)
 		return found
 
-	def _run_long(self, number: int, seconds: float) -> None:
-		self.submit(f"long-{number}", seconds)
-
 	def _trickle(self) -> None:
 		number = 0
 		while not self._stop.wait(self.scenario.trickle_pause):
@@ -67,6 +65,3 @@ class Load:
 				except Exception as error:
 					self.failures.append(f"trickle-{number}: {error!r}")
 				number += 1
-
-
-__all__ = ["Load", "run_long"]

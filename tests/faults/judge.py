@@ -1,0 +1,195 @@
+"""What must be true once a run is over, fault or no fault."""
+
+import json
+import time
+from collections.abc import Iterator
+
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+
+from safe_restart.engine.journal import FAILED, REFUSED
+from tests.conftest import assert_bench_is_healthy, wait_for, worker_pids
+
+from .inject import FOREIGN, site_config
+from .scenario import ENDS, FAULTS, INTERRUPTING
+from .scene import Scene
+
+LEASE_SECONDS = 31
+JOBS_DONE_SECONDS = 20
+REDIS_SLACK_SECONDS = 2  # a worker says what became of a job a moment after the job ended
+NOTHING_TOUCHED = (2, 3, 4, 5)
+
+
+def judge_exit(scene: Scene) -> None:
+	"""The exit code is one that this fault may lead to, and tells what the journal tells."""
+	code, request = scene.exit_code, scene.request
+	fault = FAULTS[scene.scenario.fault]
+	allowed = fault.exits if scene.was_in_time else ENDS | fault.exits
+	assert code in allowed, f"exit code {code}, where {sorted(allowed)} are expected: {request.outcome}"
+	assert "Something unforeseen" not in (request.outcome or ""), request.outcome
+	if scene.second_exit_code is not None:
+		assert scene.second_exit_code in (0, 4, 6), f"the second command line exits {scene.second_exit_code}"
+	is_own = code >= 0 and not request.is_open and not has_watched(scene)
+	if is_own:
+		assert code == request.exit_code, f"exit code {code}, journal {request.exit_code}"
+		assert (code in (1, 3)) == (request.status == FAILED), f"exit code {code}, status {request.status}"
+		assert (code in (2, 4)) == (request.status == REFUSED), f"exit code {code}, status {request.status}"
+
+
+def has_watched(scene: Scene) -> bool:
+	return [name for name, _ in scene.steps()].count("verify") > 1
+
+
+def judge_nothing_touched(scene: Scene) -> None:
+	"""Refused, timed out and cancelled say that all is as before: no busy worker is another one now."""
+	if scene.exit_code in NOTHING_TOUCHED and scene.scenario.fault not in KILLING_WORKERS:
+		gone = scene.busy_before - worker_pids(scene.demo)
+		assert not gone, f"exit code {scene.exit_code}, yet busy workers {sorted(gone)} are gone"
+
+
+KILLING_WORKERS = ("worker-kill", "worker-and-horse-kill")
+
+
+def judge_replaced(scene: Scene) -> None:
+	"""Completed means that every worker is a new one."""
+	request = scene.request
+	warnings = " ".join((request.report or {}).get("warnings", []))
+	if request.exit_code in (0, 6) and "workers were left as they are" not in warnings:
+		old = scene.before & worker_pids(scene.demo)
+		assert not old, f"exit code {request.exit_code}, yet workers {sorted(old)} are old"
+
+
+def judge_suspension(scene: Scene) -> None:
+	"""None of ours is left when the lease is over; somebody else's is still there."""
+	deadline = time.monotonic() + LEASE_SECONDS
+	while scene.is_suspended_by_us():
+		assert time.monotonic() < deadline, (
+			f"suspended by {scene.suspended_by()!r} for over {LEASE_SECONDS} s"
+		)
+		time.sleep(0.1)
+	if scene.scenario.fault == "foreign-suspension":
+		assert scene.suspended_by() == FOREIGN, f"the foreign suspension is now {scene.suspended_by()!r}"
+
+
+def judge_journal(scene: Scene) -> None:
+	"""Every request has ended, and every step of it."""
+	still_open = [request.id for request in scene.journal.open_requests()]
+	assert not still_open, f"requests are left open: {still_open}"
+	for request in scene.journal.requests():
+		steps = scene.journal.steps(request.id)
+		endless = [step.name for step in steps if step.finished_at is None or step.status == "doing"]
+		assert not endless, f"steps of {request.id} without an end: {endless}"
+
+
+def judge_migrations(scene: Scene) -> None:
+	"""No job ran while a migration did."""
+	ledger = scene.demo.ledger()
+	began: dict[str, float] = {}
+	for entry in ledger:
+		if entry["what"] == "begin":
+			began[entry["job"]] = entry["at"]
+		elif entry["what"] == "end":
+			for start, end in migrations(ledger):
+				ran_meanwhile = began[entry["job"]] < end and entry["at"] > start
+				assert not ran_meanwhile, f"{entry['job']} ran during a migration"
+
+
+def migrations(ledger: list[dict]) -> Iterator[tuple[float, float]]:
+	"""From when to when each migration wrote in the ledger; one that was ended early counts as an instant."""
+	entries = [entry for entry in ledger if entry["what"] == "migrate"]
+	for number, entry in enumerate(entries):
+		if entry["job"].endswith("begin"):
+			following = entries[number + 1 : number + 2]
+			ends = [after["at"] for after in following if after["job"].endswith("end")]
+			yield entry["at"], ends[0] if ends else entry["at"]
+
+
+def judge_jobs(scene: Scene) -> None:
+	"""Every job ended once, or its other fate is accounted for; what RQ failed by itself is then taken away."""
+	if scene.load.failures and scene.redis_away is None:
+		raise AssertionError(f"jobs could not be submitted: {scene.load.failures[:3]}")
+	if scene.scenario.fault == "redis-kill-no-data":
+		forget_lost(scene)
+		return
+	excused = around_redis(scene) | scene.failed_jobs
+	settle_failed(scene, excused)
+	ended, begun = scene.demo.runs("end"), scene.demo.runs("begin")
+	for name in scene.load.ids:
+		limit = 2 if name in excused else 1
+		assert ended[name] <= limit, f"{name} ended {ended[name]} times"
+	may_repeat = scene.scenario.strategy in INTERRUPTING
+	for name in scene.load.ids if not may_repeat else ():
+		if name not in scene.killed_jobs | excused:
+			assert begun[name] == 1, f"{name} began {begun[name]} times, and nothing was to interrupt it"
+
+
+def around_redis(scene: Scene) -> set[str]:
+	"""Jobs that ran while Redis was away, so that their end could not be told."""
+	if scene.redis_away is None:
+		return set()
+	since, until = (
+		scene.redis_away[0] - REDIS_SLACK_SECONDS,
+		scene.redis_away[1] + REDIS_SLACK_SECONDS,
+	)
+	began: dict[str, float] = {}
+	found = set()
+	for entry in scene.demo.ledger():
+		if entry["what"] == "begin":
+			began.setdefault(entry["job"], entry["at"])
+			if since < entry["at"] < until:
+				found.add(entry["job"])
+		elif entry["what"] == "end" and began[entry["job"]] < until and entry["at"] > since:
+			found.add(entry["job"])
+	return found | {name for name, at in began.items() if at < until and not scene.demo.runs()[name]}
+
+
+def status_of(scene: Scene, name: str) -> str:
+	try:
+		return Job.fetch(scene.load.ids[name], connection=scene.demo.redis).get_status(refresh=True).value
+	except NoSuchJobError:
+		return "gone"
+
+
+def pending(scene: Scene) -> list[str]:
+	"""Jobs without an end that their own worker did not fail."""
+	ended = scene.demo.runs()
+	missing = [name for name in scene.load.ids if not ended[name]]
+	if scene.scenario.fault == "redis-kill-no-data":
+		return [name for name in missing if status_of(scene, name) in ("queued", "started")]
+	excused = scene.failed_jobs | around_redis(scene)
+	return [name for name in missing if not (name in excused and status_of(scene, name) == "failed")]
+
+
+def settle_failed(scene: Scene, excused: set[str]) -> None:
+	"""Delete the jobs that failed by their own worker, as a person would who has looked at them."""
+	for name in excused:
+		if status_of(scene, name) == "failed":
+			Job.fetch(scene.load.ids[name], connection=scene.demo.redis).delete()
+
+
+def forget_lost(scene: Scene) -> None:
+	for name in scene.load.ids:
+		if status_of(scene, name) == "failed":
+			Job.fetch(scene.load.ids[name], connection=scene.demo.redis).delete()
+
+
+def set_aside(scene: Scene) -> list[str]:
+	"""Ids of the jobs that `safe-restart jobs` lists."""
+	done = scene.type("jobs", "--json")
+	scene.typed.pop()
+	assert done.exit_code == 0, done.text
+	return [job["id"] for job in json.loads(done.out)["jobs"]]
+
+
+def judge_bench(scene: Scene, config_before: str) -> None:
+	"""The shared question of all tests, and the site's configuration."""
+	assert site_config(scene).read_text() == config_before or json.loads(
+		site_config(scene).read_text()
+	) == json.loads(config_before), f"site_config.json is {site_config(scene).read_text()}"
+	excused = around_redis(scene) | scene.failed_jobs
+	if scene.scenario.fault == "redis-kill-no-data":
+		excused = set(scene.load.ids) - {"after"}
+	jobs = [name for name in scene.load.ids if name not in excused]
+	may_repeat = jobs if scene.scenario.strategy in INTERRUPTING else [*scene.killed_jobs]
+	wait_for(lambda: not scene.load.open_jobs().keys() & set(jobs), "no job runs", JOBS_DONE_SECONDS)
+	assert_bench_is_healthy(scene.demo, jobs, may_repeat)
