@@ -5,6 +5,8 @@ PYTHON ?= python3
 PIN ?= 2.6.1/7.1.0
 PAIRS ?= 1.15.1/4.5.5 2.4.0/6.2.0 2.6.1/7.1.0 3.0.0/8.1.0
 RESTARTS ?= 100
+# Tests wait more than they compute, each on a bench of its own.
+WORKERS ?= 3
 ARGS ?=
 
 BIN := .venv/bin
@@ -31,7 +33,7 @@ define install
 @$(1)/bin/python -m compileall -q safe_restart
 endef
 
-.PHONY: help demo lint test test-stream test-matrix test-others bench clean
+.PHONY: help demo lint test test-stream test-matrix bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -40,7 +42,6 @@ help:
 	@echo "make test         ruff, then every test; ARGS='-k drain' picks some"
 	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
 	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
-	@echo "make test-others  test-matrix without the pair that make test has covered"
 	@echo "make bench        measure against supervisorctl and bench restart; ARGS='--restarts 5' for less"
 	@echo "make lint         ruff alone"
 	@echo "make clean        remove what the others made"
@@ -53,14 +54,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-stream: $(READY)
 	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/test_stream.py $(ARGS)
 
 test-matrix: $(PAIRS:%=matrix/%)
-
-test-others: $(patsubst %,matrix/%,$(filter-out $(PIN),$(PAIRS)))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -76,7 +75,7 @@ $(READY): pyproject.toml
 .PHONY: $(PAIRS:%=matrix/%)
 $(PAIRS:%=matrix/%): matrix/%: .venv-matrix/%
 	@echo "rq $(*D), redis-py $(*F)"
-	$(<D)/bin/python -m pytest -m engine $(ARGS)
+	$(<D)/bin/python -m pytest -n $(WORKERS) -m engine $(ARGS)
 
 # .venv-matrix/<rq>/<redis-py> is a stamp inside the venv .venv-matrix/<rq>
 $(PAIRS:%=.venv-matrix/%): .venv-matrix/%: pyproject.toml

@@ -10,6 +10,7 @@ from itertools import pairwise
 from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.watcher import WHOLE_TIMEOUT_SECONDS, Watcher
 from safe_restart.engine.journal import Journal
 from safe_restart.engine.processes import ancestors, inside, is_alive
 from safe_restart.engine.queues import queue_key
@@ -17,7 +18,6 @@ from safe_restart.engine.queues import queue_key
 from . import methods
 from .fates import settle
 from .table import middle
-from .watcher import WHOLE_TIMEOUT_SECONDS, Watcher
 
 LONG_JOBS, LONG_SECONDS = 3, 8
 SHORT_JOBS, SHORT_SECONDS = 200, 0.01

@@ -493,8 +493,8 @@ class TestOutput:
 		)
 		end = time.monotonic()
 		assert [line for line, _ in came] == ["one", "two"]
-		assert came[1][1] - came[0][1] > 0.4
-		assert end - came[1][1] > 0.4
+		assert came[1][1] - came[0][1] > 0.25
+		assert end - came[1][1] > 0.25
 
 	def test_a_line_without_an_end_is_shown_while_the_migration_goes_on(self, migration):
 		came = []
@@ -534,12 +534,18 @@ class TestOutput:
 		assert all(len(line) <= migrate.LINE_BYTES + 1 for line in result.tail)
 		assert result.tail[0].endswith("x…")
 
+	def test_a_line_without_an_end_takes_no_memory(self):
+		lines = migrate.Lines(lambda line: None)
+		for _ in range(100):
+			lines.feed(b"x" * migrate.PIPE_BYTES)
+		assert len(lines.pending) <= migrate.LINE_BYTES + 1
+
 	def test_all_of_a_great_deal_of_output_comes(self, migration):
 		lines = []
 		migration("for n in range(50_000): print(n)", on_line=lines.append)
 		assert lines == [str(n) for n in range(50_000)]
 
-	def test_what_it_wrote_last_is_not_lost_where_a_child_keeps_the_pipe(self, migration):
+	def test_nothing_is_lost_where_the_caller_is_slow_and_a_child_keeps_the_pipe(self, migration):
 		lines = []
 		migration(
 			"""
@@ -548,9 +554,9 @@ class TestOutput:
 				os._exit(0)
 			os.write(1, b"".join(b"%05d\\n" % n for n in range(15_000)))  # more than a pipe holds
 			""",
-			on_line=lambda line: (time.sleep(0.0002), lines.append(line)),
+			on_line=lambda line: (lines or time.sleep(1.5), lines.append(line)),
 		)
-		assert len(lines) == 15_000
+		assert lines == [f"{n:05}" for n in range(15_000)]
 
 
 class TestEnding:
@@ -658,7 +664,7 @@ class TestEnding:
 
 		assert (result.exit_code, result.timed_out, result.was_stopped) == (None, False, True)
 		assert result.seconds < 3
-		assert 4 <= len(asked) <= 9, "about five times a second"
+		assert 3 <= len(asked) <= 7, "about five times a second"
 		assert remains(laid_out) == []
 
 	def test_a_stop_is_asked_for_five_times_a_second_however_much_is_written(self, migration):
@@ -667,10 +673,7 @@ class TestEnding:
 			"until = time.time() + 1\nwhile time.time() < until: print('x' * 100)",
 			stop=lambda: bool(asked.append(1)),
 		)
-		assert 3 <= len(asked) <= 9
-
-	def test_a_migration_that_is_over_before_the_stop_is_seen_is_told_as_it_was(self, migration):
-		assert migration("pass", timeout_seconds=5).exit_code == 0
+		assert 2 <= len(asked) <= 9
 
 	def test_asked_to_stop_before_it_began_nothing_begins(self, laid_out, migration):
 		result = migration(stop=lambda: True)

@@ -14,7 +14,7 @@ from ..engine.report import as_json as report_json
 from ..engine.strategies import Options, choose
 from ..helper import spawn
 from .bench import DemoBench, redis_server
-from .monitor import Monitor, Seen
+from .watcher import Seen, Watcher
 
 LONG_JOBS, LONG_SECONDS = 3, 8
 SHORT_JOBS, SHORT_SECONDS = 200, 0.01
@@ -25,7 +25,8 @@ GRACE_SECONDS = 3
 
 
 def show(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
-	"""Run the demo and print its account; returns 0 where every job was done and nothing is left suspended."""
+	"""Run the demo and print its account; returns 0 where the restart succeeded, every job was done and nothing is left
+	suspended."""
 	choose(strategy)
 	check_parts()
 	say = lambda text: click.echo(text, err=as_json)  # noqa: E731
@@ -39,7 +40,8 @@ def show(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 			click.echo(json.dumps(account, indent=1))
 		if keep:
 			print_commands(demo)
-		return 0 if account["all_done"] and not account["suspended"] else 1
+		is_good = account["all_done"] and not account["suspended"] and account["report"]["exit_code"] == 0
+		return 0 if is_good else 1
 	finally:
 		if not keep:
 			demo.end()
@@ -63,21 +65,19 @@ def restart_under_load(demo: DemoBench, strategy: str, say) -> dict:
 	for name in short_jobs:
 		demo.enqueue(SHORT_SECONDS, name)
 	say(f"{LONG_JOBS} jobs of {LONG_SECONDS} s run, {SHORT_JOBS} short ones wait. Restarting ({strategy}) …")
-	monitor = Monitor(demo)
-	monitor.start()
 	started = time.time()
 	journal = Journal(demo.bench)
 	options = Options(force_kill_timeout=GRACE_SECONDS).as_dict()
-	request = journal.add(strategy, options, "demo")
-	helper = spawn(demo.path, request.id)
-	while (request := journal.request(request.id)).is_open:
-		if helper.poll() is not None and journal.request(request.id).is_open:
-			raise RestartError(f"The helper died; see {demo.path}/sites/.safe-restart/helper.log.")
-		time.sleep(POLL_SECONDS)
-	wait_for(lambda: len(demo.runs()) == LONG_JOBS + SHORT_JOBS)
-	return make_account(
-		demo, report_json(request, journal.steps(request.id)), long_jobs, monitor.stop(), started
-	)
+	with Watcher(demo) as watcher:
+		request = journal.add(strategy, options, "demo")
+		helper = spawn(demo.path, request.id)
+		while (request := journal.request(request.id)).is_open:
+			if helper.poll() is not None and journal.request(request.id).is_open:
+				raise RestartError(f"The helper died; see {demo.path}/sites/.safe-restart/helper.log.")
+			time.sleep(POLL_SECONDS)
+		wait_for(lambda: len(demo.runs()) == LONG_JOBS + SHORT_JOBS)
+		seen = watcher.wait()
+	return make_account(demo, report_json(request, journal.steps(request.id)), long_jobs, seen, started)
 
 
 def make_account(demo: DemoBench, report: dict, long_jobs: list[str], seen: Seen, started: float) -> dict:
@@ -93,8 +93,9 @@ def make_account(demo: DemoBench, report: dict, long_jobs: list[str], seen: Seen
 		"never_ran": LONG_JOBS + SHORT_JOBS - len(ended),
 		"all_done": len(ended) == LONG_JOBS + SHORT_JOBS,
 		"suspended": bool(demo.redis.exists("rq:suspended")),
-		"seconds_without_web": seen.web_outage_seconds,
-		"longest_without_worker": seen.longest_without_worker_seconds,
+		"seconds_without_web": seen.web_outage,
+		"longest_without_worker": seen.longest_without_worker,
+		"seconds_to_whole": seen.whole,
 		"last_long_to_next_job": round(min(after) - last_long, 3) if after else None,
 	}
 
@@ -118,7 +119,8 @@ def print_account(account: dict, say) -> None:
 		say(f"{count} short jobs: {what}")
 	say(f"Jobs that never ran: {account['never_ran']}")
 	say(f"Seconds without web: {account['seconds_without_web']:.2f}")
-	say(f"Longest time without a worker that takes jobs: {account['longest_without_worker']:.2f} s")
+	say(f"Longest time in which no worker took new jobs: {account['longest_without_worker']:.2f} s")
+	say(f"Seconds until everything was new and worked: {account['seconds_to_whole']}")
 
 
 def print_commands(demo: DemoBench) -> None:

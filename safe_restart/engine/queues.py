@@ -180,7 +180,7 @@ class Observer:
 			queue=fields.get("origin", ""),
 			status=fields.get("status", ""),
 			method=method_of(description),
-			site=self.bench.site_of_job(job_id),
+			site=self.bench.site_of_job(job_id) or site_of(description),
 			enqueued_at=parse_time(fields.get("enqueued_at")),
 			started_at=parse_time(fields.get("started_at")),
 			timeout_seconds=int(float(fields.get("timeout") or 180)),  # rq/defaults.py: DEFAULT_TIMEOUT
@@ -284,6 +284,12 @@ def method_of(description: str) -> str:
 	if named:
 		return next(filter(None, named.groups()))
 	return description.split("(", 1)[0]
+
+
+def site_of(description: str) -> str:
+	"""The site a job's description names; for ids without one, since rq 3 takes no separator in them."""
+	named = re.search(r"\bsite='([^']+)'", description)
+	return named.group(1) if named else ""
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from . import processes
 from .fleet import Fleet, Unit, Watch, has_children
-from .queues import Worker
+from .queues import Look, Worker
 from .suspension import Lease
 
 LOOK_SECONDS = 0.02
@@ -31,6 +31,8 @@ SHORT_JOB_SECONDS = 0.15
 IN_BETWEEN_SECONDS = 2
 # A warm shutdown is confirmed by `shutdown_requested_date` in the worker's hash within milliseconds.
 CONFIRM_SECONDS = 5
+# Leaving takes an RQ worker 0.1 to 0.2 s, where it does not wait for its own thread.
+LINGER_SECONDS = 0.3
 # A Redis that was killed is back within seconds, unless a large append-only file has to be read.
 REDIS_PATIENCE_SECONDS = 60
 MAX_PAUSE_SECONDS = 1
@@ -128,6 +130,14 @@ class Told:
 	def is_gone(self) -> bool:
 		return self.process is None or not processes.is_alive(self.process)
 
+	@property
+	def lingers(self) -> bool:
+		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
+		their children."""
+		is_alone = [worker.pid for worker in self.unit.workers] == [self.unit.service.pid]
+		proven = self.how in (Act.UNBLOCK.value, Act.SIGNAL.value) and not self.was_busy
+		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
+
 
 class Retirement:
 	"""Tells the units of a bench to go, each once in the life of a restart."""
@@ -199,6 +209,7 @@ class Retirement:
 			fleet = self.look()
 			self._notice_who_left(fleet, old)
 			self._tell_who_can_go(fleet, names, time.monotonic() - since > IN_BETWEEN_SECONDS)
+			self.hasten(fleet.look)
 			unsettled = [name for name in names if name not in self.told or not self._is_settled(name, fleet)]
 			if not unsettled:
 				return
@@ -225,6 +236,14 @@ class Retirement:
 				self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
 			elif idle and not unblocked and has_been_waited and unit.name not in self.told:
 				self._tell(unit, process, self._fall_back(unit), False)
+
+	def hasten(self, look: Look) -> None:
+		"""End workers that have said goodbye to Redis and linger: RQ may wait a second for a thread of its own
+		(`join(timeout=1)` in Worker.unsubscribe), while nobody serves their queues."""
+		registered = {worker.name for worker in look.workers}
+		for told in self.told.values():
+			if told.lingers and not registered & {worker.name for worker in told.unit.workers}:
+				processes.kill([told.process])
 
 	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
 		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]

@@ -60,7 +60,7 @@ def wait_gone(run: Run) -> None:
 		if time.monotonic() > deadline:
 			# Suspended and told to go, so it holds no job: killing it interrupts nothing.
 			kill(run, [told for told in run.retirement.told.values() if not told.is_gone])
-		run.patiently(run.manager.services)  # asking makes the manager notice exits
+		run.retirement.hasten(run.patiently(run.watch.see).look)  # seeing makes the manager notice exits
 		time.sleep(LOOK_SECONDS)
 
 
@@ -103,6 +103,8 @@ def wait_back(run: Run) -> None:
 def advance(run: Run) -> set[str]:
 	"""Move everything on by one look, and tell the next batch; returns who is away, without workers with a job."""
 	in_job = {name for name, told in run.retirement.told.items() if told.was_busy and not told.is_gone}
+	if run.redis_is_up and any(told.lingers for told in run.retirement.told.values()):
+		run.retirement.hasten(run.patiently(run.watch.see).look)
 	away = run.patiently(run.returning.look) - in_job
 	if run.redis_is_up and run.strategy.in_batches and run.untold():
 		fleet = run.patiently(run.watch.see)

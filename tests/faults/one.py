@@ -11,14 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
-import psutil
-
 from safe_restart.demo.bench import DemoBench
 from safe_restart.engine import processes
 from tests.conftest import BOOT_SECONDS, wait_for, worker_pids
 
 from . import judge
-from .inject import BEFORE, INJECT, MEND, migration, site_config
+from .inject import BEFORE, FOREIGN, INJECT, MEND, migration, site_config
 from .load import Load
 from .scenario import Scenario, scenario
 from .scene import Scene
@@ -26,6 +24,7 @@ from .scene import Scene
 BOUND_SECONDS = 130  # two waits of START_TIMEOUT_SECONDS, and some
 RUN_TIMEOUT_SECONDS = 400
 PENDING_SECONDS = 8
+NOT_KEPT = ("redis-kill-no-data",)  # RQ's workers register once, so one that Redis forgot stays unknown
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def play(scene: Scene) -> None:
 		BEFORE[chosen.fault](scene)
 	scene.load.begin()
 	scene.before = worker_pids(scene.demo)
-	scene.busy_before = {psutil.Process(pid).ppid() for pid in scene.load.open_jobs().values()}
+	scene.running_before = set(scene.load.open_jobs())
 	if chosen.fault != "redis-kill-no-data":
 		BEFORE.get(chosen.fault, lambda _: None)(scene)
 	scene.start()
@@ -88,6 +87,7 @@ def play(scene: Scene) -> None:
 	scene.finish()
 	judge.judge_nothing_touched(scene)
 	scene.settle()
+	judge.judge_exit(scene)
 	judge.judge_suspension(scene)
 	by_itself = scene.wait_until_works(scene.injected_at, patience(scene))
 	what_a_person_does(scene, by_itself)
@@ -95,7 +95,6 @@ def play(scene: Scene) -> None:
 	scene.load.submit("after")
 	see_every_job_done(scene)
 	scene.settle()
-	judge.judge_exit(scene)
 	judge.judge_journal(scene)
 	judge.judge_replaced(scene)
 	judge.judge_migrations(scene)
@@ -106,15 +105,16 @@ def play(scene: Scene) -> None:
 
 def patience(scene: Scene) -> float:
 	"""How long the bench may need by itself: not at all where something is down by design."""
-	is_down = scene.request.state.get("prior") or scene.scenario.fault in MEND
+	is_down = scene.request.state.get("prior") or scene.scenario.fault in (*MEND, *NOT_KEPT)
 	return 0 if is_down or scene.journal.open_requests() else BOUND_SECONDS
 
 
 def what_a_person_does(scene: Scene, by_itself: bool) -> None:
 	"""Type what the command line says, in that order, until the bench works."""
 	since = time.time()
-	if scene.suspended_by() == "somebody":
+	if scene.suspended_by() == FOREIGN:
 		scene.demo.redis.delete("rq:suspended")
+		scene.foreign_is_lifted = True
 	MEND.get(scene.scenario.fault, lambda _: None)(scene)
 	migration(scene)
 	if scene.journal.open_requests():
@@ -134,12 +134,20 @@ def end_failed_migration(scene: Scene) -> None:
 
 
 def needs_another(scene: Scene) -> bool:
-	"""Whether the request failed and left the restart to be asked for again."""
-	return (
-		scene.request.exit_code == 1
-		and "retry" not in " ".join(scene.typed)
-		and not scene.request.state.get("prior")
+	"""Whether the request failed, or `status` would name workers that died or that Redis has forgotten."""
+	if scene.scenario.fault in NOT_KEPT:
+		return True
+	has_dead = bool(scene.demo.watch().see().dead)
+	return has_dead or (
+		scene.request.exit_code == 1 and not {"retry", "recover --start-anyway"} & first_words(scene)
 	)
+
+
+def first_words(scene: Scene) -> set[str]:
+	return {
+		" ".join(words.split()[:2]) if words.startswith("recover") else words.split()[0]
+		for words in scene.typed
+	}
 
 
 def must_succeed(scene: Scene, *words: str) -> None:
@@ -196,7 +204,7 @@ def keep_evidence(scene: Scene, folder: Path, trace: str) -> Path:
 
 def dump_journal(scene: Scene) -> str:
 	lines = [
-		f"workers before: {sorted(scene.before)}, busy: {sorted(scene.busy_before)}; fault in {scene.reached} at "
+		f"workers before: {sorted(scene.before)}, running: {sorted(scene.running_before)}; fault in {scene.reached} at "
 		f"{time.strftime('%H:%M:%S', time.gmtime(scene.injected_at))}.{int(scene.injected_at % 1 * 1000):03d}"
 	]
 	for request in reversed(scene.journal.requests()):

@@ -28,7 +28,8 @@ SETTLE_TIMEOUT_SECONDS = 150  # twice START_TIMEOUT_SECONDS, which two steps of 
 class Scene:
 	"""One run while it goes on.
 
-	before: pids of the workers when the restart was asked for; killed_jobs: interrupted by the fault itself
+	before, running_before: pids of the workers, and jobs, when the restart was asked for
+	killed_jobs: interrupted by the fault itself; failed_jobs: of those, the ones whose own worker fails them
 	redis_away: from when to when, in seconds since the epoch
 	"""
 
@@ -37,7 +38,7 @@ class Scene:
 	load: Load
 	dice: Random
 	before: set[int] = field(default_factory=set)
-	busy_before: set[int] = field(default_factory=set)
+	running_before: set[str] = field(default_factory=set)
 	command: subprocess.Popen | None = None
 	output: list[str] = field(default_factory=list)
 	typed: list[str] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Scene:
 	failed_jobs: set[str] = field(default_factory=set)
 	redis_away: tuple[float, float] | None = None
 	second_exit_code: int | None = None
+	foreign_is_lifted: bool = False
 	seconds_to_work: float | None = None
 
 	@property

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import psutil
 from redis.exceptions import RedisError
 
-from safe_restart.demo import app
-from safe_restart.demo.bench import DemoBench
-from safe_restart.engine import web
-from safe_restart.engine.queues import Observer, Worker, connect
+from ..engine import web
+from ..engine.queues import Observer, Worker, connect
+from . import app
+from .bench import DemoBench
 
 SAMPLE_SECONDS = 0.02
 WHOLE_TIMEOUT_SECONDS = 120
