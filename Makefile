@@ -5,8 +5,12 @@ PYTHON ?= python3
 PIN ?= 2.6.1/7.1.0
 PAIRS ?= 1.15.1/4.5.5 2.4.0/6.2.0 2.6.1/7.1.0 3.0.0/8.1.0
 RESTARTS ?= 100
+# Of test-faults: how many runs, of which seed (none: a new one), and how many at a time
+N ?= 40
+SEED ?=
+JOBS ?= 2
 # Tests wait more than they compute, each on a bench of its own.
-WORKERS ?= 3
+WORKERS ?= 2
 ARGS ?=
 
 BIN := .venv/bin
@@ -33,7 +37,7 @@ define install
 @$(1)/bin/python -m compileall -q safe_restart
 endef
 
-.PHONY: help demo lint test test-stream test-matrix bench clean
+.PHONY: help demo lint test test-stream test-matrix test-faults bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -42,6 +46,7 @@ help:
 	@echo "make test         ruff, then every test; ARGS='-k drain' picks some"
 	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
 	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
+	@echo "make test-faults  N=40 restarts with seeded faults; SEED=7 repeats a series, ARGS='--only 123' one run"
 	@echo "make bench        measure against supervisorctl and bench restart; ARGS='--restarts 5' for less"
 	@echo "make lint         ruff alone"
 	@echo "make clean        remove what the others made"
@@ -60,6 +65,9 @@ test-stream: $(READY)
 	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/test_stream.py $(ARGS)
 
 test-matrix: $(PAIRS:%=matrix/%)
+
+test-faults: $(READY)
+	$(BIN)/python -m tests.faults --runs $(N) $(if $(SEED),--seed $(SEED)) --jobs $(JOBS) $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)

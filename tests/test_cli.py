@@ -139,8 +139,7 @@ def test_json_is_one_object_on_standard_output_also_when_refused(words_demo):
 
 def test_dry_run_and_plan_touch_nothing_and_tell_each_jobs_fate(demo):
 	before = worker_pids(demo)
-	jobs = run_long(demo, 1, 3)
-	demo.redis.set("untouched", 1)
+	jobs = run_long(demo, 1, 10)
 	plan = cli(demo, "--now", "--force-kill-timeout", "5", "--dry-run", "--json").json
 	assert plan["running"][0]["may_be_interrupted"] is True
 	assert plan["running"][0]["method"] == "demo.work_for"
@@ -172,7 +171,7 @@ def history(demo) -> list[dict]:
 
 def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 	before = worker_pids(demo)
-	jobs = run_long(demo, 3, 3)
+	jobs = run_long(demo, 3, 6)
 	process = start_cli(demo, "--wait-workers", "--json")
 	wait_for(lambda: demo.redis.exists("rq:suspended"))
 	time.sleep(0.3)
@@ -186,7 +185,7 @@ def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 
 
 def test_the_helper_outlives_the_session_and_takes_its_first_step_soon(demo):
-	jobs = run_long(demo, 1, 2)
+	jobs = run_long(demo, 1, 8)
 	process = start_cli(demo, "--wait-workers")
 	wait_for(lambda: history(demo) and history(demo)[0]["status"] == "running")
 	helper = helper_of(demo)
@@ -205,7 +204,7 @@ def helper_of(demo) -> psutil.Process:
 
 
 def test_status_tells_workers_jobs_and_the_restart_that_runs(demo):
-	jobs = run_long(demo, 1, 5)
+	jobs = run_long(demo, 1, 10)
 	process = start_cli(demo, "--wait-workers")
 	wait_for(lambda: demo.redis.exists("rq:suspended"))
 	seen = cli(demo, "status", "--json").json

@@ -18,7 +18,7 @@ import pytest
 
 from safe_restart.demo.app import SITE
 from safe_restart.demo.bench import DemoBench
-from safe_restart.engine import migrate, processes
+from safe_restart.engine import maintenance, migrate, processes
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused, RestartError
 
@@ -60,7 +60,7 @@ def write_as_frappe(path: Path, config: dict) -> None:
 
 
 def both_keys(bench: Bench, site: str = SITE) -> dict:
-	return {key: value for key, value in read(bench, site).items() if key in migrate.KEYS}
+	return {key: value for key, value in read(bench, site).items() if key in maintenance.KEYS}
 
 
 def lock_path(bench: Bench, name: str) -> Path:
@@ -95,13 +95,13 @@ class TestPriorValues:
 		write_as_frappe(config_path(bench), {"maintenance_mode": 0, **SECRETS})
 		before = snapshot(bench)
 
-		prior = migrate.read_prior(bench, [SITE, OTHER_SITE])
+		prior = maintenance.read_prior(bench, [SITE, OTHER_SITE])
 
 		assert json.loads(json.dumps(prior)) == {SITE: {"maintenance_mode": 0}, OTHER_SITE: {}}
 		assert snapshot(bench) == before
 
 	def test_no_password_reaches_the_record(self, bench):
-		assert "p\\u00e4ss" not in json.dumps(migrate.read_prior(bench, [SITE]))
+		assert "p\\u00e4ss" not in json.dumps(maintenance.read_prior(bench, [SITE]))
 
 	@pytest.mark.parametrize("content", ["{", "[]", "", None])
 	def test_a_site_that_cannot_be_read_is_refused(self, bench, content):
@@ -110,24 +110,24 @@ class TestPriorValues:
 		else:
 			config_path(bench).write_text(content)
 		with pytest.raises(Refused, match=f"{SITE}.*Nothing was touched"):
-			migrate.read_prior(bench, [OTHER_SITE, SITE])
+			maintenance.read_prior(bench, [OTHER_SITE, SITE])
 
 	def test_a_file_that_is_half_written_at_that_moment_is_read_when_it_is_whole(self, bench):
 		config_path(bench).write_text("")
 		code = f"import time, pathlib; print(1, flush=True); time.sleep(0.3); pathlib.Path({str(config_path(bench))!r}).write_text('{{}}')"
 		with another_process(code):
-			assert migrate.read_prior(bench, [SITE]) == {SITE: {}}
+			assert maintenance.read_prior(bench, [SITE]) == {SITE: {}}
 
 
 class TestMaintenance:
 	def test_both_keys_are_one_in_the_file_that_wins_over_common_site_config(self, bench):
 		write_as_frappe(config_path(bench), {"maintenance_mode": 0, **SECRETS})
 
-		migrate.turn_on(bench, migrate.read_prior(bench, [SITE]))
+		maintenance.turn_on(bench, maintenance.read_prior(bench, [SITE]))
 
 		assert read(bench) == SECRETS | BOTH_ON
 		assert both_keys(bench, OTHER_SITE) == {}
-		assert not set(bench.config) & set(migrate.KEYS)
+		assert not set(bench.config) & set(maintenance.KEYS)
 
 	@pytest.mark.parametrize(
 		"before",
@@ -145,26 +145,26 @@ class TestMaintenance:
 	def test_restoring_puts_back_every_prior_value_byte_for_byte(self, bench, before):
 		write_as_frappe(config_path(bench), SECRETS | before)
 		bytes_before = config_path(bench).read_bytes()
-		prior = json.loads(json.dumps(migrate.read_prior(bench, [SITE])))
+		prior = json.loads(json.dumps(maintenance.read_prior(bench, [SITE])))
 
-		migrate.turn_on(bench, prior)
+		maintenance.turn_on(bench, prior)
 		assert both_keys(bench) == BOTH_ON
-		assert migrate.restore(bench, prior) == []
+		assert maintenance.restore(bench, prior) == []
 
 		assert config_path(bench).read_bytes() == bytes_before
 
 	def test_doing_it_twice_is_the_same_as_once(self, bench):
 		write_as_frappe(config_path(bench), {"pause_scheduler": 0, **SECRETS})
-		prior = migrate.read_prior(bench, [SITE, OTHER_SITE])
+		prior = maintenance.read_prior(bench, [SITE, OTHER_SITE])
 		before = contents(bench)
 
-		migrate.turn_on(bench, prior)
+		maintenance.turn_on(bench, prior)
 		on = snapshot(bench)
-		migrate.turn_on(bench, prior)
+		maintenance.turn_on(bench, prior)
 		assert snapshot(bench) == on
-		assert migrate.restore(bench, prior) == []
+		assert maintenance.restore(bench, prior) == []
 		off = snapshot(bench)
-		assert migrate.restore(bench, prior) == []
+		assert maintenance.restore(bench, prior) == []
 
 		assert snapshot(bench) == off
 		assert contents(bench) == before
@@ -172,16 +172,16 @@ class TestMaintenance:
 	def test_restoring_what_was_never_turned_on_changes_nothing(self, bench):
 		write_as_frappe(config_path(bench), {"maintenance_mode": 0, **SECRETS})
 		before = contents(bench)
-		assert migrate.restore(bench, migrate.read_prior(bench, [SITE, OTHER_SITE])) == []
+		assert maintenance.restore(bench, maintenance.read_prior(bench, [SITE, OTHER_SITE])) == []
 		assert contents(bench) == before
 
 	def test_a_value_somebody_else_changed_meanwhile_is_left_and_named(self, bench):
-		prior = migrate.read_prior(bench, [SITE, OTHER_SITE])
-		migrate.turn_on(bench, prior)
+		prior = maintenance.read_prior(bench, [SITE, OTHER_SITE])
+		maintenance.turn_on(bench, prior)
 		write_as_frappe(config_path(bench), {"maintenance_mode": 0, "pause_scheduler": 1, **SECRETS})
 
 		for _ in range(2):
-			(sentence,) = migrate.restore(bench, prior)
+			(sentence,) = maintenance.restore(bench, prior)
 			assert sentence == (
 				f"maintenance_mode of site {SITE} was left 0, as somebody set it meanwhile; before it was absent"
 			)
@@ -190,60 +190,60 @@ class TestMaintenance:
 
 	def test_a_value_somebody_else_removed_meanwhile_is_named(self, bench):
 		write_as_frappe(config_path(bench), {"maintenance_mode": 0, **SECRETS})
-		prior = migrate.read_prior(bench, [SITE])
-		migrate.turn_on(bench, prior)
+		prior = maintenance.read_prior(bench, [SITE])
+		maintenance.turn_on(bench, prior)
 		write_as_frappe(config_path(bench), SECRETS)
-		(sentence,) = migrate.restore(bench, prior)
+		(sentence,) = maintenance.restore(bench, prior)
 		assert "was left absent" in sentence and "before it was 0" in sentence
 		assert both_keys(bench) == {}
 
 	def test_other_keys_changed_meanwhile_stay_as_they_are(self, bench):
-		prior = migrate.read_prior(bench, [SITE])
-		migrate.turn_on(bench, prior)
+		prior = maintenance.read_prior(bench, [SITE])
+		maintenance.turn_on(bench, prior)
 		write_as_frappe(config_path(bench), read(bench) | {"db_name": "_2", "new": [1, {"a": None}]})
-		migrate.restore(bench, prior)
+		maintenance.restore(bench, prior)
 		assert read(bench) == {**SECRETS, "db_name": "_2", "new": [1, {"a": None}]}
 
 	def test_a_site_dropped_meanwhile_is_named_and_does_not_come_back(self, bench):
-		prior = migrate.read_prior(bench, [OTHER_SITE, SITE])
-		migrate.turn_on(bench, prior)
+		prior = maintenance.read_prior(bench, [OTHER_SITE, SITE])
+		maintenance.turn_on(bench, prior)
 		(bench.sites_path / OTHER_SITE).rename(bench.path / "archived")
 
-		(sentence,) = migrate.restore(bench, prior)
+		(sentence,) = maintenance.restore(bench, prior)
 
 		assert OTHER_SITE in sentence
 		assert not (bench.sites_path / OTHER_SITE).exists()
 		assert both_keys(bench) == {}
 
 	def test_a_site_that_cannot_be_restored_keeps_no_other_in_maintenance(self, bench, monkeypatch):
-		monkeypatch.setattr(migrate, "LOCK_TIMEOUT_SECONDS", 0.2)
-		prior = migrate.read_prior(bench, [SITE, OTHER_SITE])
-		migrate.turn_on(bench, prior)
+		monkeypatch.setattr(maintenance, "LOCK_TIMEOUT_SECONDS", 0.2)
+		prior = maintenance.read_prior(bench, [SITE, OTHER_SITE])
+		maintenance.turn_on(bench, prior)
 		with another_process(HOLDER, lock_path(bench, "site_config")):
 			with pytest.raises(RestartError, match=rf"{SITE} \(to be {{}}\).*set-maintenance-mode off"):
-				migrate.restore(bench, prior)
+				maintenance.restore(bench, prior)
 		assert both_keys(bench, OTHER_SITE) == {}
 		assert both_keys(bench) == BOTH_ON
-		assert migrate.restore(bench, prior) == []
+		assert maintenance.restore(bench, prior) == []
 		assert both_keys(bench) == {}
 
 
 class TestWriting:
 	def test_the_file_is_written_as_frappe_writes_it(self, bench):
-		migrate.turn_on(bench, {SITE: {}})
+		maintenance.turn_on(bench, {SITE: {}})
 		written = config_path(bench).read_text()
 		assert written == json.dumps(SECRETS | BOTH_ON, indent=1, sort_keys=True)
 
 	def test_the_file_keeps_its_mode(self, bench):
 		config_path(bench).chmod(0o640)
-		migrate.turn_on(bench, {SITE: {}})
+		maintenance.turn_on(bench, {SITE: {}})
 		assert config_path(bench).stat().st_mode & 0o7777 == 0o640
 
 	@as_root
 	def test_the_file_keeps_its_owner_and_a_new_lock_gets_the_owner_of_the_site(self, bench):
 		for path in (config_path(bench), config_path(bench).parent):
 			os.chown(path, NOBODY, NOBODY)
-		migrate.turn_on(bench, {SITE: {}})
+		maintenance.turn_on(bench, {SITE: {}})
 		folder = config_path(bench).parent
 		owners = {path: (path.stat().st_uid, path.stat().st_gid) for path in folder.rglob("*")}
 		assert set(owners) == {folder / "locks", folder / "locks/site_config.lock", config_path(bench)}
@@ -253,7 +253,7 @@ class TestWriting:
 		real = bench.path / "elsewhere.json"
 		config_path(bench).rename(real)
 		config_path(bench).symlink_to(real)
-		migrate.turn_on(bench, {SITE: {}})
+		maintenance.turn_on(bench, {SITE: {}})
 		assert config_path(bench).is_symlink()
 		assert json.loads(real.read_text()) == SECRETS | BOTH_ON
 
@@ -261,8 +261,8 @@ class TestWriting:
 		write_as_frappe(config_path(bench), {"maintenance_mode": 0, "long": "x" * 5000, **SECRETS})
 		before = config_path(bench).read_bytes()
 		code = f"""
-			from safe_restart.engine import bench, migrate
-			migrate.turn_on(bench.load({str(bench.path)!r}), {{"{SITE}": {{}}}})
+			from safe_restart.engine import bench, maintenance
+			maintenance.turn_on(bench.load({str(bench.path)!r}), {{"{SITE}": {{}}}})
 		"""
 		done = subprocess.run(
 			[sys.executable, "-c", textwrap.dedent(code)],
@@ -279,7 +279,7 @@ class TestWriting:
 
 	def test_what_a_killed_write_left_is_in_nobodys_way(self, bench):
 		(bench.sites_path / SITE / ".site_config.json.safe-restart").write_text("half")
-		migrate.turn_on(bench, {SITE: {}})
+		maintenance.turn_on(bench, {SITE: {}})
 		assert read(bench) == SECRETS | BOTH_ON
 		assert not list((bench.sites_path / SITE).glob(".site_config*"))
 
@@ -295,17 +295,17 @@ class TestWriting:
 		"""
 		with another_process(textwrap.dedent(code)) as reader:
 			while reader.poll() is None:
-				migrate.turn_on(bench, {SITE: {}})
-				migrate.restore(bench, {SITE: {}})
+				maintenance.turn_on(bench, {SITE: {}})
+				maintenance.restore(bench, {SITE: {}})
 			assert reader.returncode == 0
 			assert int(reader.stdout.read()) > 100
 
 	def test_frappes_lock_is_waited_for(self, bench):
 		with another_process(HOLDER, lock_path(bench, "site_config")) as holder:
 			code = f"""
-				from safe_restart.engine import bench, migrate
+				from safe_restart.engine import bench, maintenance
 				print("begins", flush=True)
-				migrate.turn_on(bench.load({str(bench.path)!r}), {{"{SITE}": {{}}}})
+				maintenance.turn_on(bench.load({str(bench.path)!r}), {{"{SITE}": {{}}}})
 			"""
 			with another_process(textwrap.dedent(code)) as ours:
 				time.sleep(0.5)
@@ -315,13 +315,13 @@ class TestWriting:
 		assert both_keys(bench) == BOTH_ON
 
 	def test_a_lock_that_is_never_freed_is_an_error_that_leaves_the_file(self, bench, monkeypatch):
-		monkeypatch.setattr(migrate, "LOCK_TIMEOUT_SECONDS", 0.2)
+		monkeypatch.setattr(maintenance, "LOCK_TIMEOUT_SECONDS", 0.2)
 		before = config_path(bench).read_bytes()
 		with another_process(HOLDER, lock_path(bench, "site_config")):
 			with pytest.raises(
 				RestartError, match=r"another process has held .*site_config\.lock for 0\.2 s"
 			):
-				migrate.turn_on(bench, {SITE: {}})
+				maintenance.turn_on(bench, {SITE: {}})
 		assert config_path(bench).read_bytes() == before
 
 	def test_no_change_is_lost_while_two_processes_change_other_keys_under_the_lock(self, bench):
@@ -352,12 +352,12 @@ class TestWriting:
 			another_process(textwrap.dedent(code), *paths, "a") as a,
 			another_process(textwrap.dedent(code), *paths, "b") as b,
 		):
-			prior = migrate.read_prior(bench, [SITE])
+			prior = maintenance.read_prior(bench, [SITE])
 			rounds, changes = 0, {}
 			while rounds < 50 or min(changes.get(key, 0) for key in "ab") < 50:
-				migrate.turn_on(bench, prior)
-				assert migrate.restore(bench, prior) == []
-				changes = migrate.read_config(config_path(bench))
+				maintenance.turn_on(bench, prior)
+				assert maintenance.restore(bench, prior) == []
+				changes = maintenance.read_config(config_path(bench))
 				rounds += 1
 			counts = [int(process.communicate()[0]) for process in (a, b)]
 		assert read(bench) == {**SECRETS, "a": counts[0], "b": counts[1]}

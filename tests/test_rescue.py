@@ -119,7 +119,7 @@ def test_a_job_that_is_killed_on_each_attempt_is_held_after_its_third_with_who_w
 
 def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	demo = quiet_demo
-	configure(demo, retry_delays_seconds=[1])
+	configure(demo, retry_delays_seconds=[8])
 	jobs = run_long(demo, 1, 1)
 	done, notes = interrupt(demo, 1)
 	assert len(done.requeued) == 1 and "after a pause" in notes[0]
@@ -127,7 +127,8 @@ def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	assert rescue.release_due(demo.bench, redis) == []
 	(delayed,) = cli(demo, "jobs", "--json").json["jobs"]
 	assert delayed["kind"] == "delayed"
-	time.sleep(2.2)
+	assert 0 < rescue.seconds_to_next_due(demo.bench, redis) < 10
+	time.sleep(rescue.seconds_to_next_due(demo.bench, redis) + 1)
 	assert rescue.release_due(demo.bench, redis) == done.requeued
 	assert rescue.release_due(demo.bench, redis) == []
 	assert_bench_is_healthy_after_kill(demo, jobs)
@@ -141,7 +142,7 @@ def assert_bench_is_healthy_after_kill(demo, jobs) -> None:
 
 def test_the_helper_stays_until_the_jobs_it_delayed_are_queued_again(demo):
 	configure(demo, retry_delays_seconds=[2])
-	jobs = run_long(demo, 1, 5)
+	jobs = run_long(demo, 1, 10)
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["requeued"] == 1

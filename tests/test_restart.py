@@ -20,7 +20,7 @@ def queue_short(demo, count: int) -> list[str]:
 
 def test_wait_workers_lets_running_jobs_finish_and_runs_the_queued_ones_after(demo):
 	old = worker_pids(demo)
-	jobs = run_long(demo, 3, 2) + queue_short(demo, 30)
+	jobs = run_long(demo, 3, 6) + queue_short(demo, 30)
 
 	done = cli(demo, "--wait-workers", "--json")
 
@@ -42,7 +42,7 @@ def test_wait_workers_lets_running_jobs_finish_and_runs_the_queued_ones_after(de
 
 
 def test_rolling_interrupts_nothing_and_keeps_the_queue_moving(demo):
-	jobs = run_long(demo, 2, 3) + queue_short(demo, 30)
+	jobs = run_long(demo, 2, 6) + queue_short(demo, 30)
 
 	done = cli(demo, "--json")
 
@@ -79,7 +79,7 @@ def test_rolling_names_a_straggler_and_replaces_it_when_its_job_has_ended(demo):
 
 
 def test_a_job_enqueued_during_drain_is_never_lost_and_waits(demo):
-	jobs = run_long(demo, 1, 2)
+	jobs = run_long(demo, 1, 4)
 	process = start_cli(demo, "--wait-workers")
 	wait_for(lambda: demo.redis.exists("rq:suspended"))
 	time.sleep(0.5)
@@ -93,7 +93,7 @@ def test_a_job_enqueued_during_drain_is_never_lost_and_waits(demo):
 def test_wait_workers_that_run_out_of_time_leave_everything_as_it_was(demo):
 	old = worker_pids(demo)
 	web_pid = next(s.pid for s in demo.watch().manager.services() if s.kind == "web")
-	jobs = run_long(demo, 3, 4)
+	jobs = run_long(demo, 3, 6)
 
 	done = cli(demo, "--wait-workers", "--wait-workers-timeout", "1", "--json")
 
@@ -156,7 +156,7 @@ def test_suspend_rq_holds_new_jobs_and_runs_interrupted_ones_again(demo):
 
 
 def test_interrupted_jobs_are_held_or_failed_where_that_was_asked(demo):
-	run_long(demo, 1, 6)
+	run_long(demo, 1, 20)
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--interrupted", "hold", "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["held"] == 1
@@ -180,7 +180,7 @@ def test_redis_is_left_alone_unless_named_and_keeps_every_job_when_it_is(demo):
 	assert cli(demo, "--wait-workers").exit_code == 0
 	assert next(s.pid for s in demo.watch().manager.services() if s.kind == "redis") == redis_pid
 
-	jobs = run_long(demo, 3, 2) + queue_short(demo, 20)
+	jobs = run_long(demo, 3, 4) + queue_short(demo, 20)
 	done = cli(demo, "--wait-workers", "--only", "redis,workers", "--json")
 
 	assert done.exit_code == 0, done.text
@@ -252,7 +252,7 @@ def test_workers_of_custom_queues_are_replaced_too(make_demo):
 
 
 def test_a_second_restart_is_turned_away_while_one_runs(demo):
-	jobs = run_long(demo, 1, 3)
+	jobs = run_long(demo, 1, 6)
 	first = start_cli(demo, "--wait-workers")
 	wait_for(lambda: demo.redis.exists("rq:suspended"))
 	second = cli(demo, "--wait-workers")

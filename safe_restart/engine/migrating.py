@@ -2,18 +2,20 @@
 
 import time
 
+from . import maintenance
 from . import migrate as migrations
 from .errors import Refused, RestartError
 from .journal import OUTPUT
-from .managers import SCHEDULER, WORKERS
+from .managers import SCHEDULER, WEB, WORKERS
 from .report import Jobs, Workers
 from .retire import Told
 from .run import Run
-from .services import begin_probe, end_probe
+from .services import begin_probe, begin_services
 from .web import Health
-from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
+from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS, wait_back
 
 TAIL_LINES_SHOWN = 8
+CONFIG_SECONDS = 2  # Frappe 15 reads the configuration with each request
 
 
 class MigrationFailed(RestartError):
@@ -33,18 +35,29 @@ def check_migration(run: Run) -> None:
 		)
 	if held := migrations.running_elsewhere(run.bench, sites_of(run)):
 		raise Refused(f"{held} Nothing was touched.")
-	migrations.read_prior(run.bench, sites_of(run))
+	maintenance.read_prior(run.bench, sites_of(run))
 
 
 def maintenance_on(run: Run, detail: list[str]) -> None:
 	"""Remember what was set, then put the sites into maintenance mode and pause their schedulers."""
-	prior = migrations.read_prior(run.bench, sites_of(run))
+	prior = maintenance.read_prior(run.bench, sites_of(run))
 	answered = [health.site for health in run.sites_before.values() if health.is_ok]
 	run.journal.remember(run.request.id, prior=prior, answered=answered)
 	run.can_be_cancelled = False
 	begin_probe(run)
-	migrations.turn_on(run.bench, prior)
+	maintenance.turn_on(run.bench, prior)
+	if run.probe and not run.probe.wait_until_down(CONFIG_SECONDS):
+		replace_web(run)
+		detail.append("web is new, as it did not notice")
 	detail.append(f"{', '.join(prior)} in maintenance mode")
+
+
+def replace_web(run: Run) -> None:
+	"""Web processes of Frappe 16 keep the configuration for up to a minute; new ones read it at once."""
+	for service in run.manager.services():
+		if service.kind == WEB:
+			run.returning.expect(service).begin()
+	wait_back(run)
 
 
 def halt(run: Run, detail: list[str]) -> None:
@@ -119,12 +132,11 @@ def pick_up(run: Run) -> None:
 
 
 def restore(run: Run, detail: list[str]) -> None:
-	"""Write exactly the values back that were set before maintenance."""
+	"""Write exactly the values back that were set before maintenance, while the old web leaves and before the new one
+	reads them."""
+	begin_services(run)
 	prior = run.journal.request(run.request.id).state.get("prior", {})
-	for sentence in migrations.restore(run.bench, prior):
+	for sentence in maintenance.restore(run.bench, prior):
 		run.warn(sentence)
 	run.journal.remember(run.request.id, prior={}, halted=[])
-	if run.probe:
-		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
-	end_probe(run)
 	detail.append(f"{', '.join(prior)} as before")

@@ -97,7 +97,7 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
 		run.journal.report(run.request.id, journals.FAILED, 1, sentence, run.account.as_dict())
 	else:
-		run_steps(run, ("start", "restore", "rescue", "verify"))
+		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
 		outcome = (
 			"The helper died before the migration was begun; everything was started again, as it was before."
 		)

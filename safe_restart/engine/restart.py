@@ -169,7 +169,7 @@ def replace(run: Run, detail: list[str]) -> None:
 	run.can_be_cancelled = False
 	begin_services(run)
 	wait_back(run)
-	if run.probe and not run.options.migrate:
+	if run.probe:
 		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
 		end_probe(run)
 	workers = sum(told.is_gone for told in run.retirement.told.values())

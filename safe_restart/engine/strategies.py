@@ -95,7 +95,7 @@ HOLDING = Strategy(
 WATCHING_STEPS = steps("follow rescue verify")
 
 MIGRATING_STEPS = steps(
-	"preflight suspend drain maintenance halt migrate start replace restore rescue resume verify"
+	"preflight suspend drain maintenance halt migrate start restore replace rescue resume verify"
 )
 
 

@@ -11,6 +11,7 @@ PING = "/api/method/ping"  # frappe.ping: open to guests, answers 200 without to
 HEALTH_TIMEOUT_SECONDS = 5
 POLL_SECONDS = 0.02
 POLL_TIMEOUT_SECONDS = 1
+SURELY_DOWN_SECONDS = 0.5  # twenty-five answers, from more processes than one
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ class Probe:
 	def stop(self) -> None:
 		self._stop.set()
 		self._thread.join()
+
+	def wait_until_down(self, timeout_seconds: float) -> bool:
+		"""Wait until the site has not answered 200 for half a second; False where it still does in the end."""
+		deadline = time.monotonic() + timeout_seconds
+		while time.monotonic() < deadline:
+			if self.down_since is not None and time.monotonic() - self.down_since > SURELY_DOWN_SECONDS:
+				return True
+			time.sleep(POLL_SECONDS / 2)
+		return False
 
 	def wait_until_ok(self, timeout_seconds: float) -> bool:
 		"""Wait until the site answers again; False where it does not in time."""

@@ -48,9 +48,15 @@ def carry_out(chosen: list[Scenario], jobs: int) -> list[dict]:
 	click.echo(table.headings())
 	results = []
 	with ThreadPoolExecutor(jobs) as pool:
-		for future in as_completed([pool.submit(run_apart, one, folder) for one in chosen]):
-			results.append(future.result())
-			click.echo(table.line(results[-1]))
+		try:
+			for future in as_completed([pool.submit(run_apart, one, folder) for one in chosen]):
+				results.append(future.result())
+				click.echo(table.line(results[-1]))
+		except BaseException:
+			pool.shutdown(
+				wait=False, cancel_futures=True
+			)  # those that have begun end their benches themselves
+			raise
 	if not any(Path(folder).iterdir()):
 		Path(folder).rmdir()
 	return results

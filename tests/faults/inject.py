@@ -139,7 +139,10 @@ def kill_worker(with_horse: bool) -> Callable[[Scene], None]:
 		horses = [psutil.Process(pid) for pid in living(scene.load.open_jobs().values())]
 		busy = {horse.ppid() for horse in horses} & worker_pids(scene.demo)
 		pids = sorted(busy if busy and (with_horse or scene.dice.random() < 0.7) else worker_pids(scene.demo))
-		pid = scene.dice.choice([pid for pid in pids if pid])
+		if not (pids := [pid for pid in pids if pid]):
+			scene.was_in_time = False  # they are down for a migration
+			return
+		pid = scene.dice.choice(pids)
 		family = processes.family(psutil.Process(pid))
 		victims = family if with_horse else family[:1]
 		jobs = scene.load.open_jobs()
