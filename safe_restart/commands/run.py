@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import signal
 import sys
 import time
 
@@ -18,6 +19,24 @@ POLL_SECONDS = 0.02
 EXIT_LEFT_RUNNING = 130  # what a shell says of a command that Ctrl-C ended
 
 
+class Interrupts:
+	"""Counts Ctrl-C from before a request is written down, so that none falls between the helper's start and its
+	following. A context manager."""
+
+	def __init__(self):
+		self.count = 0
+
+	def __enter__(self) -> "Interrupts":
+		self.before = signal.signal(signal.SIGINT, self.note)
+		return self
+
+	def __exit__(self, *_) -> None:
+		signal.signal(signal.SIGINT, self.before)
+
+	def note(self, number, frame) -> None:
+		self.count += 1
+
+
 def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int:
 	"""The restart itself; returns the exit code."""
 	if params["dry_run"]:
@@ -32,10 +51,12 @@ def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int
 def submit(bench: Bench, strategy: str, options: dict, params: dict) -> int:
 	"""Write the request down, hand it to a helper, and follow that to its end."""
 	journal = Journal(bench)
-	return hand_over(bench, journal, journal.add(strategy, options, requester(), params["reason"]), params)
+	with Interrupts() as interrupts:
+		request = journal.add(strategy, options, requester(), params["reason"])
+		return hand_over(bench, journal, request, params, interrupts)
 
 
-def hand_over(bench: Bench, journal: Journal, request: Request, params: dict) -> int:
+def hand_over(bench: Bench, journal: Journal, request: Request, params: dict, interrupts: Interrupts) -> int:
 	"""Start the helper for a request that stands in the journal, and follow it to its end."""
 	try:
 		helper = spawn(bench.path, request.id)
@@ -48,7 +69,7 @@ def hand_over(bench: Bench, journal: Journal, request: Request, params: dict) ->
 			f"Request {request.id} is on its way; `safe-restart show {request.id}` tells how it goes.", params
 		)
 		return 0
-	request = follow(bench, journal, request, helper, params)
+	request = follow(bench, journal, request, helper, params, interrupts)
 	if params["as_json"]:
 		from ..engine.report import as_json
 		from . import print_json
@@ -57,34 +78,35 @@ def hand_over(bench: Bench, journal: Journal, request: Request, params: dict) ->
 	return request.exit_code if request.exit_code is not None else 1
 
 
-def follow(bench: Bench, journal: Journal, request: Request, helper, params: dict) -> Request:
+def follow(
+	bench: Bench, journal: Journal, request: Request, helper, params: dict, interrupts: Interrupts
+) -> Request:
 	"""Show what the journal says until the request ended, or only stragglers are left; Ctrl-C asks to cancel."""
 	view = make_view(bench, journal, request, params)
 	is_cancelling = False
 	with view:
 		while True:
-			try:
-				was_dead = helper.poll() is not None
-				request = journal.request(request.id)
-				view.update(request)
-				if request.status not in (journals.QUEUED, journals.RUNNING):
-					break
-				if was_dead and (request.status == journals.QUEUED or is_abandoned(request)):
-					raise RestartError(
-						f"The helper of request {request.id} died, and its guard too. Workers take jobs again within 30 s "
-						"and services that left come back by themselves. Type `safe-restart recover` to end the request; "
-						"sites/.safe-restart/helper.log may say why."
-					)
-				time.sleep(POLL_SECONDS)
-			except KeyboardInterrupt:
-				if is_cancelling:
-					view.say(f"Left running. `safe-restart show {request.id}` tells how it goes.")
-					sys.exit(EXIT_LEFT_RUNNING)
+			was_dead = helper.poll() is not None
+			request = journal.request(request.id)
+			view.update(request)
+			if request.status not in (journals.QUEUED, journals.RUNNING):
+				break
+			if was_dead and (request.status == journals.QUEUED or is_abandoned(request)):
+				raise RestartError(
+					f"The helper of request {request.id} died, and its guard too. Workers take jobs again within 30 s "
+					"and services that left come back by themselves. Type `safe-restart recover` to end the request; "
+					"sites/.safe-restart/helper.log may say why."
+				)
+			if interrupts.count > 1:
+				view.say(f"Left running. `safe-restart show {request.id}` tells how it goes.")
+				sys.exit(EXIT_LEFT_RUNNING)
+			if interrupts.count and not is_cancelling:
 				is_cancelling = True
 				journal.ask_to_cancel(request.id)
 				view.say(
 					"Asked to cancel; what is being replaced is finished first. Ctrl-C again leaves it running."
 				)
+			time.sleep(POLL_SECONDS)
 		view.end(request)
 	return request
 
@@ -191,10 +213,11 @@ def run_again(bench: Bench, request_id: str, resume_at: str, as_json: bool) -> i
 		raise Refused(
 			f"Request {request_id} is not one whose migration failed; there is nothing to go on with."
 		)
-	journal.remember(request_id, resume_at=resume_at)
-	journal.ask_again(request_id)
 	params = {"as_json": as_json, "wait_workers_verbose": False, "detach": False}
-	return hand_over(bench, journal, journal.request(request_id), params)
+	with Interrupts() as interrupts:
+		journal.remember(request_id, resume_at=resume_at)
+		journal.ask_again(request_id)
+		return hand_over(bench, journal, journal.request(request_id), params, interrupts)
 
 
 def run_start_anyway(bench: Bench) -> int:

@@ -213,7 +213,8 @@ class Journal:
 		"""Hand an ended request to a helper once more."""
 		with self.write():
 			self.db.execute(
-				"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL WHERE id = ?",
+				"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL, "
+				"helper_pid = NULL WHERE id = ?",
 				(QUEUED, id),
 			)
 

@@ -45,7 +45,8 @@ def way_on(strategy: str, steps: Iterable[str]) -> Way:
 
 def abandoned(journal: Journal) -> list[Request]:
 	"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""
-	return [request for request in journal.open_requests() if request.started_at and is_abandoned(request)]
+	begun = [request for request in journal.open_requests() if request.status != journals.QUEUED]
+	return [request for request in begun if is_abandoned(request)]
 
 
 def recover_all(

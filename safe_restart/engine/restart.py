@@ -13,7 +13,7 @@ from .errors import COMPLETED
 from .managers import REDIS, WORKERS
 from .migrating import halt, maintenance_on, migrate, pick_up, restore, start_again
 from .preflight import preflight
-from .run import Run
+from .run import KEPT, Run
 from .services import begin_services, end_probe, restart_redis
 from .strategies import FINISH_FIRST, WATCHING_STEPS, steps_of
 from .verify import count, name_stragglers, verify
@@ -185,13 +185,19 @@ def follow(run: Run, detail: list[str]) -> None:
 	seconds = float("inf") if run.is_watching else run.options.wait_workers_timeout
 	deadline = time.monotonic() + seconds
 	while (away := advance(run)) or run.stragglers:
-		if time.monotonic() > deadline or (run.is_watching and is_superseded(run)):
+		if time.monotonic() > deadline or is_stuck(run) or (run.is_watching and is_superseded(run)):
 			break
 		time.sleep(CALM_LOOK_SECONDS if run.is_watching and not away else LOOK_SECONDS)
 	run.account.problems += run.returning.problems
 	run.returning.problems.clear()
 	left = len(run.stragglers)
 	detail.append(f"{left} workers still run a job on old code" if left else "every worker is new")
+
+
+def is_stuck(run: Run) -> bool:
+	"""New workers do not stay up, so those that were kept for them are better left serving with their old code."""
+	has_failed = bool(run.returning.problems or run.account.problems)
+	return has_failed and all(told.how == KEPT for told in run.stragglers)
 
 
 def is_superseded(run: Run) -> bool:

@@ -21,6 +21,7 @@ from .retire import Retirement, Told
 from .strategies import Options, Strategy, choose
 from .suspension import Lease
 
+KEPT = "kept until another is back"
 PATIENCE_SECONDS = 60  # as long as a large append-only file may take Redis to read
 PAUSE_SECONDS = 0.5
 
@@ -114,7 +115,7 @@ class Run:
 	def stragglers(self) -> list[Told]:
 		"""Units that were told to go and still run a job on the old code, and those kept until one is back."""
 		told = [one for one in self.retirement.told.values() if not one.is_gone]
-		return told + [Told(unit, None, "kept until another is back", True) for unit in self.untold()]
+		return told + [Told(unit, None, KEPT, True) for unit in self.untold()]
 
 	def untold(self) -> list[Unit]:
 		if not self.workers_before or WORKERS not in self.options.only:

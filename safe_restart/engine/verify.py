@@ -5,7 +5,7 @@ import time
 from . import queues, web
 from .managers import WORKERS
 from .rescue import find_orphans
-from .run import Run
+from .run import KEPT, Run
 from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
 
 
@@ -70,8 +70,14 @@ def count(run: Run) -> None:
 
 
 def name_stragglers(run: Run) -> None:
+	"""Say which workers are still old, and why."""
 	for told in run.stragglers:
-		run.warn(
-			f"{told.unit.name} (pid {told.unit.service.pid}) still runs a job on old code; it is replaced when the "
-			"job has ended"
-		)
+		name = f"{told.unit.name} (pid {told.unit.service.pid})"
+		if told.how == KEPT and run.account.problems:
+			run.warn(
+				f"{name} was left with its old code, so that its queues are served while the new workers fail"
+			)
+		elif told.how == KEPT:
+			run.warn(f"{name} still runs old code; it is replaced when another worker of its queues is back")
+		else:
+			run.warn(f"{name} still runs a job on old code; it is replaced when the job has ended")
