@@ -61,6 +61,7 @@ class LiveView:
 
 	def end(self, request: Request) -> None:
 		self.live.update(self.steps(request), refresh=True)
+		self.live.stop()  # what is printed while it lives stands above the picture
 		for line in closing_lines(request):
 			self.say(line)
 

@@ -91,7 +91,11 @@ def follow(
 			view.update(request)
 			if request.status not in (journals.QUEUED, journals.RUNNING):
 				break
-			if was_dead and (request.status == journals.QUEUED or is_abandoned(request)):
+			if was_dead and request.status == journals.QUEUED:
+				sentence = "The helper died before it began. Nothing was touched. Its log is sites/.safe-restart/helper.log."
+				journal.report(request.id, journals.FAILED, 1, sentence, None)
+				raise RestartError(sentence)
+			if was_dead and is_abandoned(request):
 				raise RestartError(
 					f"The helper of request {request.id} died, and its guard too. Workers take jobs again within 30 s "
 					"and services that left come back by themselves. Type `safe-restart recover` to end the request; "
