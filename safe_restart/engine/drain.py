@@ -8,7 +8,7 @@ from . import processes
 from .errors import JobsStillRunning
 from .fleet import Fleet, Unit, has_children
 from .queues import Job, Worker
-from .retire import IN_BETWEEN_SECONDS, REDIS_PATIENCE_SECONDS, Evidence, Retirement
+from .retire import REDIS_PATIENCE_SECONDS, Evidence, Retirement
 
 LOOK_SECONDS = 0.02
 # Idle workers are looked for again after this time: finding their sockets costs more than a look.
@@ -85,7 +85,7 @@ def drain(
 		if not undrained.unproven:
 			unproven_since = now
 		elif now >= next_wake:
-			retirement.wake(fleet, undrained.unproven, now - unproven_since > IN_BETWEEN_SECONDS)
+			retirement.wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
 			next_wake = now + WAKE_SECONDS
 		time.sleep(LOOK_SECONDS)
 

@@ -115,7 +115,8 @@ def explain(error: Exception, run: Run | None) -> str:
 
 def other_restart(journal: Journal, request: Request) -> str:
 	for other in journal.open_requests():
-		if other.id != request.id and other.started_at and not is_abandoned(other):
+		holds_lock = other.status == journals.RUNNING or other.strategy == DRAIN
+		if other.id != request.id and holds_lock and not is_abandoned(other):
 			does = "holds the bench drained" if other.strategy == DRAIN else "is running"
 			end = "safe-restart resume" if other.strategy == DRAIN else f"safe-restart cancel {other.id}"
 			return (

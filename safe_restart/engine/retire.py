@@ -79,6 +79,7 @@ class Evidence:
 
 	def __init__(self, flag_set_at: float):
 		self.flag_set_at = flag_set_at
+		self.began = time.monotonic()
 		self.first_heartbeat: dict[str, str] = {}
 		self.seen_otherwise: set[str] = set()
 		self.busy_since: dict[str, tuple[str | None, float]] = {}
@@ -208,7 +209,7 @@ class Retirement:
 		while names:
 			fleet = self.look()
 			self._notice_who_left(fleet, old)
-			self._tell_who_can_go(fleet, names, time.monotonic() - since > IN_BETWEEN_SECONDS)
+			self._tell_who_can_go(fleet, names, self.has_waited(since))
 			self.hasten(fleet.look)
 			unsettled = [name for name in names if name not in self.told or not self._is_settled(name, fleet)]
 			if not unsettled:
@@ -219,6 +220,10 @@ class Retirement:
 				)
 				return
 			time.sleep(LOOK_SECONDS)
+
+	def has_waited(self, since: float) -> bool:
+		"""Whether proof has been looked for long enough since then (monotonic), and since the evidence began."""
+		return time.monotonic() - max(since, self.evidence.began) > IN_BETWEEN_SECONDS
 
 	def wake(self, fleet: Fleet, unproven: Iterable[Worker], has_been_waited: bool) -> None:
 		"""Replace idle workers, so that they come back suspended: an idle one never notices the flag (FACTS 1.1).
