@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,7 +47,13 @@ def start_cli(demo: DemoBench, *words: str) -> subprocess.Popen:
 		stdout=subprocess.PIPE,
 		stderr=subprocess.PIPE,
 		text=True,
+		preexec_fn=hear_ctrl_c,
 	)
+
+
+def hear_ctrl_c() -> None:
+	"""A test run in the background of a shell ignores SIGINT, and its children would inherit that."""
+	signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def cli(demo: DemoBench, *words: str, timeout_seconds: float = 90) -> Cli:
