@@ -113,3 +113,30 @@ def test_when_the_helper_dies_in_a_migration_everything_stays_down_and_says_so(d
 	wait_for(lambda: cli(demo, "retry", request).exit_code == 0)
 	assert site_config(demo) == {}
 	assert_bench_is_healthy(demo)
+
+
+@pytest.mark.parametrize(
+	("typed", "sites"),
+	[(["--site", "a"], ["a"]), (["--site", "all"], []), ([], [])],
+	ids=["one", "all", "none"],
+)
+def test_the_site_that_was_typed_before_the_command_is_the_one_to_migrate(typed, sites, monkeypatch):
+	import click
+	from click.testing import CliRunner
+
+	from safe_restart import commands
+
+	seen = {}
+
+	@click.group()
+	@click.option("--site")
+	def frappe(site):
+		"""As Frappe's own group above its apps' commands (frappe.utils.bench_helper.app_group)."""
+
+	frappe.add_command(commands.safe_restart)
+	monkeypatch.setattr(
+		commands, "this_bench", lambda ctx: seen.update(commands.options_of(ctx)) or ctx.exit()
+	)
+	done = CliRunner().invoke(frappe, [*typed, "safe-restart", "--migrate"])
+	assert done.exit_code == 0, done.output
+	assert list(seen["sites"]) == sites

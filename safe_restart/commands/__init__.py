@@ -94,7 +94,7 @@ def safe_restart(ctx: click.Context, bench_path: str | None, **params) -> None:
 	if ctx.invoked_subcommand is None:
 		from .run import run_restart
 
-		ctx.exit(run_restart(this_bench(ctx), strategy_of(params), options_of(params), params))
+		ctx.exit(run_restart(this_bench(ctx), strategy_of(params), options_of(ctx), params))
 
 
 def strategy_of(params: dict) -> str:
@@ -108,9 +108,20 @@ def strategy_of(params: dict) -> str:
 	return chosen[0] if chosen else default
 
 
-def options_of(params: dict) -> dict:
+def named_sites(ctx: click.Context) -> tuple[str, ...]:
+	"""The sites of --site, ours or that of `bench --site SITE safe-restart`; none stands for all.
+
+	`bench` fills its context with the default site where none was named, so only what was typed counts.
+	"""
+	typed = ctx.params["sites"]
+	above = ctx.parent.params.get("site") if ctx.parent else None
+	return typed or ((above,) if above and above != "all" else ())
+
+
+def options_of(ctx: click.Context) -> dict:
 	from ..engine.strategies import Options
 
+	params = {**ctx.params, "sites": named_sites(ctx)}
 	values = {
 		name: params[name]
 		for name in (
@@ -152,9 +163,7 @@ def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
 	"""
 	from .run import show_plan
 
-	show_plan(
-		this_bench(ctx), strategy or strategy_of(ctx.parent.params), options_of(ctx.parent.params), as_json
-	)
+	show_plan(this_bench(ctx), strategy or strategy_of(ctx.parent.params), options_of(ctx.parent), as_json)
 
 
 @safe_restart.command()
