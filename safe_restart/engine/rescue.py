@@ -26,6 +26,7 @@ CONFIRM_SECONDS = 5
 LOOK_SECONDS = 0.02
 # A horse is forked right before its job is marked as started.
 HORSE_START_SECONDS = 5
+ORPHAN_PAUSE_SECONDS = 0.1
 
 ACTED = {
 	REQUEUE: "put back at the front of its queue",
@@ -223,7 +224,16 @@ def forget_dead(watch: Watch, fleet: Fleet) -> None:
 
 
 def find_orphans(watch: Watch) -> list[psutil.Process]:
-	"""Work-horses whose worker is gone: they look like a worker of this bench and no manager keeps them."""
+	"""Work-horses and workers of this bench that no manager keeps, seen twice: a horse that ends while it is looked at
+	has lost its parents too."""
+	first = look_for_orphans(watch)
+	if not first:
+		return []
+	time.sleep(ORPHAN_PAUSE_SECONDS)
+	return [process for process in look_for_orphans(watch) if process in first]
+
+
+def look_for_orphans(watch: Watch) -> list[psutil.Process]:
 	services = watch.manager.services()
 	kept = {service.pid for service in services if service.pid}
 	commands = [service.command for service in services if service.kind == WORKERS]
