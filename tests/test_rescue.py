@@ -43,6 +43,7 @@ def test_a_job_whose_worker_was_killed_runs_again_once_and_is_never_called_aband
 	assert len(done.requeued) == 1 and done.interrupted == 1
 	assert "put back at the front" in notes[0] and "first time" in notes[0]
 	wait_for(lambda: set(demo.runs()) == set(jobs))
+	wait_for(lambda: not demo.watch().see().running, "the job has left the registry")
 	# The worker's own clean-up reads the registry that an expired entry would stand in.
 	from rq.registry import StartedJobRegistry
 
