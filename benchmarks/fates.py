@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
-from safe_restart.engine.queues import Observer, connect, queue_key
+from safe_restart.engine.queues import Observer, queue_key
 
 SETTLE_TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.1
@@ -38,7 +38,7 @@ def settle(demo: DemoBench, jobs: dict[str, str]) -> Fates:
 
 	Waits at most SETTLE_TIMEOUT_SECONDS, which is what a lost job takes.
 	"""
-	observer = Observer(demo.bench, connect(demo.bench))
+	observer = Observer(demo.bench)
 	deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
 	while time.monotonic() < deadline and not is_settled(demo, observer, jobs):
 		time.sleep(POLL_SECONDS)

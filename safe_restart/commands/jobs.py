@@ -17,7 +17,7 @@ from .run import requester
 @contextmanager
 def observer(bench: Bench):
 	try:
-		yield queues.Observer(bench, queues.connect(bench))
+		yield queues.Observer(bench)
 	except (RedisError, OSError) as error:
 		raise RestartError(
 			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."

@@ -13,7 +13,7 @@ from ..engine import queues
 from ..engine.bench import Bench
 from ..engine.journal import Journal, Request
 from ..engine.queues import Look, Worker
-from .render import OUTPUT, closing_lines, event_line, seconds, step_line
+from .render import EventLines, closing_lines, seconds, step_line
 
 LOOK_SECONDS = 0.25
 STYLES = {"done": "green", "failed": "red", "doing": "bold"}
@@ -26,13 +26,12 @@ class LiveView:
 		self.bench = bench
 		self.journal = journal
 		self.request = request
-		self.verbose = verbose
-		self.observer = queues.Observer(bench, queues.connect(bench))
+		self.observer = queues.Observer(bench)
 		self.console = Console(highlight=False)
 		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
 		self.look: Look | None = None
 		self.looked_at = 0.0
-		self.last_event = max((event.number for event in journal.events(request.id)), default=0)
+		self.events = EventLines(journal, request, verbose)
 
 	def __enter__(self) -> "LiveView":
 		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
@@ -53,10 +52,8 @@ class LiveView:
 			self.look = self.observer.look()
 		except (RedisError, OSError):
 			self.look = None
-		for event in self.journal.events(request.id, self.last_event):
-			self.last_event = event.number
-			if self.verbose or event.kind == OUTPUT:
-				self.say(event_line(event))
+		for line in self.events.new(request):
+			self.say(line)
 		self.live.update(self.picture(request), refresh=True)
 
 	def end(self, request: Request) -> None:

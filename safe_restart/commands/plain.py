@@ -4,7 +4,7 @@ import click
 
 from ..engine.bench import Bench
 from ..engine.journal import Journal, Request
-from .render import OUTPUT, closing_lines, event_line, step_line
+from .render import EventLines, closing_lines, step_line
 
 
 class PlainView:
@@ -14,11 +14,10 @@ class PlainView:
 		self.bench = bench
 		self.journal = journal
 		self.request = request
-		self.verbose = verbose
 		self.to_stderr = to_stderr
 		# A request that is gone on with has a past, which was shown then.
 		self.steps_shown = len(journal.steps(request.id))
-		self.last_event = max((event.number for event in journal.events(request.id)), default=0)
+		self.events = EventLines(journal, request, verbose)
 
 	def __enter__(self) -> "PlainView":
 		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
@@ -36,10 +35,8 @@ class PlainView:
 				break
 			self.say(step_line(step))
 			self.steps_shown += 1
-		for event in self.journal.events(request.id, self.last_event):
-			self.last_event = event.number
-			if self.verbose or event.kind == OUTPUT:
-				self.say(event_line(event))
+		for line in self.events.new(request):
+			self.say(line)
 
 	def end(self, request: Request) -> None:
 		for line in closing_lines(request):

@@ -1,10 +1,12 @@
 """Plain text for people: statuses, plans, histories. Only formats what the engine says."""
 
+from collections.abc import Iterator
+
 import click
 
 from ..engine import journal as journals
 from ..engine.doctor import OK, Finding
-from ..engine.journal import OUTPUT, Event, Request, Step, seconds_between
+from ..engine.journal import OUTPUT, Event, Journal, Request, Step, seconds_between
 from ..engine.preview import Plan
 from ..engine.status import Status
 from ..engine.strategies import Options
@@ -16,6 +18,24 @@ def step_line(step: Step) -> str:
 
 def event_line(event: Event) -> str:
 	return f"  | {event.text}" if event.kind == OUTPUT else f"  {event.at[11:23]}  {event.text}"
+
+
+class EventLines:
+	"""What happened since it was last asked: a migration's output always, notes where they were asked for.
+
+	A request that is gone on with has a past, which was shown then.
+	"""
+
+	def __init__(self, journal: Journal, request: Request, verbose: bool):
+		self.journal = journal
+		self.verbose = verbose
+		self.last = max((event.number for event in journal.events(request.id)), default=0)
+
+	def new(self, request: Request) -> Iterator[str]:
+		for event in self.journal.events(request.id, self.last):
+			self.last = event.number
+			if self.verbose or event.kind == OUTPUT:
+				yield event_line(event)
 
 
 def closing_lines(request: Request) -> list[str]:

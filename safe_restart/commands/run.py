@@ -148,7 +148,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	chosen, choice = choose(strategy), Options.from_dict(options)
 	manager = managers.detect(bench)
 	try:
-		fleet = Watch(bench, manager, queues.Observer(bench, queues.connect(bench))).see()
+		fleet = Watch(bench, manager, queues.Observer(bench)).see()
 		answer = preview.plan(fleet, chosen, choice, policy.of_bench(bench))
 	except (RedisError, OSError):
 		answer = preview.plan_without_redis(choice)
@@ -174,7 +174,7 @@ def run_resume(bench: Bench) -> None:
 	):
 		time.sleep(POLL_SECONDS)
 	try:
-		look = queues.Observer(bench, queues.connect(bench)).look()
+		look = queues.Observer(bench).look()
 	except (RedisError, OSError) as error:
 		raise RestartError(
 			f"Redis at {bench.redis_queue_url} does not answer ({error}); start it first."

@@ -20,7 +20,7 @@ from rq import VERSION as RQ_VERSION
 from rq import Queue
 
 from ..engine import bench as benches
-from ..engine import managers, queues
+from ..engine import managers, queues, web
 from ..engine.errors import RestartError
 from ..engine.fleet import Watch
 from ..engine.processes import inside, kill
@@ -132,7 +132,7 @@ class DemoBench:
 
 	def watch(self) -> Watch:
 		bench = self.bench
-		return Watch(bench, managers.detect(bench), queues.Observer(bench, queues.connect(bench)))
+		return Watch(bench, managers.detect(bench), queues.Observer(bench))
 
 	def write(self) -> None:
 		"""Lay the bench out on disk, with the same names as bench does."""
@@ -233,8 +233,6 @@ class DemoBench:
 			time.sleep(0.05)
 
 	def is_up(self) -> bool:
-		from ..engine import web
-
 		with suppress(Exception):
 			fleet = self.watch().see()
 			wanted = sum(workers.count * (workers.pool_size or 1) for workers in self.workers)

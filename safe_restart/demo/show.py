@@ -33,8 +33,8 @@ def show(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep)
 	say(f"Building a bench in {demo.path}: Redis, 3 workers, a scheduler and gunicorn under supervisord …")
 	try:
-		with_keep = demo.__enter__()
-		account = restart_under_load(with_keep, strategy, say)
+		demo.__enter__()
+		account = restart_under_load(demo, strategy, say)
 		print_account(account, say)
 		if as_json:
 			click.echo(json.dumps(account, indent=1))

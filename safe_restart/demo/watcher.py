@@ -12,7 +12,7 @@ import psutil
 from redis.exceptions import RedisError
 
 from ..engine import web
-from ..engine.queues import Observer, Worker, connect
+from ..engine.queues import Observer, Worker
 from . import app
 from .bench import DemoBench
 
@@ -37,7 +37,7 @@ class Watcher:
 	"""
 
 	def __init__(self, demo: DemoBench):
-		self.observer = Observer(demo.bench, connect(demo.bench))
+		self.observer = Observer(demo.bench)
 		self.probe = web.Probe(demo.bench, app.SITE)
 		self.old = {worker.name for worker in self._takers()}
 		self.whole_since: float | None = None

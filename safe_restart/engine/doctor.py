@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from . import managers, queues, web
@@ -16,6 +17,7 @@ from .fleet import Fleet, Watch
 from .managers import OTHER, WORKERS, Service
 from .queues import Worker
 from .rescue import find_orphans
+from .suspension import TOKEN_PREFIX
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -43,12 +45,11 @@ def examine(bench: Bench) -> list[Finding]:
 		findings += examine_services(bench, services)
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
-	redis = queues.connect(bench)
-	if not queues.is_up(redis):
+	observer = queues.Observer(bench)
+	if not queues.is_up(observer.redis):
 		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
 		return findings
-	observer = queues.Observer(bench, redis)
-	findings += examine_redis(bench, redis)
+	findings += examine_redis(observer.redis)
 	if manager:
 		watch = Watch(bench, manager, observer)
 		findings += examine_workers(watch, watch.see())
@@ -92,10 +93,9 @@ def queues_of(command: str, known: Iterable[str]) -> list[str]:
 	return named.group(1).split(",") if named else list(known)
 
 
-def examine_redis(bench: Bench, redis) -> Iterator[Finding]:
+def examine_redis(redis: Redis) -> Iterator[Finding]:
 	with suppress(RedisError):
-		config = redis.config_get("save", "appendonly")
-		if config.get("appendonly") != "yes" and not config.get("save"):
+		if not queues.keeps_jobs(redis):
 			yield Finding(
 				WARNING,
 				"Redis keeps nothing on disk: if it stops, every queued job is gone",
@@ -117,7 +117,7 @@ def examine_redis(bench: Bench, redis) -> Iterator[Finding]:
 def examine_workers(watch: Watch, fleet: Fleet) -> Iterator[Finding]:
 	look = fleet.look
 	if look.suspended_by:
-		ours = look.suspended_by.startswith("safe-restart:")
+		ours = look.suspended_by.startswith(TOKEN_PREFIX)
 		yield Finding(
 			WARNING,
 			f"the queues are suspended by {look.suspended_by!r}: no worker takes a job",

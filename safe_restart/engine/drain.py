@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from . import processes
 from .errors import JobsStillRunning
-from .fleet import Fleet, Unit, has_children
+from .fleet import LOOK_SECONDS, Fleet, Unit
 from .queues import Job, Worker
-from .retire import REDIS_PATIENCE_SECONDS, Evidence, Retirement
+from .retire import PATIENCE_SECONDS, Evidence, Retirement
 
-LOOK_SECONDS = 0.02
 # Idle workers are looked for again after this time: finding their sockets costs more than a look.
 WAKE_SECONDS = 0.1
 
@@ -41,7 +40,7 @@ def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
 	]
 	for unit in fleet.units:
-		if not unit.workers and has_children(unit.service.pid):
+		if not unit.workers and processes.has_children(unit.service.pid):
 			busy.append((placeholder(unit), None))
 		elif not unit.workers and not is_booting(unit, evidence):
 			unproven.append(placeholder(unit))
@@ -71,7 +70,7 @@ def drain(
 	unproven_since = next_wake = time.monotonic()
 	proofs, before = 0, None
 	while True:
-		fleet = retirement.look(patience_seconds=min(REDIS_PATIENCE_SECONDS, timeout_seconds))
+		fleet = retirement.look(patience_seconds=min(PATIENCE_SECONDS, timeout_seconds))
 		undrained = what_runs(fleet, retirement.evidence)
 		if undrained != before:
 			on_change(fleet, undrained)

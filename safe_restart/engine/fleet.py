@@ -7,12 +7,12 @@ is replaced whole, since a child that exits comes back with its parent's old cod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import psutil
-
 from . import processes
 from .bench import Bench
 from .managers import WORKERS, Manager, Service
 from .queues import Job, Look, Observer, Worker
+
+LOOK_SECONDS = 0.02  # between two looks while something is waited for
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,3 @@ class Watch:
 		"""Redis client ids of those processes on this host that wait in Redis for a job, by pid."""
 		found = [process for pid in pids if (process := processes.get(pid))]
 		return self.observer.blocked_clients(found) if found else {}
-
-
-def has_children(pid: int) -> bool:
-	try:
-		return bool(psutil.Process(pid).children())
-	except psutil.Error:
-		return False

@@ -286,6 +286,9 @@ def seconds_between(start: str | None, end: str | None) -> float:
 	"""Seconds from one timestamp to another; to now where the end is still open, 0 without a start."""
 	if not start:
 		return 0.0
-	first = datetime.fromisoformat(start.replace("Z", "+00:00"))
-	last = datetime.fromisoformat(end.replace("Z", "+00:00")) if end else datetime.now(timezone.utc)
-	return (last - first).total_seconds()
+	return ((parse(end) if end else datetime.now(timezone.utc)) - parse(start)).total_seconds()
+
+
+def parse(timestamp: str) -> datetime:
+	"""A timestamp as `utc_now` writes it; Python reads the Z only from 3.11 on."""
+	return datetime.fromisoformat(timestamp.replace("Z", "+00:00"))

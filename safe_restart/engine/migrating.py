@@ -5,6 +5,7 @@ import time
 from . import maintenance
 from . import migrate as migrations
 from .errors import Refused, RestartError
+from .fleet import LOOK_SECONDS
 from .journal import OUTPUT
 from .managers import SCHEDULER, WEB, WORKERS
 from .report import Jobs, Workers
@@ -12,7 +13,7 @@ from .retire import Told
 from .run import Run
 from .services import begin_probe, begin_services
 from .web import Health
-from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS, wait_back
+from .workers import START_TIMEOUT_SECONDS, wait_back
 
 TAIL_LINES_SHOWN = 8
 CONFIG_SECONDS = 2  # Frappe 15 reads the configuration with each request

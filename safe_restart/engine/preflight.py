@@ -61,7 +61,7 @@ def see_workers(run: Run) -> None:
 	run.account.workers.before = len(fleet.workers)
 	run.account.jobs.running_at_start = len(fleet.running)
 	run.account.jobs.queued_at_start = fleet.look.queued
-	for worker in fleet.strays if run.touches_workers else ():
+	for worker in fleet.strays if run.options.touches_workers else ():
 		run.warn(
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
 			"not replaced and goes on with its old code"
@@ -69,8 +69,7 @@ def see_workers(run: Run) -> None:
 
 
 def check_redis_keeps_jobs(run: Run) -> None:
-	config = run.watch.observer.redis.config_get("save", "appendonly")
-	if config.get("appendonly") != "yes" and not config.get("save"):
+	if not queues.keeps_jobs(run.watch.observer.redis):
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
 			"would lose every queued job. Nothing was touched. Leave redis out of --only."

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 
 from .fleet import Fleet, Unit
-from .managers import REDIS, WORKERS
 from .policy import Policy
 from .queues import Job
 from .strategies import (
@@ -55,7 +54,7 @@ class Plan:
 
 def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
 	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
-	touched = touches_workers(options)
+	touched = options.touches_workers
 	running = [
 		fate_of(job, unit, fleet, strategy, options, rules)
 		for unit in [*fleet.units, *[None] * bool(fleet.strays)]
@@ -83,7 +82,7 @@ def fate_of(
 ) -> Fate:
 	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
 	left = job.seconds_left(fleet.look.now)
-	touched = touches_workers(options)
+	touched = options.touches_workers
 	fate, interrupted = "goes on: no worker is restarted", False
 	if touched and unit is None:
 		fate = "goes on: its worker is not kept by this bench's process manager"
@@ -113,10 +112,6 @@ def fate_of(
 		fate=fate,
 		may_be_interrupted=interrupted,
 	)
-
-
-def touches_workers(options: Options) -> bool:
-	return WORKERS in options.only or REDIS in options.only
 
 
 def queued_fate(strategy: Strategy, touched: bool) -> str:

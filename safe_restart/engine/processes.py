@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import time
 from collections.abc import Iterable
@@ -75,10 +74,11 @@ def kill(processes: Iterable[psutil.Process], wait_seconds: float = 5) -> list[p
 	return [process for process in processes if is_alive(process)]
 
 
-def terminate(process: psutil.Process) -> None:
-	"""One warm SIGTERM to this process alone."""
-	with contextlib.suppress(psutil.Error):
-		process.send_signal(signal.SIGTERM)
+def has_children(pid: int) -> bool:
+	try:
+		return bool(psutil.Process(pid).children())
+	except psutil.Error:
+		return False
 
 
 def inside(folder: os.PathLike) -> list[psutil.Process]:

@@ -150,10 +150,10 @@ def script(redis: Redis, name: str):
 class Observer:
 	"""Looks at the RQ of one bench. Each look costs one round trip; its script is sent once."""
 
-	def __init__(self, bench: Bench, redis: Redis):
+	def __init__(self, bench: Bench):
 		self.bench = bench
-		self.redis = redis
-		self.look_script = script(redis, "look")
+		self.redis = connect(bench)
+		self.look_script = script(self.redis, "look")
 		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
 
 	def look(self) -> Look:
@@ -254,6 +254,12 @@ def is_up(redis: Redis) -> bool:
 		return bool(redis.ping())
 	except (RedisError, OSError):
 		return False
+
+
+def keeps_jobs(redis: Redis) -> bool:
+	"""Whether queued jobs survive a stop of Redis: it saves snapshots or appends to a file. Raises RedisError."""
+	config = redis.config_get("save", "appendonly")
+	return config.get("appendonly") == "yes" or bool(config.get("save"))
 
 
 def read_worker(fields: Mapping[str, str]) -> Worker:

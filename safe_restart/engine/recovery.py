@@ -4,7 +4,6 @@ Every helper asks for such requests first, so recovery is the ordinary way in. R
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from enum import Enum
 
 from redis.exceptions import RedisError
@@ -12,7 +11,7 @@ from redis.exceptions import RedisError
 from . import journal as journals
 from . import queues, rescue
 from .bench import Bench
-from .journal import Journal, Request, Step, is_abandoned
+from .journal import Journal, Request, Step, is_abandoned, parse
 from .lock import Lock
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
@@ -69,7 +68,7 @@ def recover(run: Run) -> None:
 	reached = steps[-1].name if steps else "its first step"
 	run.can_be_cancelled = False
 	run.warn(f"The helper died in {reached}; another took over.")
-	run.began = datetime.fromisoformat(run.request.started_at.replace("Z", "+00:00")).timestamp()
+	run.began = parse(run.request.started_at).timestamp()
 	close_open_steps(run, steps)
 	try:
 		drop_lease(run)
@@ -96,13 +95,13 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 		finish(run)
 	elif ended:
 		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
-		run.journal.report(run.request.id, journals.FAILED, 1, sentence, run.account.as_dict())
+		run.report(journals.FAILED, 1, sentence)
 	else:
 		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
 		outcome = (
 			"The helper died before the migration was begun; everything was started again, as it was before."
 		)
-		run.journal.report(run.request.id, journals.FAILED, 1, outcome, run.account.as_dict())
+		run.report(journals.FAILED, 1, outcome)
 
 
 def close_open_steps(run: Run, steps: list[Step]) -> None:
@@ -136,4 +135,4 @@ def unwind(run: Run, reached: str) -> None:
 		f"The helper died in {reached}, before anything was stopped. The request was unwound and "
 		f"{'; '.join(wrong) or 'the bench works as before'}. Type `safe-restart` to try again."
 	)
-	run.journal.report(run.request.id, journals.FAILED, 1, outcome, run.account.as_dict())
+	run.report(journals.FAILED, 1, outcome)

@@ -59,12 +59,12 @@ def failure(service: Service) -> str:
 
 
 class Returning:
-	"""All services on their way back, by name, and what became of each."""
+	"""All services on their way back, by name; a sentence is added to `problems` for each that fails."""
 
-	def __init__(self, manager: Manager):
+	def __init__(self, manager: Manager, problems: list[str]):
 		self.manager = manager
+		self.problems = problems
 		self.pending: dict[str, Replacement] = {}
-		self.problems: list[str] = []
 
 	def expect(self, service: Service) -> Replacement:
 		"""Wait for this service to come back from here on; the caller makes its process leave."""

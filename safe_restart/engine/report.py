@@ -77,8 +77,8 @@ class Account:
 
 def as_json(request: Request, steps: list[Step]) -> dict:
 	"""The object `--json` prints, complete also for a request that was refused or is still running."""
-	account = request.report or asdict(Account())
 	return {
+		**skeleton(request.report or asdict(Account())),
 		"request": request.id,
 		"strategy": request.strategy,
 		"status": request.status,
@@ -90,22 +90,28 @@ def as_json(request: Request, steps: list[Step]) -> dict:
 			{"name": step.name, "status": step.status, "seconds": step.seconds, "detail": step.detail}
 			for step in steps
 		],
-		"jobs": account["jobs"],
-		"workers": account["workers"],
-		"web": account["web"],
-		"warnings": account["warnings"],
 		"outcome": request.outcome,
 	}
 
 
 def refusal(error: RestartError) -> dict:
 	"""The object `--json` prints where it never came to a request."""
-	account = asdict(Account())
+	status = REFUSED if error.exit_code == 2 else FAILED
+	return {
+		**skeleton(asdict(Account())),
+		"status": status,
+		"exit_code": error.exit_code,
+		"outcome": str(error),
+	}
+
+
+def skeleton(account: dict) -> dict:
+	"""All keys of the contract, in its order, with what was counted."""
 	return {
 		"request": None,
 		"strategy": None,
-		"status": REFUSED if error.exit_code == 2 else FAILED,
-		"exit_code": error.exit_code,
+		"status": None,
+		"exit_code": None,
 		"started_at": None,
 		"finished_at": None,
 		"seconds": 0.0,
@@ -113,6 +119,6 @@ def refusal(error: RestartError) -> dict:
 		"jobs": account["jobs"],
 		"workers": account["workers"],
 		"web": account["web"],
-		"warnings": [],
-		"outcome": str(error),
+		"warnings": account["warnings"],
+		"outcome": None,
 	}

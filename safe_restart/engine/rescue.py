@@ -14,7 +14,7 @@ from redis import Redis
 
 from . import policy, processes, queues
 from .bench import Bench
-from .fleet import Fleet, Watch
+from .fleet import LOOK_SECONDS, Fleet, Watch
 from .journal import utc_now
 from .managers import WORKERS, kind_of
 from .policy import DELAY
@@ -23,7 +23,6 @@ from .strategies import FAIL, HOLD, REQUEUE
 
 SCAN_COUNT = 5000
 CONFIRM_SECONDS = 5
-LOOK_SECONDS = 0.02
 # A horse is forked right before its job is marked as started.
 HORSE_START_SECONDS = 5
 ORPHAN_PAUSE_SECONDS = 0.1
@@ -125,12 +124,14 @@ def ordinal(number: int) -> str:
 
 def find_interrupted(fleet: Fleet) -> list[Job]:
 	"""Started jobs of which no live worker says that it runs them."""
+	return unclaimed(fleet.look.jobs.values(), fleet)
+
+
+def unclaimed(jobs: Iterable[Job], fleet: Fleet) -> list[Job]:
 	alive = {worker.name for worker in fleet.workers}
 	in_hand = {worker.job_id for worker in fleet.workers}
 	return [
-		job
-		for job in fleet.look.jobs.values()
-		if job.status == "started" and job.id not in in_hand and job.worker not in alive
+		job for job in jobs if job.status == "started" and job.id not in in_hand and job.worker not in alive
 	]
 
 
@@ -169,15 +170,9 @@ def confirm_interrupted(watch: Watch, suspects: set[str]) -> list[Job]:
 	"""Those of the started suspects that no live worker has, by a look that came after they were found."""
 	if not suspects:
 		return []
-	observer = watch.observer
-	jobs = [observer.job(id) for id in suspects]
+	jobs = [watch.observer.job(id) for id in suspects]
 	fleet = watch.see()
-	alive = {worker.name for worker in fleet.workers}
-	return [
-		job
-		for job in jobs
-		if job.status == "started" and job.id not in fleet.look.jobs and job.worker not in alive
-	]
+	return [job for job in unclaimed(jobs, fleet) if job.id not in fleet.look.jobs]
 
 
 def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:

@@ -10,6 +10,7 @@ from . import journal as journals
 from . import queues, rescue
 from .drain import Undrained, drain
 from .errors import COMPLETED
+from .fleet import LOOK_SECONDS
 from .managers import REDIS, WORKERS
 from .migrating import halt, maintenance_on, migrate, pick_up, restore, start_again
 from .preflight import preflight
@@ -18,7 +19,6 @@ from .services import begin_services, end_probe, restart_redis
 from .strategies import FINISH_FIRST, WATCHING_STEPS, steps_of
 from .verify import count, name_stragglers, verify
 from .workers import (
-	LOOK_SECONDS,
 	START_TIMEOUT_SECONDS,
 	advance,
 	interrupt,
@@ -76,20 +76,14 @@ def hold(run: Run) -> None:
 		count(run)
 		clock = time.strftime("%H:%M:%S UTC", time.gmtime(until))
 		outcome = f"Drained: no job runs, new ones wait. Held until {clock}, or until `safe-restart resume`."
-		run.journal.report(run.request.id, journals.WATCHING, COMPLETED, outcome, run.account.as_dict())
+		run.report(journals.WATCHING, COMPLETED, outcome)
 		with run.step("hold") as detail:
 			while time.time() < until and not run.is_asked_to_stop:
 				time.sleep(LOOK_SECONDS)
 			detail.append("resumed" if time.time() < until else "the time was over")
 	finally:
 		run.lease.release()
-	run.journal.report(
-		run.request.id,
-		journals.COMPLETED,
-		run.account.exit_code,
-		"Workers take jobs again.",
-		run.account.as_dict(),
-	)
+	run.report(journals.COMPLETED, run.account.exit_code, "Workers take jobs again.")
 
 
 def run_steps(run: Run, names: tuple[str, ...]) -> None:
@@ -101,7 +95,7 @@ def run_steps(run: Run, names: tuple[str, ...]) -> None:
 
 def suspend(run: Run, detail: list[str]) -> None:
 	"""Take the lease, so that no worker takes a new job."""
-	if not (run.touches_workers and run.redis_is_up):
+	if not (run.options.touches_workers and run.redis_is_up):
 		detail.append("not needed")
 		return
 	run.retirement.take_flag()
@@ -115,7 +109,7 @@ def suspend(run: Run, detail: list[str]) -> None:
 
 def drain_workers(run: Run, detail: list[str]) -> None:
 	"""Finish first: wait until nothing runs. Otherwise: tell each worker that can go to go, and ask the busy ones."""
-	if not run.touches_workers:
+	if not run.options.touches_workers:
 		detail.append("no worker is touched")
 	elif not run.redis_is_up:
 		detail.append("not possible: Redis is down")
@@ -188,21 +182,20 @@ def follow(run: Run, detail: list[str]) -> None:
 		if time.monotonic() > deadline or is_stuck(run) or (run.is_watching and is_superseded(run)):
 			break
 		time.sleep(CALM_LOOK_SECONDS if run.is_watching and not away else LOOK_SECONDS)
-	run.account.problems += run.returning.problems
-	run.returning.problems.clear()
 	left = len(run.stragglers)
 	detail.append(f"{left} workers still run a job on old code" if left else "every worker is new")
 
 
 def is_stuck(run: Run) -> bool:
 	"""New workers do not stay up, so those that were kept for them are better left serving with their old code."""
-	has_failed = bool(run.returning.problems or run.account.problems)
-	return has_failed and all(told.how == KEPT for told in run.stragglers)
+	return bool(run.account.problems) and all(told.how == KEPT for told in run.stragglers)
 
 
 def is_superseded(run: Run) -> bool:
-	newer = [r for r in run.journal.open_requests() if r.started_at and r.created_at > run.request.created_at]
-	return bool(newer)
+	return any(
+		other.started_at and other.created_at > run.request.created_at
+		for other in run.journal.open_requests()
+	)
 
 
 def rescue_jobs(run: Run, detail: list[str]) -> None:
@@ -231,9 +224,7 @@ def resume(run: Run, detail: list[str]) -> None:
 def set_down(run: Run, status: str) -> None:
 	if run.account.problems:
 		status = journals.FAILED
-	run.journal.report(
-		run.request.id, status, run.account.exit_code, run.account.outcome, run.account.as_dict()
-	)
+	run.report(status, run.account.exit_code, run.account.outcome)
 
 
 STEPS = {

@@ -19,11 +19,10 @@ import psutil
 from redis.exceptions import RedisError
 
 from . import processes
-from .fleet import Fleet, Unit, Watch, has_children
+from .fleet import LOOK_SECONDS, Fleet, Unit, Watch
 from .queues import Look, Worker
 from .suspension import Lease
 
-LOOK_SECONDS = 0.02
 # A job that ends within this time is waited for: its worker then suspends and can go at once.
 SHORT_JOB_SECONDS = 0.15
 # How long a worker may stay in between before the next way of stopping it is tried. RQ's registry maintenance, during
@@ -34,7 +33,7 @@ CONFIRM_SECONDS = 5
 # Leaving takes an RQ worker 0.1 to 0.2 s, where it does not wait for its own thread.
 LINGER_SECONDS = 0.3
 # A Redis that was killed is back within seconds, unless a large append-only file has to be read.
-REDIS_PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60
 MAX_PAUSE_SECONDS = 1
 
 
@@ -171,7 +170,7 @@ class Retirement:
 				worker.name for worker in before.workers if not worker.is_suspended
 			}
 
-	def look(self, patience_seconds: float = REDIS_PATIENCE_SECONDS) -> Fleet:
+	def look(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
 		"""One look under the flag. Where the flag was gone, or Redis, it is set again and all begins anew.
 
 		Raises RedisError where Redis is away for longer than `patience_seconds`, and what check_cancelled raises.
@@ -270,7 +269,7 @@ class Retirement:
 	def _act(self, unit: Unit, act: Act, waiting: dict[int, int]) -> None:
 		process = processes.get(unit.service.pid)
 		is_busy = any(worker.is_busy for worker in unit.workers) or (
-			not unit.workers and has_children(unit.service.pid)
+			not unit.workers and processes.has_children(unit.service.pid)
 		)
 		if act is Act.LOOK_AGAIN:
 			return

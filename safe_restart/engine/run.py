@@ -14,15 +14,14 @@ from .errors import Cancelled, Unreachable
 from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .lock import Lock
-from .managers import REDIS, WORKERS, Manager, Service
+from .managers import WORKERS, Manager, Service
 from .replace import Returning
 from .report import Account
-from .retire import Retirement, Told
+from .retire import PATIENCE_SECONDS, Retirement, Told
 from .strategies import Options, Strategy, choose
 from .suspension import Lease
 
 KEPT = "kept until another is back"
-PATIENCE_SECONDS = 60  # as long as a large append-only file may take Redis to read
 PAUSE_SECONDS = 0.5
 
 Found = TypeVar("Found")
@@ -57,7 +56,7 @@ class Run:
 
 	def __post_init__(self):
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
-		self.returning = Returning(self.manager)
+		self.returning = Returning(self.manager, self.account.problems)
 
 	@property
 	def signature(self) -> str:
@@ -96,6 +95,10 @@ class Run:
 				self.note(f"{error}; trying again")
 				time.sleep(PAUSE_SECONDS)
 
+	def report(self, status: str, exit_code: int, outcome: str) -> None:
+		"""Set down in the journal what became of the request, with all that was counted."""
+		self.journal.report(self.request.id, status, exit_code, outcome, self.account.as_dict())
+
 	@contextmanager
 	def step(self, name: str):
 		number = self.journal.start_step(self.request.id, name)
@@ -106,10 +109,6 @@ class Run:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
 		self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
-
-	@property
-	def touches_workers(self) -> bool:
-		return WORKERS in self.options.only or REDIS in self.options.only
 
 	@property
 	def stragglers(self) -> list[Told]:
@@ -134,10 +133,12 @@ def prepare(
 	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
 	strategy, options = choose(request.strategy), Options.from_dict(request.options)
 	manager = managers.detect(bench)
-	redis = queues.connect(bench)
-	watch = Watch(bench, manager, queues.Observer(bench, redis))
+	watch = Watch(bench, manager, queues.Observer(bench))
 	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
 	lease = Lease(
-		redis, bench.bench_id, request.id, lambda sentence: Journal(bench).note(request.id, sentence)
+		watch.observer.redis,
+		bench.bench_id,
+		request.id,
+		lambda sentence: Journal(bench).note(request.id, sentence),
 	)
 	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)

@@ -4,9 +4,10 @@ import time
 
 from . import queues, web
 from .errors import RestartError
+from .fleet import LOOK_SECONDS
 from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 from .run import Run
-from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
+from .workers import START_TIMEOUT_SECONDS
 
 ORDER = (SCHEDULER, WEB, SOCKETIO)
 

@@ -47,7 +47,7 @@ def see(bench: Bench) -> Status:
 	except RestartError as error:
 		manager_problem = str(error)
 	try:
-		fleet = Watch(bench, manager, queues.Observer(bench, queues.connect(bench))).see()
+		fleet = Watch(bench, manager, queues.Observer(bench)).see()
 	except (RedisError, OSError) as error:
 		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
 	journal = Journal(bench)

@@ -99,7 +99,7 @@ MIGRATING_STEPS = steps(
 )
 
 
-def steps_of(strategy: "Strategy", migrates: bool) -> tuple[str, ...]:
+def steps_of(strategy: Strategy, migrates: bool) -> tuple[str, ...]:
 	"""The steps of a request, in order."""
 	return MIGRATING_STEPS if migrates else strategy.steps
 
@@ -126,6 +126,11 @@ class Options:
 	migrate: bool = False
 	migrate_timeout: float = 1800
 	sites: tuple[str, ...] = ()
+
+	@property
+	def touches_workers(self) -> bool:
+		"""Whether workers are kept from new jobs: they are restarted themselves, or Redis is beneath them."""
+		return WORKERS in self.only or REDIS in self.only
 
 	def as_dict(self) -> dict:
 		return asdict(self)

@@ -3,10 +3,11 @@
 import time
 
 from . import queues, web
+from .fleet import LOOK_SECONDS
 from .managers import WORKERS
 from .rescue import find_orphans
 from .run import KEPT, Run
-from .workers import LOOK_SECONDS, START_TIMEOUT_SECONDS
+from .workers import START_TIMEOUT_SECONDS
 
 
 def verify(run: Run, detail: list[str]) -> None:

@@ -3,12 +3,11 @@
 import time
 
 from . import processes
-from .fleet import Fleet, Unit
+from .fleet import LOOK_SECONDS, Fleet, Unit
 from .retire import Told
 from .run import Run
 
 START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
-LOOK_SECONDS = 0.02
 
 
 def tell(run: Run, names: set[str]) -> None:
@@ -96,8 +95,6 @@ def wait_back(run: Run) -> None:
 			run.returning.give_up(away, START_TIMEOUT_SECONDS)
 			break
 		time.sleep(LOOK_SECONDS)
-	run.account.problems += run.returning.problems
-	run.returning.problems.clear()
 
 
 def advance(run: Run) -> set[str]:
