@@ -5,9 +5,12 @@ import os
 import signal
 import time
 
+import click
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from safe_restart.commands import safe_restart
 from safe_restart.engine.journal import Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
@@ -49,6 +52,13 @@ def words_demo():
 
 	with DemoBench(boot_seconds=0) as demo:
 		yield demo
+
+
+def test_under_bench_each_command_means_the_bench_that_was_named(words_demo):
+	bench = click.Group("bench", commands={"safe-restart": safe_restart})
+	words = ["safe-restart", "--bench", str(words_demo.path), "jobs", "requeue", "nothing"]
+	refused = CliRunner().invoke(bench, words)
+	assert "No job 'nothing' is held" in refused.output, refused.output
 
 
 def test_a_folder_that_is_no_bench_is_refused(words_demo, tmp_path):

@@ -1,5 +1,6 @@
 """The suspension lease, on a real Redis."""
 
+import threading
 import time
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_lease_is_renewed_while_it_is_held(redis, monkeypatch):
 	time.sleep(0.3)
 	assert redis.pttl("rq:suspended") > 5000
 	lease.release()
+
+
+def test_nobody_renews_a_lease_that_was_taken_twice_and_given_back(redis):
+	lease = Lease(redis, "b", "r1")
+	lease.take()
+	lease.take()
+	assert [thread.name for thread in threading.enumerate()].count("lease") == 1
+	lease.release()
+	assert "lease" not in [thread.name for thread in threading.enumerate()]
+	assert not redis.exists("rq:suspended")
 
 
 def test_a_foreign_suspension_is_neither_renewed_nor_removed(redis):

@@ -36,8 +36,9 @@ def this_bench(ctx: click.Context):
 	"""The bench named by --bench, or the one the current folder lies in. Raises Refused."""
 	from ..engine import bench
 
-	path = ctx.find_root().params.get("bench_path") or (ctx.parent and ctx.parent.params.get("bench_path"))
-	path = path or ctx.params.get("bench_path")
+	while "bench_path" not in ctx.params:  # under `bench` our group is not the root
+		ctx = ctx.parent
+	path = ctx.params["bench_path"]
 	return bench.load(path) if path else bench.find(".")
 
 

@@ -53,7 +53,9 @@ class Lease:
 		holder = self._take(keys=[queues.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000, self.prefix])
 		self.foreign = holder if holder != self.token else None
 		self.is_held = True
-		if self.foreign is None:
+		# Taken again while it is held, after Redis was away say, one thread still renews it: a second one would outlive
+		# the release and could set the flag anew.
+		if self.foreign is None and not (self._thread and self._thread.is_alive()):
 			self._stop.clear()
 			self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 			self._thread.start()
