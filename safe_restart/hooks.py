@@ -5,4 +5,23 @@ app_description = "Restart a bench without breaking a background job"
 app_email = "safe-restart@users.noreply.github.com"
 app_license = "mit"
 
-scheduler_events = {"all": ["safe_restart.tasks.release_delayed_jobs"]}
+add_to_apps_screen = [
+	{
+		"name": "safe_restart",
+		"logo": "/assets/safe_restart/images/safe_restart.svg",
+		"title": "Safe Restart",
+		"route": "/app/safe-restart",
+		"has_permission": "safe_restart.permission.has_role",
+	}
+]
+
+after_install = "safe_restart.install.after_install"
+before_uninstall = "safe_restart.install.before_uninstall"
+after_migrate = ["safe_restart.sync.sync"]
+
+scheduler_events = {"all": ["safe_restart.tasks.release_delayed_jobs", "safe_restart.sync.sync"]}
+
+doctype_list_js = {
+	"RQ Job": "safe_restart/rq_list.js",
+	"RQ Worker": "safe_restart/rq_list.js",
+}

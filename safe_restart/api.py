@@ -1,0 +1,124 @@
+"""What the board in the desk asks for, and pipelines over REST: each method checks the role and the site, then the engine
+answers. The JSON is that of engine/board.py.
+
+Requests are asked for by inserting a Restart Request, here as over `/api/resource`, so that there is one way in.
+"""
+
+from datetime import timedelta
+from functools import wraps
+
+import frappe
+from frappe.rate_limiter import rate_limit
+from frappe.utils import now_datetime
+
+from . import asked, sync
+from .app_hooks import ask_blockers
+from .engine import board
+from .permission import check_role, in_words, sight, this_bench
+
+CHANGES_PER_MINUTE = 30
+HISTORY_LIMIT = 200
+# Frappe writes a session's last use into the database at most each 10 minutes (frappe.sessions.Session.update).
+ACTIVE_WITHIN = timedelta(minutes=10)
+
+changes = rate_limit(limit=CHANGES_PER_MINUTE, seconds=60)
+
+
+def managers_only(method):
+	"""Before anything else: the role, then whether this site may ask."""
+
+	@wraps(method)
+	@in_words
+	def checked(*args, **kwargs):
+		check_role()
+		sight()
+		return method(*args, **kwargs)
+
+	return checked
+
+
+@frappe.whitelist()
+@managers_only
+def overview() -> dict:
+	"""All that the board shows at first sight."""
+	answer = board.overview(this_bench(), sight())
+	sync.catch_up(this_bench(), sight(), [one["request"] for one in answer["history"]])
+	return {**answer, "site": frappe.local.site}
+
+
+@frappe.whitelist()
+@managers_only
+def preview(options: dict | str | None = None) -> dict:
+	"""What each strategy would do to the jobs that exist now, who objects, and how many people are at work."""
+	bench = this_bench()
+	choice = asked.options_of(frappe.parse_json(options) or {}, bench)
+	answer = board.previews(bench, choice.as_dict(), sight())
+	return {**answer, "blockers": ask_blockers(), "users_active": users_active()}
+
+
+@frappe.whitelist(methods=["POST"])
+@managers_only
+@changes
+def request(
+	strategy: str | None = None,
+	options: dict | str | None = None,
+	reason: str | None = None,
+	override_blockers: bool = False,
+	confirm: str | None = None,
+) -> dict:
+	"""Ask for a restart; it begins when this call is committed. `confirm` is the site's name where jobs are interrupted."""
+	values = frappe.parse_json(options) or {}
+	asked.options_of(values, this_bench())  # refuses what no field of the document would hold
+	doc = frappe.new_doc("Restart Request", strategy=strategy, reason=reason, override_blockers=override_blockers)
+	doc.update({name: value for name, value in values.items() if name != "only"})
+	doc.update({"services": values.get("only"), "confirm": confirm})
+	doc.insert()
+	return {"request": doc.name}
+
+
+@frappe.whitelist()
+@managers_only
+def progress(request: str, after: int = 0) -> dict:
+	"""How far a request has come, with its events after that number."""
+	answer = board.progress(this_bench(), request, after, sight())
+	sync.catch_up(this_bench(), sight(), [request])
+	return answer
+
+
+@frappe.whitelist(methods=["POST"])
+@managers_only
+@changes
+def cancel(request: str) -> dict:
+	"""Ask a request to stop."""
+	return board.cancel(this_bench(), request)
+
+
+@frappe.whitelist(methods=["POST"])
+@managers_only
+@changes
+def requeue(job: str) -> dict:
+	"""Put a held or delayed job of this site at the front of its queue."""
+	return board.requeue(this_bench(), job, frappe.session.user, sight())
+
+
+@frappe.whitelist(methods=["POST"])
+@managers_only
+@changes
+def discard(job: str) -> dict:
+	"""Mark a held or delayed job of this site as failed."""
+	return board.discard(this_bench(), job, frappe.session.user, sight())
+
+
+@frappe.whitelist()
+@managers_only
+def history(limit: int = board.HISTORY, before: str | None = None) -> dict:
+	"""Requests, the newest first; those before the named one, where one is."""
+	return board.history(this_bench(), sight(), max(1, min(limit, HISTORY_LIMIT)), before)
+
+
+def users_active() -> int:
+	"""How many people have used this site within the last ten minutes, whoever asks among them."""
+	sessions = frappe.qb.DocType("Sessions")
+	used = frappe.qb.from_(sessions).select(sessions.user).distinct()
+	used = used.where(sessions.lastupdate > now_datetime() - ACTIVE_WITHIN).where(sessions.user != "Guest")
+	return len(used.run())

@@ -1,0 +1,133 @@
+"""One restart of this bench. Inserting it asks for the restart; from then on only the journal of the bench changes it."""
+
+import json
+import re
+import sqlite3
+from functools import partial
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from safe_restart import app_hooks, asked, helper, sync
+from safe_restart.engine import journal as journals
+from safe_restart.engine.errors import RestartError
+from safe_restart.engine.journal import Journal
+from safe_restart.permission import check_role, in_words, sight, this_bench
+
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+class RestartRequest(Document):
+	# begin: auto-generated types
+	# end: auto-generated types
+
+	def autoname(self):
+		self.name = journals.new_id()
+
+	def before_insert(self):
+		if not self.flags.from_journal:
+			self.ask()
+
+	def after_insert(self):
+		if not self.flags.from_journal:
+			# A rollback starts nothing.
+			frappe.db.after_commit.add(partial(hand_over, self.name, self.flags.options))
+
+	def validate(self):
+		"""`flags` cannot be set from outside (BaseDocument._reserved_keywords), so this holds for REST and for
+		Administrator too."""
+		if not self.is_new() and not self.flags.from_journal:
+			refuse()
+		if not ID.fullmatch(self.name):
+			frappe.throw(_("A Restart Request gets its name from the journal."))
+
+	def on_update(self):
+		# What runs on this event must not write on with our licence.
+		self.flags.from_journal = False
+
+	def on_trash(self):
+		refuse()
+
+	def before_rename(self, old, new, merge=False):
+		refuse()
+
+	def before_discard(self):
+		refuse()
+
+	@in_words
+	def ask(self):
+		"""Check what is asked, and write down what that means in full; nothing of the account comes from outside."""
+		check_role()
+		sight()
+		if frappe.flags.in_import:
+			frappe.throw(_("Restarts cannot be imported."))
+		bench, wanted = this_bench(), self.wanted()
+		options = asked.options_of(wanted, bench)
+		strategy = asked.strategy_of(self.strategy, options, bench)
+		asked.check_confirmation(strategy, self.get("confirm"))
+		self.check_blockers()
+		self.clear()
+		self.update(
+			{
+				"strategy": strategy.name,
+				"requested_by": frappe.session.user,
+				"services": ", ".join(options.only),
+				"migrate": options.migrate,
+				"interrupted": options.interrupted,
+				"wait_workers_timeout": options.wait_workers_timeout,
+				"migrate_timeout": options.migrate_timeout,
+				"force_kill_timeout": sync.as_text(options.force_kill_timeout),
+				"created_at": frappe.utils.now_datetime(),
+			}
+		)
+		self.flags.options = options.as_dict()
+
+	def wanted(self) -> dict:
+		"""The options as they came, before any of them is checked."""
+		return {"only": self.services} | {
+			name: self.get(name) for name in ("interrupted", "migrate", *asked.NUMBERS)
+		}
+
+	def check_blockers(self):
+		if self.override_blockers:
+			if not (self.reason or "").strip():
+				frappe.throw(_("Who overrides a blocker says why. Nothing was touched. Give a reason."))
+			return
+		if objections := app_hooks.ask_blockers():
+			said = "; ".join(f"{one['by']}: {one['sentence']}" for one in objections)
+			frappe.throw(
+				_("An app objects to a restart now: {0}. Nothing was touched. Wait, or override it with a reason.").format(
+					said
+				)
+			)
+
+	def clear(self):
+		"""Forget an account that somebody sent along."""
+		for field in self.meta.fields:
+			if field.no_copy:
+				self.set(field.fieldname, [] if field.fieldtype == "Table" else None)
+		self.status, self.docstatus = "Queued", 0
+
+
+def hand_over(name: str, options: dict) -> None:
+	"""Write the committed request into the journal and start the helper; where that fails, the document says so."""
+	doc = frappe.get_doc("Restart Request", name)
+	journal = None
+	try:
+		bench = this_bench()
+		journal = Journal(bench)
+		journal.add(doc.strategy, options, doc.requested_by, doc.reason or "", id=name)
+		helper.spawn(bench.path, name)
+	except (RestartError, OSError, sqlite3.Error) as error:
+		sentence = _("The helper could not be started ({0}). Nothing was touched.").format(error)
+		if journal:
+			journal.report(name, journals.FAILED, 1, sentence, None)
+		sync.fail(name, sentence)
+
+
+def refuse() -> None:
+	"""Raises PermissionError."""
+	frappe.throw(
+		_("A Restart Request tells what happened: it is neither changed, renamed nor deleted."), frappe.PermissionError
+	)

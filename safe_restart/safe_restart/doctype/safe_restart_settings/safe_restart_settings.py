@@ -1,0 +1,91 @@
+"""What the bench's configuration says about restarts, as a form.
+
+The values live in `safe_restart` of sites/common_site_config.json, where the engine and the command line read them, and
+are the same on all sites of the bench; the form shows what stands there, and saving it writes there.
+"""
+
+from dataclasses import replace
+
+import frappe
+from frappe.model.document import Document
+
+from safe_restart import asked, sync
+from safe_restart.engine import board, maintenance, policy
+from safe_restart.engine.bench import Bench
+from safe_restart.engine.journal import Journal
+from safe_restart.engine.strategies import choose
+from safe_restart.permission import check_role, in_words, sight, this_bench
+
+DEFAULTS = ("wait_workers_timeout", "migrate_timeout", "interrupted")
+
+
+class SafeRestartSettings(Document):
+	# begin: auto-generated types
+	# end: auto-generated types
+
+	def load_from_db(self):
+		super().load_from_db()
+		self.show(this_bench())
+		return self
+
+	@in_words
+	def validate(self):
+		check_role()
+		sight()
+		check(this_bench(), self.as_config())
+
+	@in_words
+	def on_update(self):
+		write(this_bench(), self.as_config())
+
+	def show(self, bench: Bench) -> None:
+		"""Take over what stands in the file."""
+		defaults, rules = board.defaults(bench), bench.settings
+		self.default_strategy = defaults["strategy"]
+		self.force_kill_timeout = sync.as_text(defaults["force_kill_timeout"])
+		self.update({name: defaults[name] for name in DEFAULTS})
+		self.max_attempts = rules.get("max_attempts", policy.MAX_ATTEMPTS)
+		delays = rules.get("retry_delays_seconds", policy.DELAYS_SECONDS)
+		self.retry_delays_seconds = ", ".join(f"{delay:g}" for delay in delays)
+		methods = rules.get("job_policy") or {}
+		if methods != self.methods():
+			self.job_policies = []
+			for method, action in methods.items():
+				row = {"method": method, "action": action, "name": frappe.generate_hash(length=10), "__islocal": 1}
+				self.append("job_policies", row)
+
+	def methods(self) -> dict:
+		return {row.method.strip(): row.action for row in self.job_policies}
+
+	def as_config(self) -> dict:
+		"""The form as the engine reads it."""
+		kill = self.force_kill_timeout
+		return {
+			"defaults": {
+				"strategy": self.default_strategy,
+				"force_kill_timeout": asked.number(kill) if kill not in (None, "") else None,
+				**{name: self.get(name) for name in DEFAULTS},
+			},
+			"max_attempts": self.max_attempts,
+			"retry_delays_seconds": [asked.number(delay) for delay in asked.words(self.retry_delays_seconds)],
+			"job_policy": self.methods(),
+		}
+
+
+def check(bench: Bench, ours: dict) -> None:
+	"""Let the engine judge what it would read. Raises Refused."""
+	changed = replace(bench, config={**bench.config, "safe_restart": {**bench.settings, **ours}})
+	options = asked.options_of({}, changed)
+	asked.strategy_of(choose(ours["defaults"]["strategy"]).name, options, changed)
+	policy.of_bench(changed)
+
+
+def write(bench: Bench, ours: dict) -> None:
+	"""Replace our keys in one go; bench itself writes the file without a lock, so this cannot keep it out. Raises OSError."""
+	Journal(bench)  # makes the folder of the lock
+	path = bench.sites_path / "common_site_config.json"
+	with maintenance.config_lock(bench.state_path):
+		config = maintenance.read_config(path)
+		settings = {**(config.get("safe_restart") or {}), **ours}
+		if settings != config.get("safe_restart"):
+			maintenance.write_config(path, {**config, "safe_restart": settings})
