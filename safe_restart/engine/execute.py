@@ -7,8 +7,8 @@ import traceback
 
 from redis.exceptions import RedisError
 
+from . import apps, rescue
 from . import journal as journals
-from . import rescue
 from . import restart as runbook
 from .bench import Bench
 from .errors import Blocked, Cancelled, Refused, RestartError
@@ -49,6 +49,8 @@ def execute(bench: Bench, request_id: str) -> int:
 		set_down(journal, request, run, error)
 	finally:
 		lock.release()
+	for problem in apps.bring_sites_up_to_date(bench):
+		print(problem, file=sys.stderr)
 	if run:
 		release_delayed(run)
 	return journal.request(request_id).exit_code or 0
