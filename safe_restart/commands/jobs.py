@@ -29,7 +29,7 @@ def show_jobs(bench: Bench, as_json: bool) -> None:
 	with observer(bench) as seen:
 		found = setaside.jobs(bench, seen)
 	if as_json:
-		print_json({"jobs": [as_dict(bench, one) for one in found]})
+		print_json({"jobs": [setaside.as_dict(bench, one) for one in found]})
 	elif not found:
 		click.echo("No job is held and none waits for its pause.")
 	else:
@@ -40,21 +40,6 @@ def show_jobs(bench: Bench, as_json: bool) -> None:
 def row(one: setaside.SetAside) -> tuple[str, ...]:
 	state = one.kind if one.due_in_seconds is None else f"runs in {seconds(one.due_in_seconds)}"
 	return (one.job.id, one.job.method, one.job.site, state, one.job.why, one.job.who, one.job.at)
-
-
-def as_dict(bench: Bench, one: setaside.SetAside) -> dict:
-	return {
-		"id": one.job.id,
-		"kind": one.kind,
-		"method": one.job.method,
-		"site": one.job.site,
-		"queue": bench.short_queue_name(one.job.queue),
-		"attempts": one.job.attempts,
-		"why": one.job.why,
-		"who": one.job.who,
-		"at": one.job.at,
-		"due_in_seconds": one.due_in_seconds,
-	}
 
 
 def requeue(bench: Bench, job_id: str) -> None:

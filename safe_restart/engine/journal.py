@@ -110,9 +110,9 @@ class Journal:
 				"owner or with sudo, and see that the disk has room."
 			) from None
 
-	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "") -> Request:
-		"""Write a request down. Nobody acts on it before a helper takes it."""
-		id = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
+		"""Write a request down, under the id it was given or a new one. Nobody acts on it before a helper takes it."""
+		id = id or new_id()
 		with self.write():
 			self.db.execute(
 				"INSERT INTO requests (id, created_at, strategy, options, requested_by, reason, status) "
@@ -129,10 +129,12 @@ class Journal:
 			raise Refused(f"There is no request {id!r} here. `safe-restart history` lists them.")
 		return read_request(row)
 
-	def requests(self, limit: int = 20) -> list[Request]:
-		"""The newest first."""
+	def requests(self, limit: int = 20, before: str | None = None) -> list[Request]:
+		"""The newest first; only those made before that one, where one is named. Raises Refused for an unknown one."""
+		until = self.request(before).created_at if before else "~"
 		rows = self.db.execute(
-			"SELECT * FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?", (limit,)
+			"SELECT * FROM requests WHERE created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?",
+			(until, limit),
 		)
 		return [read_request(row) for row in rows]
 
@@ -268,6 +270,11 @@ def prepare(path: Path) -> None:
 		for made in (folder, path):
 			with suppress(OSError):
 				os.chown(made, owner.st_uid, owner.st_gid)
+
+
+def new_id() -> str:
+	"""Sorts by time, and is short enough to be typed."""
+	return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
 def read_request(row: sqlite3.Row) -> Request:

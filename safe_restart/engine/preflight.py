@@ -57,7 +57,7 @@ def go_without_redis(run: Run, services: list[Service]) -> None:
 
 def see_workers(run: Run) -> None:
 	fleet = run.workers_before = run.watch.see()
-	run.running_at_start = [worker.job_id for worker, _ in fleet.running if worker.job_id]
+	run.running_at_start = {worker.job_id: job for worker, job in fleet.running if worker.job_id}
 	run.account.workers.before = len(fleet.workers)
 	run.account.jobs.running_at_start = len(fleet.running)
 	run.account.jobs.queued_at_start = fleet.look.queued

@@ -48,6 +48,7 @@ class Job:
 	why: str = ""
 	who: str = ""
 	at: str = ""
+	user: str = ""
 
 	def age_seconds(self, now: float) -> float:
 		"""Seconds since it started, at Redis time `now`; 0 where it has not."""
@@ -181,6 +182,7 @@ class Observer:
 			status=fields.get("status", ""),
 			method=method_of(description),
 			site=self.bench.site_of_job(job_id) or site_of(description),
+			user=user_of(description),
 			enqueued_at=parse_time(fields.get("enqueued_at")),
 			started_at=parse_time(fields.get("started_at")),
 			timeout_seconds=int(float(fields.get("timeout") or 180)),  # rq/defaults.py: DEFAULT_TIMEOUT
@@ -286,16 +288,25 @@ def method_of(description: str) -> str:
 
 	Frappe's jobs all run `execute_job(…, method='…')`; any other job is described by its own function.
 	"""
-	named = re.search(r"\bmethod=(?:'([^']+)'|<function ([\w.]+)|<bound method ([\w.]+))", description)
-	if named:
-		return next(filter(None, named.groups()))
-	return description.split("(", 1)[0]
+	return argument(description, "method") or description.split("(", 1)[0]
 
 
 def site_of(description: str) -> str:
 	"""The site a job's description names; for ids without one, since rq 3 takes no separator in them."""
-	named = re.search(r"\bsite='([^']+)'", description)
-	return named.group(1) if named else ""
+	return argument(description, "site")
+
+
+def user_of(description: str) -> str:
+	"""The user for whom a job runs, as its description names it."""
+	return argument(description, "user")
+
+
+def argument(description: str, name: str) -> str:
+	"""The last such argument in a description, which RQ sorts (rq.utils.get_call_string): a job's own arguments stand
+	in `kwargs`, before all that is asked for here, and may hold any text."""
+	pattern = rf".*\b{name}=(?:'([^']+)'|<function ([\w.]+)|<bound method ([\w.]+))"
+	named = re.match(pattern, description, re.DOTALL)
+	return next(filter(None, named.groups())) if named else ""
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -35,13 +35,14 @@ class Web:
 
 @dataclass
 class Account:
-	"""What was counted; it never says more than was checked."""
+	"""What was counted; it never says more than was checked. `affected` tells what became of single jobs."""
 
 	jobs: Jobs = field(default_factory=Jobs)
 	workers: Workers = field(default_factory=Workers)
 	web: Web = field(default_factory=Web)
 	warnings: list[str] = field(default_factory=list)
 	problems: list[str] = field(default_factory=list)
+	affected: list[dict] = field(default_factory=list)
 
 	@property
 	def exit_code(self) -> int:

@@ -15,6 +15,7 @@ from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .lock import Lock
 from .managers import WORKERS, Manager, Service
+from .queues import Job
 from .replace import Returning
 from .report import Account
 from .retire import PATIENCE_SECONDS, Retirement, Told
@@ -48,7 +49,7 @@ class Run:
 	began: float = field(default_factory=time.time)
 	sites_before: dict[str, web.Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
-	running_at_start: list[str] = field(default_factory=list)
+	running_at_start: dict[str, Job | None] = field(default_factory=dict)
 	rescued: rescue.Rescued = field(default_factory=rescue.Rescued)
 	expected: set[str] = field(default_factory=set)
 	services_began: bool = False

@@ -29,6 +29,22 @@ def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
 	return held + [SetAside(observer.job(id), DELAYED, max(0.0, due - now)) for id, due in waiting]
 
 
+def as_dict(bench: Bench, one: SetAside) -> dict:
+	"""One of them as JSON."""
+	return {
+		"id": one.job.id,
+		"kind": one.kind,
+		"method": one.job.method,
+		"site": one.job.site,
+		"queue": bench.short_queue_name(one.job.queue),
+		"attempts": one.job.attempts,
+		"why": one.job.why,
+		"who": one.job.who,
+		"at": one.job.at,
+		"due_in_seconds": one.due_in_seconds,
+	}
+
+
 def requeue(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
 	"""Put it at the front of its queue, with all its attempts before it. Raises Refused, RedisError."""
 	decide(bench, observer, job_id, who, REQUEUE, "queued again by hand")

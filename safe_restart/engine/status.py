@@ -1,5 +1,6 @@
 """How the bench is now: services, workers with their jobs, queues, suspension, and the restart that runs."""
 
+import time
 from dataclasses import asdict, dataclass
 
 from redis.exceptions import RedisError
@@ -72,7 +73,14 @@ def as_json(status: Status) -> dict:
 	return {
 		"bench": str(status.bench.path),
 		"services": [
-			{"name": s.name, "kind": s.kind, "state": s.state, "pid": s.pid or None} for s in status.services
+			{
+				"name": service.name,
+				"kind": service.kind,
+				"state": service.state,
+				"pid": service.pid or None,
+				"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
+			}
+			for service in status.services
 		],
 		"suspended_by": fleet.look.suspended_by if fleet else None,
 		"workers": [
@@ -89,8 +97,10 @@ def as_json(status: Status) -> dict:
 					"id": job.id,
 					"method": job.method,
 					"site": job.site,
+					"user": job.user,
 					"age_seconds": round(job.age_seconds(now), 1),
 					"seconds_left": job.seconds_left(now),
+					"attempts": job.attempts,
 				},
 			}
 			for worker in (fleet.workers if fleet else [])

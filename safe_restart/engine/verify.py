@@ -60,14 +60,33 @@ def count(run: Run) -> None:
 	if not queues.is_up(run.watch.observer.redis):
 		return
 	fleet = run.watch.see()
-	still = {job_id for job_id in run.running_at_start if job_id in {w.job_id for w in fleet.workers}}
+	still = set(run.running_at_start) & {worker.job_id for worker in fleet.workers}
 	settled = {*run.rescued.requeued, *run.rescued.held, *run.rescued.failed, *run.rescued.still_running}
 	jobs.finished_during = len(set(run.running_at_start) - still - settled)
+	run.account.affected = affected(run, still)
 	workers.after = len(fleet.workers)
 	if WORKERS in run.options.only:
 		old = [w for w in fleet.workers if w.birth and w.birth.timestamp() < run.began]
 		workers.still_old = len(old)
 		workers.replaced = max(0, workers.before - len(old))
+
+
+def affected(run: Run, still: set[str]) -> list[dict]:
+	"""What became of each job that ran when the restart began, or was found; `still` are those that run on."""
+	rescued = run.rescued
+	# A job that was queued again may run again by now, so what was decided about it comes last.
+	fates = dict.fromkeys([*still, *rescued.still_running], "running on old code")
+	fates |= dict.fromkeys(rescued.requeued, "queued again")
+	fates |= dict.fromkeys(rescued.held, "held") | dict.fromkeys(rescued.failed, "failed")
+	fates |= dict.fromkeys(rescued.lost_and_found, "found and queued again")
+	told = []
+	for job_id in dict.fromkeys([*run.running_at_start, *fates]):
+		now = run.watch.observer.job(job_id)
+		known = run.running_at_start.get(job_id) or now
+		# A job whose result is kept for no time is gone when it has ended (RQ's result_ttl=0).
+		fate = fates.get(job_id) or {"finished": "finished", "failed": "failed"}.get(now.status, "ended")
+		told.append({"job": job_id, "method": known.method, "site": known.site, "fate": fate})
+	return told
 
 
 def name_stragglers(run: Run) -> None:

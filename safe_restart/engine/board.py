@@ -1,0 +1,214 @@
+"""What the board in the browser shows and asks for, as JSON: the desk's API and the demo answer with these."""
+
+from dataclasses import asdict
+
+from redis.exceptions import RedisError
+
+from . import depths, managers, policy, preview, setaside
+from . import status as statuses
+from .bench import Bench
+from .errors import Refused, Unreachable
+from .fleet import Watch
+from .forecast import forecast
+from .journal import OPEN, Event, Journal, Request, Step, seconds_between, utc_now
+from .queues import Observer
+from .report import Account
+from .sight import Sight
+from .strategies import DRAIN, STRATEGIES, Options, choose, steps_of
+
+HISTORY = 20
+
+
+def overview(bench: Bench, sight: Sight) -> dict:
+	"""All that the board shows at first sight; says what could not be seen instead of raising."""
+	seen = statuses.see(bench)
+	journal = Journal(bench)
+	shown = statuses.as_json(seen)
+	aside, elsewhere, chart = [], 0, depths.NONE
+	if seen.fleet:
+		observer = Observer(bench)
+		try:
+			aside, elsewhere = set_aside(bench, observer, sight)
+			depths.note(bench, observer.redis, seen.fleet.look)
+			chart = depths.read(bench, observer.redis)
+		except (RedisError, OSError) as error:
+			shown["problems"].append(f"Redis went away ({error})")
+	return {
+		"bench": bench.path.name,
+		"now": utc_now(),
+		"strategies": [
+			{
+				"name": one.name,
+				"summary": one.summary,
+				"interrupts": one.interrupts,
+				"holds_jobs": one.holds_lease,
+			}
+			for one in STRATEGIES.values()
+		],
+		"defaults": defaults(bench),
+		"problems": shown["problems"],
+		"suspended_by": shown["suspended_by"],
+		"services": shown["services"],
+		"workers": [{**worker, "job": sight.of_job(worker["job"])} for worker in shown["workers"]],
+		"queues": [{**queue, "started": len(queue["started"])} for queue in shown["queues"]],
+		"depths": chart,
+		"current": brief(journal, seen.current, sight),
+		"abandoned": seen.is_abandoned,
+		"last": brief(journal, seen.last, sight),
+		"history": [summary(request, sight) for request in journal.requests(HISTORY)],
+		"set_aside": aside,
+		"set_aside_elsewhere": elsewhere,
+	}
+
+
+def defaults(bench: Bench) -> dict:
+	"""What the Restart dialog begins with; settings may choose otherwise."""
+	options = Options()
+	chosen = bench.settings.get("defaults") or {}
+	return {
+		"strategy": "rolling",
+		"wait_workers_timeout": options.wait_workers_timeout,
+		"force_kill_timeout": options.force_kill_timeout,
+		"migrate_timeout": options.migrate_timeout,
+		"interrupted": options.interrupted,
+		**chosen,
+	}
+
+
+def set_aside(bench: Bench, observer: Observer, sight: Sight) -> tuple[list[dict], int]:
+	"""Held and delayed jobs of those sites that may be seen, and how many there are of others."""
+	found = setaside.jobs(bench, observer)
+	mine = [one for one in found if sight.covers(one.job.site)]
+	return [setaside.as_dict(bench, one) for one in mine], len(found) - len(mine)
+
+
+def summary(request: Request, sight: Sight) -> dict:
+	"""One line of the history."""
+	return {
+		**statuses.summary(request),
+		"outcome": sight.of_text(request.outcome or ""),
+		"started_at": request.started_at,
+		"seconds": round(seconds_between(request.started_at, request.finished_at), 3),
+		"options": request.options,
+	}
+
+
+def brief(journal: Journal, request: Request | None, sight: Sight) -> dict | None:
+	return progress_of(request, journal.steps(request.id), sight) if request else None
+
+
+def progress(bench: Bench, request_id: str, after: int, sight: Sight) -> dict:
+	"""How far a request has come, with the events after number `after`. Raises Refused where there is none."""
+	journal = Journal(bench)
+	request = journal.request(request_id)
+	events = [told(event, sight) for event in journal.events(request_id, after)]
+	return {**progress_of(request, journal.steps(request_id), sight), "events": events}
+
+
+def told(event: Event, sight: Sight) -> dict:
+	return {"number": event.number, "at": event.at, "kind": event.kind, "text": sight.of_text(event.text)}
+
+
+def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
+	account = {**asdict(Account()), **(request.report or {})}
+	mine = [job for job in account["affected"] if sight.covers(job["site"])]
+	migrates = bool(request.options.get("migrate"))
+	return {
+		**summary(request, sight),
+		"is_open": request.status in OPEN,
+		"can_cancel": request.status in OPEN and not request.cancel_requested,
+		"planned_steps": list(steps_of(choose(request.strategy), migrates)),
+		"steps": [
+			{
+				"name": step.name,
+				"status": step.status if step.finished_at else "running",
+				"started_at": step.started_at,
+				"seconds": step.seconds,
+				"detail": sight.of_text(step.detail),
+			}
+			for step in steps
+		],
+		**{name: account[name] for name in ("jobs", "workers", "web")},
+		"warnings": [sight.of_text(warning) for warning in account["warnings"]],
+		"affected": mine,
+		"affected_elsewhere": len(account["affected"]) - len(mine),
+	}
+
+
+def previews(bench: Bench, options: dict, sight: Sight) -> dict:
+	"""What each strategy would do to the jobs that exist now, and how long it should take. Raises RestartError."""
+	choice = Options.from_dict(options)
+	rules = policy.of_bench(bench)
+	past = finished(bench)
+	try:
+		fleet = Watch(bench, managers.detect(bench), Observer(bench)).see()
+	except (RedisError, OSError):
+		plan = preview.plan_without_redis(choice)
+		return answer({plan.strategy: plan}, {}, sight)
+	grace = max((unit.service.stop_wait_seconds for unit in fleet.units), default=0.0)
+	grace = choice.force_kill_timeout if choice.force_kill_timeout is not None else grace
+	plans, expected = {}, {}
+	for strategy in STRATEGIES.values():
+		plan = plans[strategy.name] = preview.plan(fleet, strategy, choice, rules)
+		expected[strategy.name] = asdict(forecast(strategy, choice, plan, grace, past))
+	return answer(plans, expected, sight)
+
+
+def answer(plans: dict[str, preview.Plan], expected: dict, sight: Sight) -> dict:
+	first = next(iter(plans.values()))
+	return {
+		"plans": {name: sight.of_plan(plan.as_dict()) for name, plan in plans.items()},
+		"recommended": first.recommended,
+		"reason": first.reason,
+		"expected": expected,
+		"blockers": [],
+		"users_active": None,
+	}
+
+
+def finished(bench: Bench) -> list[tuple[Request, list[Step]]]:
+	journal = Journal(bench)
+	ended = [r for r in journal.requests(HISTORY) if r.strategy != DRAIN and r.finished_at]
+	return [(request, journal.steps(request.id)) for request in ended]
+
+
+def history(bench: Bench, sight: Sight, limit: int = HISTORY, before: str | None = None) -> dict:
+	"""Requests, the newest first; those before the one that is named, where one is."""
+	return {"requests": [summary(request, sight) for request in Journal(bench).requests(limit, before)]}
+
+
+def cancel(bench: Bench, request_id: str) -> dict:
+	"""Ask a request to stop; it does so where nothing was stopped yet. Raises Refused where it has ended."""
+	journal = Journal(bench)
+	request = journal.request(request_id)
+	if not request.is_open:
+		raise Refused(f"Request {request.id} has ended already ({request.status}).")
+	journal.ask_to_cancel(request.id)
+	return {
+		"cancelled": True,
+		"sentence": "Asked to cancel. Where nothing was stopped yet the bench stays as it is; otherwise it is finished.",
+	}
+
+
+def requeue(bench: Bench, job_id: str, who: str, sight: Sight) -> dict:
+	"""Put a held or delayed job at the front of its queue. Raises RestartError."""
+	decide(setaside.requeue, bench, job_id, who, sight)
+	return {"sentence": f"{job_id} stands at the front of its queue."}
+
+
+def discard(bench: Bench, job_id: str, who: str, sight: Sight) -> dict:
+	"""Mark a held or delayed job as failed. Raises RestartError."""
+	decide(setaside.discard, bench, job_id, who, sight)
+	return {"sentence": f"{job_id} is marked as failed and will not run."}
+
+
+def decide(action, bench: Bench, job_id: str, who: str, sight: Sight) -> None:
+	observer = Observer(bench)
+	try:
+		if not sight.covers(observer.job(job_id).site):
+			raise Refused(f"Job {job_id!r} does not belong to this site. Nothing was changed.")
+		action(bench, observer, job_id, who)
+	except (RedisError, OSError) as error:
+		raise Unreachable(
+			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
+		) from None

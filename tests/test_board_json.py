@@ -1,0 +1,129 @@
+"""What the board in the browser is given: the bench as it is, previews, progress, and nothing of other sites."""
+
+import json
+import time
+
+import pytest
+
+from safe_restart.demo import app
+from safe_restart.engine import bench as benches
+from safe_restart.engine import board, depths, sight
+from safe_restart.engine.errors import Refused
+from safe_restart.engine.journal import Journal
+from safe_restart.engine.sight import Sight
+
+from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
+
+ALL = Sight(None)
+OTHER = Sight("other.localhost", (app.SITE,))
+
+
+def test_the_overview_tells_workers_jobs_queues_and_the_last_restart(demo):
+	assert cli(demo, "--reason", "to see it").exit_code == 0
+	jobs = run_long(demo, 1, 3)
+	seen = json.loads(json.dumps(board.overview(demo.bench, ALL)))
+	(job,) = [worker["job"] for worker in seen["workers"] if worker["job"]]
+	assert job["site"] == app.SITE and job["method"].endswith("work_for") and job["seconds_left"] > 100
+	assert len(seen["workers"]) == 3
+	assert {service["kind"] for service in seen["services"]} >= {"web", "workers", "scheduler", "redis"}
+	assert seen["last"]["status"] == "completed" and seen["last"]["reason"] == "to see it"
+	assert [step["name"] for step in seen["last"]["steps"]] == seen["last"]["planned_steps"]
+	assert seen["history"][0]["request"] == seen["last"]["request"]
+	assert seen["depths"]["at"] and set(seen["depths"]["queues"]) >= {"short", "default", "long"}
+	assert_bench_is_healthy(demo, jobs)
+
+
+def test_each_strategy_is_previewed_and_the_next_restart_is_foretold_from_the_last(demo):
+	first = board.previews(demo.bench, {}, ALL)
+	assert first["expected"]["rolling"]["seconds"] is None
+	assert cli(demo).exit_code == 0
+	jobs = run_long(demo, 1, 3)
+	seen = board.previews(demo.bench, {"force_kill_timeout": 1}, ALL)
+	assert set(seen["plans"]) == {"rolling", "wait-workers", "no-wait-workers", "suspend-rq", "now"}
+	interrupted = {name: plan["running"][0]["may_be_interrupted"] for name, plan in seen["plans"].items()}
+	assert {name for name, is_so in interrupted.items() if is_so} == {"suspend-rq", "now"}
+	expected = seen["expected"]
+	assert 0 < expected["rolling"]["seconds"] < expected["rolling"]["at_most"] < 400
+	assert expected["no-wait-workers"]["at_most"] == expected["no-wait-workers"]["seconds"]
+	assert expected["now"]["at_most"] == pytest.approx(expected["now"]["seconds"] + 1)
+	assert_bench_is_healthy(demo, jobs)
+
+
+def test_progress_tells_what_became_of_each_job_that_ran(demo):
+	jobs = run_long(demo, 2, 1)
+	done = cli(demo, "--wait-workers", "--json").json
+	seen = board.progress(demo.bench, done["request"], 0, ALL)
+	assert [job["fate"] for job in seen["affected"]] == ["finished", "finished"]
+	assert seen["events"] and not seen["is_open"]
+	assert board.progress(demo.bench, done["request"], seen["events"][-1]["number"], ALL)["events"] == []
+	assert_bench_is_healthy(demo, jobs)
+
+
+def test_an_interrupted_job_is_told_as_queued_again(demo):
+	jobs = run_long(demo, 1, 6)
+	done = cli(demo, "--now", "--force-kill-timeout", "0", "--json").json
+	(job,) = board.progress(demo.bench, done["request"], 0, ALL)["affected"]
+	assert job["fate"] == "queued again" and job["site"] == app.SITE
+	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
+
+
+def test_another_sites_jobs_are_only_counted(demo):
+	jobs = run_long(demo, 1, 6)
+	done = cli(demo, "--now", "--force-kill-timeout", "0", "--interrupted", "hold", "--json").json
+	wait_for(lambda: demo.redis.scard("safe-restart:held:" + demo.bench.bench_id) == 1)
+	told = [
+		board.overview(demo.bench, OTHER),
+		board.previews(demo.bench, {}, OTHER),
+		board.progress(demo.bench, done["request"], 0, OTHER),
+		board.history(demo.bench, OTHER),
+	]
+	assert told[0]["set_aside_elsewhere"] == 1 and told[0]["set_aside"] == []
+	assert told[2]["affected_elsewhere"] == 1 and told[2]["affected"] == []
+	assert app.SITE not in json.dumps(told)
+	assert "work_for" not in json.dumps(told)
+	(held,) = board.overview(demo.bench, ALL)["set_aside"]
+	with pytest.raises(Refused, match="does not belong to this site"):
+		board.requeue(demo.bench, held["id"], "somebody", OTHER)
+	board.requeue(demo.bench, held["id"], "somebody", ALL)
+	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
+
+
+def test_a_site_may_ask_where_it_is_alone_or_was_named(demo):
+	assert sight.sight_of(demo.bench, app.SITE) == ALL
+	other = demo.path / "sites/other.localhost"
+	other.mkdir()
+	(other / "site_config.json").write_text("{}")
+	bench = benches.load(demo.path)
+	with pytest.raises(Refused, match="may not ask"):
+		sight.sight_of(bench, app.SITE)
+	named = benches.Bench(bench.path, {**bench.config, "safe_restart": {"sites": ["other.localhost"]}})
+	assert sight.sight_of(named, "other.localhost") == OTHER
+	with pytest.raises(Refused):
+		sight.sight_of(named, app.SITE)
+
+
+def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_demo, monkeypatch):
+	redis, bench = quiet_demo.redis, quiet_demo.bench
+	look = quiet_demo.watch().observer.look
+	monkeypatch.setattr(depths, "EVERY_SECONDS", 0)
+	for _ in range(3):
+		depths.note(bench, redis, look())
+		time.sleep(1.01)
+	assert len(depths.read(bench, redis)["at"]) == 3
+	monkeypatch.setattr(depths, "KEPT_SECONDS", 2)
+	depths.note(bench, redis, look())
+	assert len(depths.read(bench, redis)["at"]) < 4
+	monkeypatch.setattr(depths, "EVERY_SECONDS", 60)
+	before = depths.read(bench, redis)
+	depths.note(bench, redis, look())
+	assert depths.read(bench, redis) == before
+
+
+def test_a_request_can_be_cancelled_from_the_board_until_it_has_ended(demo):
+	journal = Journal(demo.bench)
+	request = journal.add("rolling", {}, "somebody")
+	assert board.cancel(demo.bench, request.id)["cancelled"]
+	assert journal.is_cancel_requested(request.id)
+	journal.report(request.id, "cancelled", 5, "Cancelled.", None)
+	with pytest.raises(Refused, match="ended already"):
+		board.cancel(demo.bench, request.id)
