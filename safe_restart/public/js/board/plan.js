@@ -9,6 +9,7 @@ export function plan(tools, strategy, preview, problem) {
 	if (problem) return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, problem);
 	if (!preview) return h("p", { key: "waiting", class: "sr-none" }, __("Looking at the jobs that run now …"));
 	const chosen = preview.plans[strategy];
+	if (!chosen) return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, preview.reason);
 	return [
 		blockers(tools, preview),
 		figures(tools, chosen, preview),
@@ -30,12 +31,12 @@ function blockers({ __ }, { blockers }) {
 function figures({ __ }, chosen, { expected, users_active }) {
 	const risky = chosen.running.filter((job) => job.may_be_interrupted).length;
 	const told = [
-		[__("Takes"), takes(__, expected[chosen.strategy])],
+		[__("Takes"), takes(__, expected[chosen.strategy]) || __("not known yet")],
 		[__("Jobs that finish"), chosen.running.length - risky + chosen.running_elsewhere],
 		[__("May be interrupted"), risky, risky ? "red" : ""],
 		[__("Queued"), chosen.queued],
-		[__("Users active now"), users_active === null ? "–" : users_active],
 	];
+	if (users_active !== null) told.push([__("Users active now"), users_active]);
 	return h(
 		"dl",
 		{ key: "figures", class: "sr-figures" },
@@ -43,9 +44,9 @@ function figures({ __ }, chosen, { expected, users_active }) {
 	);
 }
 
-/** How long a strategy should take, in few words. */
+/** How long a strategy should take, in few words; empty where nobody knows. */
 export function takes(__, expected) {
-	if (!expected || expected.seconds === null) return __("not known");
+	if (!expected || expected.seconds === null) return "";
 	return __("about {0}", [duration(__, expected.seconds)]);
 }
 
@@ -58,7 +59,7 @@ function jobs(tools, { running, running_elsewhere }) {
 			{ key: job.job },
 			cell(__("Job"), { class: "sr-two" }, linked(tools, "job", job.job, h("code", null, job.method)), h("small", null, job.site)),
 			cell(__("Runs for"), { class: "sr-number" }, duration(__, job.age_seconds)),
-			cell(__("What becomes of it"), { class: job.may_be_interrupted ? "sr-text-red" : "" }, job.fate)
+			cell(__("What becomes of it"), { class: job.may_be_interrupted ? "sr-text-red" : "" }, h("div", { class: "sr-fate" }, job.fate))
 		)
 	);
 	return [
@@ -70,8 +71,10 @@ function jobs(tools, { running, running_elsewhere }) {
 }
 
 function rest(__, { queued, queued_fate, scheduled, scheduled_fate }, expected) {
-	const lines = [__("{0} queued jobs {1}", [queued, queued_fate]), __("{0} scheduled jobs {1}", [scheduled, scheduled_fate])];
+	const lines = [];
 	if (expected && expected.why) lines.push(expected.why);
-	if (expected && expected.at_most !== null) lines.push(__("At most {0}.", [duration(__, expected.at_most)]));
+	if (expected && expected.at_most !== null) lines.push(__("It takes at most {0}.", [duration(__, expected.at_most)]));
+	if (queued) lines.push(__("{0} queued jobs {1}.", [queued, queued_fate]));
+	if (scheduled) lines.push(__("{0} scheduled jobs {1}.", [scheduled, scheduled_fate]));
 	return lines.map((line, place) => h("li", { key: place }, line));
 }

@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 import { card, cell, linked, table } from "./words.js";
 
 const SPAN_SECONDS = 15 * 60;
+// Samples are taken while somebody looks; over a longer gap nothing is known, so nothing is drawn.
+const GAP_SECONDS = 90;
 const WIDTH = 600;
 const HEIGHT = 120;
 const LINES = 6; // as many as the style sheet knows
@@ -38,14 +40,16 @@ function chart(__, { queues, depths, now }) {
 /** Depths stay until the next sample, hence steps rather than slopes. */
 function path(depths, name, highest, now) {
 	const end = new Date(now).getTime() / 1000;
-	const points = depths.at.map((at, place) => {
-		const x = WIDTH * (1 - (end - new Date(at).getTime() / 1000) / SPAN_SECONDS);
-		const depth = (depths.queues[name] || [])[place] || 0;
-		return [Math.min(WIDTH, Math.max(0, x)).toFixed(1), (HEIGHT * (1 - depth / highest)).toFixed(1)];
+	let before = -Infinity;
+	const steps = depths.at.map((at, place) => {
+		const age = Math.min(SPAN_SECONDS, Math.max(0, end - new Date(at).getTime() / 1000));
+		const x = (WIDTH * (1 - age / SPAN_SECONDS)).toFixed(1);
+		const y = (HEIGHT * (1 - ((depths.queues[name] || [])[place] || 0) / highest)).toFixed(1);
+		const is_apart = before - age > GAP_SECONDS || !place;
+		before = age;
+		return is_apart ? `M${x} ${y}` : `H${x}V${y}`;
 	});
-	if (!points.length) return "";
-	const steps = points.slice(1).map(([x, y]) => `H${x}V${y}`);
-	return `M${points[0].join(" ")}${steps.join("")}H${WIDTH}`;
+	return steps.join("") + (before < GAP_SECONDS ? `H${WIDTH}` : "");
 }
 
 function told(__, queues, depths) {

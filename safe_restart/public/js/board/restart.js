@@ -19,13 +19,13 @@ export function restart(tools, { progress, events, is_cancelling }, { cancel }) 
 
 function facts(tools, { request, strategy, requested_by, reason, started_at, seconds }) {
 	const { __ } = tools;
-	const said = [strategy, requested_by, duration(__, seconds || 0)].filter(Boolean).join(" · ");
 	return h(
 		"p",
 		{ class: "sr-facts" },
-		linked(tools, "request", request, request),
-		h("span", null, said),
+		h("span", null, __("{0}, by {1}", [strategy, requested_by])),
 		started_at ? moment(started_at) : null,
+		started_at ? h("span", { class: "sr-number" }, duration(__, seconds || 0)) : null,
+		linked(tools, "request", request, request),
 		reason ? h("q", null, reason) : null
 	);
 }
@@ -101,7 +101,7 @@ function affected(tools, { affected, affected_elsewhere }) {
 			"tr",
 			{ key: one.job },
 			cell(__("Job"), { class: "sr-two" }, linked(tools, "job", one.job, h("code", null, one.method)), h("small", null, one.site)),
-			cell(__("What became of it"), null, one.fate)
+			cell(__("What became of it"), null, h("div", { class: "sr-fate" }, one.fate))
 		)
 	);
 	const count = affected.length + affected_elsewhere;
