@@ -69,7 +69,9 @@ def request(
 	"""Ask for a restart; it begins when this call is committed. `confirm` is the site's name where jobs are interrupted."""
 	values = frappe.parse_json(options) or {}
 	asked.options_of(values, this_bench())  # refuses what no field of the document would hold
-	doc = frappe.new_doc("Restart Request", strategy=strategy, reason=reason, override_blockers=override_blockers)
+	doc = frappe.new_doc(
+		"Restart Request", strategy=strategy, reason=reason, override_blockers=override_blockers
+	)
 	doc.update({name: value for name, value in values.items() if name != "only"})
 	doc.update({"services": values.get("only"), "confirm": confirm})
 	doc.insert()

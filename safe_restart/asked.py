@@ -19,7 +19,8 @@ from .engine.strategies import (
 )
 
 NUMBERS = ("wait_workers_timeout", "force_kill_timeout", "migrate_timeout")
-MAY_BE_ASKED = ("only", "interrupted", "migrate", *NUMBERS)
+FLAGS = ("migrate", "override_blockers")
+MAY_BE_ASKED = ("only", "interrupted", *FLAGS, *NUMBERS)
 
 
 def options_of(asked: dict, bench: Bench) -> Options:
@@ -31,7 +32,7 @@ def options_of(asked: dict, bench: Bench) -> Options:
 	values = {name: given.get(name, defaults[name]) for name in ("interrupted", *NUMBERS)}
 	values |= {name: number(values[name]) for name in NUMBERS}
 	values["only"] = words(given.get("only")) or RESTARTED_BY_DEFAULT
-	values["migrate"] = frappe.utils.sbool(given.get("migrate", False)) in (True, 1)
+	values |= {name: frappe.utils.sbool(given.get(name, False)) in (True, 1) for name in FLAGS}
 	values["sites"] = (frappe.local.site,) if values["migrate"] else ()
 	return Options.from_dict(values)
 

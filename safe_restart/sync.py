@@ -100,13 +100,15 @@ def fill(doc, request: Request, shown: dict) -> None:
 			"web_checked": shown["web"]["checked"],
 			"web_outage_ms": shown["web"]["outage_ms"],
 			"steps": [step_row(step) for step in shown["steps"]],
-			"affected": [{key: job[key] for key in ("job", "method", "site", "fate")} for job in shown["affected"]],
+			"affected": [
+				{key: job[key] for key in ("job", "method", "site", "fate")} for job in shown["affected"]
+			],
 		}
 	)
 	for name in ("requested_by", "reason", "seconds", "affected_elsewhere"):
 		doc.set(name, shown[name])
 	for name in ("migrate", "migrate_timeout", "wait_workers_timeout", "interrupted", "override_blockers"):
-		doc.set(name, options.get(name, doc.get(name)))
+		doc.set(name, options.get(name))
 	for group in ("jobs", "workers"):
 		doc.update({f"{group}_{name}": value for name, value in shown[group].items()})
 

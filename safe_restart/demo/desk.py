@@ -27,7 +27,9 @@ POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src '
 
 def files() -> dict[str, Path]:
 	"""All that is served as a file, by its path in the URL; whatever else is asked for does not exist."""
-	public = {f"/assets/safe_restart/{path.relative_to(PUBLIC).as_posix()}": path for path in PUBLIC.rglob("*.*")}
+	public = {
+		f"/assets/safe_restart/{path.relative_to(PUBLIC).as_posix()}": path for path in PUBLIC.rglob("*.*")
+	}
 	page = {PAGE: "page.html", f"{PAGE}.js": "page.js", f"{PAGE}.css": "page.css"}
 	return {**{path: HERE / name for path, name in page.items()}, **public}
 
@@ -82,7 +84,9 @@ def read(environ) -> dict:
 		arguments = json.loads(body or b"{}")
 	except ValueError:
 		arguments = None
-	if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json" or not isinstance(arguments, dict):
+	if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json" or not isinstance(
+		arguments, dict
+	):
 		raise Refused("The arguments must be a JSON object. Nothing was touched.")
 	return arguments
 

@@ -20,6 +20,53 @@ ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 class RestartRequest(Document):
 	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+		from safe_restart.safe_restart.doctype.restart_request_job.restart_request_job import (
+			RestartRequestJob,
+		)
+		from safe_restart.safe_restart.doctype.restart_request_step.restart_request_step import (
+			RestartRequestStep,
+		)
+
+		affected: DF.Table[RestartRequestJob]
+		affected_elsewhere: DF.Int
+		created_at: DF.Datetime | None
+		exit_code: DF.Data | None
+		finished_at: DF.Datetime | None
+		force_kill_timeout: DF.Data | None
+		interrupted: DF.Literal["", "requeue", "hold", "fail"]
+		jobs_finished_during: DF.Int
+		jobs_held: DF.Int
+		jobs_interrupted: DF.Int
+		jobs_lost_and_found: DF.Int
+		jobs_queued_at_start: DF.Int
+		jobs_requeued: DF.Int
+		jobs_running_at_start: DF.Int
+		migrate: DF.Check
+		migrate_timeout: DF.Float
+		outcome: DF.SmallText | None
+		override_blockers: DF.Check
+		reason: DF.SmallText | None
+		requested_by: DF.Data | None
+		seconds: DF.Float
+		services: DF.Data | None
+		started_at: DF.Datetime | None
+		status: DF.Literal["Queued", "Running", "Watching", "Completed", "Failed", "Cancelled", "Refused"]
+		steps: DF.Table[RestartRequestStep]
+		strategy: DF.Literal["", "rolling", "wait-workers", "no-wait-workers", "suspend-rq", "now", "drain"]
+		wait_workers_timeout: DF.Float
+		warnings: DF.SmallText | None
+		web_checked: DF.Check
+		web_outage_ms: DF.Int
+		workers_after: DF.Int
+		workers_before: DF.Int
+		workers_replaced: DF.Int
+		workers_still_old: DF.Int
 	# end: auto-generated types
 
 	def autoname(self):
@@ -86,7 +133,7 @@ class RestartRequest(Document):
 	def wanted(self) -> dict:
 		"""The options as they came, before any of them is checked."""
 		return {"only": self.services} | {
-			name: self.get(name) for name in ("interrupted", "migrate", *asked.NUMBERS)
+			name: self.get(name) for name in ("interrupted", *asked.FLAGS, *asked.NUMBERS)
 		}
 
 	def check_blockers(self):
@@ -97,9 +144,9 @@ class RestartRequest(Document):
 		if objections := app_hooks.ask_blockers():
 			said = "; ".join(f"{one['by']}: {one['sentence']}" for one in objections)
 			frappe.throw(
-				_("An app objects to a restart now: {0}. Nothing was touched. Wait, or override it with a reason.").format(
-					said
-				)
+				_(
+					"An app objects to a restart now: {0}. Nothing was touched. Wait, or override it with a reason."
+				).format(said)
 			)
 
 	def clear(self):
@@ -129,5 +176,6 @@ def hand_over(name: str, options: dict) -> None:
 def refuse() -> None:
 	"""Raises PermissionError."""
 	frappe.throw(
-		_("A Restart Request tells what happened: it is neither changed, renamed nor deleted."), frappe.PermissionError
+		_("A Restart Request tells what happened: it is neither changed, renamed nor deleted."),
+		frappe.PermissionError,
 	)

@@ -5,6 +5,20 @@ from safe_restart.safe_restart.doctype.restart_request.restart_request import re
 
 class RestartRequestJob(Document):
 	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		fate: DF.Data | None
+		job: DF.Data | None
+		method: DF.Data | None
+		parent: DF.Data
+		parentfield: DF.Data
+		parenttype: DF.Data
+		site: DF.Data | None
 	# end: auto-generated types
 
 	def validate(self):

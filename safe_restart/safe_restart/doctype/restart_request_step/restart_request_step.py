@@ -5,6 +5,21 @@ from safe_restart.safe_restart.doctype.restart_request.restart_request import re
 
 class RestartRequestStep(Document):
 	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		detail: DF.SmallText | None
+		parent: DF.Data
+		parentfield: DF.Data
+		parenttype: DF.Data
+		seconds: DF.Float
+		started_at: DF.Datetime | None
+		status: DF.Literal["running", "done", "failed"]
+		step: DF.Data | None
 	# end: auto-generated types
 
 	def validate(self):

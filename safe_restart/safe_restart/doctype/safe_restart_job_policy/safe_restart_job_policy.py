@@ -3,5 +3,18 @@ from frappe.model.document import Document
 
 class SafeRestartJobPolicy(Document):
 	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		action: DF.Literal["requeue", "hold", "fail"]
+		method: DF.Data
+		parent: DF.Data
+		parentfield: DF.Data
+		parenttype: DF.Data
 	# end: auto-generated types
+
 	pass

@@ -21,6 +21,24 @@ DEFAULTS = ("wait_workers_timeout", "migrate_timeout", "interrupted")
 
 class SafeRestartSettings(Document):
 	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+		from safe_restart.safe_restart.doctype.safe_restart_job_policy.safe_restart_job_policy import (
+			SafeRestartJobPolicy,
+		)
+
+		default_strategy: DF.Literal["rolling", "wait-workers", "no-wait-workers", "suspend-rq", "now"]
+		force_kill_timeout: DF.Data | None
+		interrupted: DF.Literal["requeue", "hold", "fail"]
+		job_policies: DF.Table[SafeRestartJobPolicy]
+		max_attempts: DF.Int
+		migrate_timeout: DF.Float
+		retry_delays_seconds: DF.Data | None
+		wait_workers_timeout: DF.Float
 	# end: auto-generated types
 
 	def load_from_db(self):
@@ -32,11 +50,14 @@ class SafeRestartSettings(Document):
 	def validate(self):
 		check_role()
 		sight()
-		check(this_bench(), self.as_config())
+		self.flags.checked = self.as_config()
+		check(this_bench(), self.flags.checked)
 
 	@in_words
 	def on_update(self):
-		write(this_bench(), self.as_config())
+		# Frappe saves every Single unchecked when an app is installed; that is nobody's choice (installer.init_singles).
+		if self.flags.checked:
+			write(this_bench(), self.flags.checked)
 
 	def show(self, bench: Bench) -> None:
 		"""Take over what stands in the file."""
@@ -51,7 +72,12 @@ class SafeRestartSettings(Document):
 		if methods != self.methods():
 			self.job_policies = []
 			for method, action in methods.items():
-				row = {"method": method, "action": action, "name": frappe.generate_hash(length=10), "__islocal": 1}
+				row = {
+					"method": method,
+					"action": action,
+					"name": frappe.generate_hash(length=10),
+					"__islocal": 1,
+				}
 				self.append("job_policies", row)
 
 	def methods(self) -> dict:
