@@ -1,6 +1,5 @@
 """One restart of this bench. Inserting it asks for the restart; from then on only the journal of the bench changes it."""
 
-import json
 import re
 import sqlite3
 from functools import partial
@@ -26,6 +25,7 @@ class RestartRequest(Document):
 
 	if TYPE_CHECKING:
 		from frappe.types import DF
+
 		from safe_restart.safe_restart.doctype.restart_request_job.restart_request_job import (
 			RestartRequestJob,
 		)

@@ -27,6 +27,7 @@ class SafeRestartSettings(Document):
 
 	if TYPE_CHECKING:
 		from frappe.types import DF
+
 		from safe_restart.safe_restart.doctype.safe_restart_job_policy.safe_restart_job_policy import (
 			SafeRestartJobPolicy,
 		)
