@@ -90,7 +90,6 @@ def recover(bench: Bench) -> int:
 
 def set_down(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
 	"""Journal how the request ended badly, with what was counted until then."""
-	account = run.account if run else Account()
 	exit_code, sentence = 1, str(error)
 	if isinstance(error, RestartError):
 		exit_code = error.exit_code
@@ -99,7 +98,11 @@ def set_down(journal: Journal, request: Request, run: Run | None, error: Excepti
 		sentence = explain(error, run)
 	if run and run.retirement.told and exit_code in (3, 5):
 		sentence += f" {len(run.retirement.told)} idle workers were replaced while it waited."
-	journal.report(request.id, ENDS.get(type(error), journals.FAILED), exit_code, sentence, account.as_dict())
+	status = ENDS.get(type(error), journals.FAILED)
+	if run:
+		run.report(status, exit_code, sentence)
+	else:
+		journal.report(request.id, status, exit_code, sentence, Account().as_dict())
 
 
 def explain(error: Exception, run: Run | None) -> str:
