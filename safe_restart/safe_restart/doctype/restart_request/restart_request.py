@@ -154,7 +154,8 @@ class RestartRequest(Document):
 		for field in self.meta.fields:
 			if field.no_copy:
 				self.set(field.fieldname, [] if field.fieldtype == "Table" else None)
-		self.status, self.docstatus = "Queued", 0
+		self.status = "Queued"
+		self.amended_from = None  # no field of ours, but Frappe would make a name of it
 
 
 def hand_over(name: str, options: dict) -> None:
