@@ -4,14 +4,17 @@ There is no login here, so only a page of this very server may ask, under a name
 """
 
 import json
+import uuid
 from pathlib import Path
 
 from ..engine import bench as benches
 from ..engine import board
 from ..engine.errors import Refused, RestartError
+from ..engine.queues import Observer
 from ..engine.sight import sight_of
 from ..engine.strategies import choose
 from . import app
+from .bench import enqueue
 
 PAGE = "/app/safe-restart"
 METHODS = "/api/method/safe_restart.api."
@@ -129,6 +132,15 @@ def TEMPORARY_ask(bench, strategy, options, who, reason, override_blockers):
 if not hasattr(board, "ask"):
 	board.ask = TEMPORARY_ask
 
+def give_work(bench, sight) -> dict:
+	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
+	redis = Observer(bench).redis
+	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
+		for _ in range(count):
+			enqueue(bench, redis, seconds, f"work-{uuid.uuid4().hex[:8]}", queue)
+	return {"sentence": "Queued."}
+
+
 CALLS = {
 	"overview": overview,
 	"preview": lambda bench, sight, options=None: board.previews(bench, options or {}, sight),
@@ -137,5 +149,6 @@ CALLS = {
 	"request": request,
 	"cancel": lambda bench, sight, request: board.cancel(bench, request),
 	"requeue": lambda bench, sight, job: board.requeue(bench, job, USER, sight),
+	"give_work": give_work,
 	"discard": lambda bench, sight, job: board.discard(bench, job, USER, sight),
 }

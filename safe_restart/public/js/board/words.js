@@ -15,6 +15,16 @@ export function duration(__, seconds) {
 	return hours < 48 ? __("{0} h {1} min", [hours, minutes % 60]) : __("{0} days", [Math.floor(hours / 24)]);
 }
 
+/** One sentence for one, another for any other number. */
+export function counted(number, one, many) {
+	return number === 1 ? one : many;
+}
+
+/** How often a job was interrupted before; empty where it never was. */
+export function attempts_text(__, attempts) {
+	return attempts ? counted(attempts, __("interrupted once"), __("interrupted {0} times", [attempts])) : "";
+}
+
 /** A moment in the reader's own time; the full one on hover. */
 export function moment(at) {
 	if (!at) return "–";
