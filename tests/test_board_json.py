@@ -119,6 +119,21 @@ def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_de
 	assert depths.read(bench, redis) == before
 
 
+def test_each_step_is_announced_to_the_sites_browsers(demo):
+	listener = demo.redis.pubsub(ignore_subscribe_messages=True)
+	listener.subscribe("events")
+	listener.get_message(timeout=1)
+	done = cli(demo, "--json").json
+	said = []
+	while message := listener.get_message(timeout=1):
+		said.append(json.loads(message["data"]))
+	assert {(one["event"], one["room"], one["namespace"]) for one in said} == {
+		("safe_restart", "all", app.SITE)
+	}
+	assert [one["message"]["step"] for one in said] == [*(step["name"] for step in done["steps"]), ""]
+	assert said[-1]["message"] == {"request": done["request"], "status": "completed", "step": ""}
+
+
 def test_a_request_can_be_cancelled_from_the_board_until_it_has_ended(demo):
 	journal = Journal(demo.bench)
 	request = journal.add("rolling", {}, "somebody")

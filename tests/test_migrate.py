@@ -18,7 +18,7 @@ import pytest
 
 from safe_restart.demo.app import SITE
 from safe_restart.demo.bench import DemoBench
-from safe_restart.engine import maintenance, migrate, processes
+from safe_restart.engine import maintenance, migrate, processes, programs
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused, RestartError
 
@@ -531,14 +531,14 @@ class TestOutput:
 		result = migration("os.write(1, b'x' * 3_000_000 + b'\\nnext\\n')")
 		assert result.tail[-1] == "next"
 		assert 1 <= len(result.tail) <= 4
-		assert all(len(line) <= migrate.LINE_BYTES + 1 for line in result.tail)
+		assert all(len(line) <= programs.LINE_BYTES + 1 for line in result.tail)
 		assert result.tail[0].endswith("x…")
 
 	def test_a_line_without_an_end_takes_no_memory(self):
-		lines = migrate.Lines(lambda line: None)
+		lines = programs.Lines(lambda line: None)
 		for _ in range(100):
-			lines.feed(b"x" * migrate.PIPE_BYTES)
-		assert len(lines.pending) <= migrate.LINE_BYTES + 1
+			lines.feed(b"x" * programs.PIPE_BYTES)
+		assert len(lines.pending) <= programs.LINE_BYTES + 1
 
 	def test_all_of_a_great_deal_of_output_comes(self, migration):
 		lines = []
@@ -608,7 +608,7 @@ class TestEnding:
 	def test_one_that_ignores_sigterm_is_killed_after_its_time_of_grace(
 		self, laid_out, migration, monkeypatch
 	):
-		monkeypatch.setattr(migrate, "TERM_SECONDS", 1)
+		monkeypatch.setattr(programs, "TERM_SECONDS", 1)
 		choose(laid_out, seconds=60, ignore_term=True, silent=True)
 		result = migration(timeout_seconds=0.5)
 		assert result.timed_out
@@ -633,7 +633,7 @@ class TestEnding:
 	def test_nothing_of_an_ended_migration_remains_wherever_it_went(
 		self, laid_out, migration, monkeypatch, leave, ignores_term
 	):
-		monkeypatch.setattr(migrate, "TERM_SECONDS", 0.5)
+		monkeypatch.setattr(programs, "TERM_SECONDS", 0.5)
 		lines = []
 		result = migration(
 			f"""

@@ -75,6 +75,7 @@ def print_json(value: dict) -> None:
 	help="What becomes of interrupted jobs.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="Kept in the history.")
+@click.option("--override-blockers", is_flag=True, help="Restart though an app objects; needs --reason.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
 @click.option(
 	"--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error."
@@ -133,6 +134,7 @@ def options_of(ctx: click.Context) -> dict:
 			"migrate",
 			"migrate_timeout",
 			"sites",
+			"override_blockers",
 		)
 	}
 	if params["only"] is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from ..engine import journal as journals
+from ..engine.apps import Objection
 from ..engine.doctor import OK, Finding
 from ..engine.journal import OUTPUT, Event, Journal, Request, Step, seconds_between
 from ..engine.preview import Plan
@@ -13,7 +14,7 @@ from ..engine.strategies import Options
 
 
 def step_line(step: Step) -> str:
-	return f"  {step.name:<10} {step.status:<7} {step.seconds:>7.2f} s  {step.detail}".rstrip()
+	return f"  {step.name:<12} {step.status:<7} {step.seconds:>7.2f} s  {step.detail}".rstrip()
 
 
 def event_line(event: Event) -> str:
@@ -160,7 +161,7 @@ def status_in_detail(seen: Status) -> None:
 		table(rows, ("QUEUE", "WAITING", "STARTED", "SCHEDULED", "DEFERRED", "FAILED"))
 
 
-def plan(answer: Plan, options: Options) -> None:
+def plan(answer: Plan, options: Options, objections: list[Objection]) -> None:
 	click.echo(f"{answer.strategy}: {answer.summary}")
 	click.echo(f"Restarted: {', '.join(options.only)}")
 	click.echo(f"Running jobs: {len(answer.running)}")
@@ -182,6 +183,8 @@ def plan(answer: Plan, options: Options) -> None:
 		click.echo(
 			f"All running jobs have ended within: {seconds(answer.all_done_within_seconds)} (their own timeouts)"
 		)
+	for objection in objections:
+		click.echo(f"An app objects, so it would be refused: {objection}")
 	click.echo(f"Recommended: {answer.recommended}. {answer.reason}")
 
 

@@ -139,9 +139,11 @@ def tell(text: str, params: dict) -> None:
 
 def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None:
 	"""Print what this restart would do; touches nothing."""
+	from dataclasses import asdict
+
 	from redis.exceptions import RedisError
 
-	from ..engine import managers, policy, preview, queues
+	from ..engine import apps, managers, policy, preview, queues
 	from ..engine.fleet import Watch
 	from . import print_json, render
 
@@ -152,7 +154,11 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 		answer = preview.plan(fleet, chosen, choice, policy.of_bench(bench))
 	except (RedisError, OSError):
 		answer = preview.plan_without_redis(choice)
-	print_json(answer.as_dict()) if as_json else render.plan(answer, choice)
+	objections = apps.objections(bench)
+	if as_json:
+		print_json({**answer.as_dict(), "blockers": [asdict(objection) for objection in objections]})
+	else:
+		render.plan(answer, choice, objections)
 
 
 def run_resume(bench: Bench) -> None:

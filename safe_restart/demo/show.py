@@ -112,7 +112,7 @@ def print_account(account: dict, say) -> None:
 	report = account["report"]
 	say(f"Exit code {report['exit_code']} after {report['seconds']} s. {report['outcome']}")
 	for step in report["steps"]:
-		say(f"  {step['name']:<10} {step['seconds']:>6.2f} s  {step['detail']}")
+		say(f"  {step['name']:<12} {step['seconds']:>6.2f} s  {step['detail']}")
 	for name, what in account["jobs"].items():
 		say(f"Job {name}: {what}")
 	for what, count in account["other_jobs"].items():

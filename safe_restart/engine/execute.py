@@ -7,8 +7,8 @@ import traceback
 
 from redis.exceptions import RedisError
 
+from . import apps, rescue
 from . import journal as journals
-from . import rescue
 from . import restart as runbook
 from .bench import Bench
 from .errors import Blocked, Cancelled, Refused, RestartError
@@ -49,6 +49,8 @@ def execute(bench: Bench, request_id: str) -> int:
 		set_down(journal, request, run, error)
 	finally:
 		lock.release()
+	for problem in apps.bring_sites_up_to_date(bench):
+		print(problem, file=sys.stderr)
 	if run:
 		release_delayed(run)
 	return journal.request(request_id).exit_code or 0
@@ -88,7 +90,6 @@ def recover(bench: Bench) -> int:
 
 def set_down(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
 	"""Journal how the request ended badly, with what was counted until then."""
-	account = run.account if run else Account()
 	exit_code, sentence = 1, str(error)
 	if isinstance(error, RestartError):
 		exit_code = error.exit_code
@@ -97,7 +98,11 @@ def set_down(journal: Journal, request: Request, run: Run | None, error: Excepti
 		sentence = explain(error, run)
 	if run and run.retirement.told and exit_code in (3, 5):
 		sentence += f" {len(run.retirement.told)} idle workers were replaced while it waited."
-	journal.report(request.id, ENDS.get(type(error), journals.FAILED), exit_code, sentence, account.as_dict())
+	status = ENDS.get(type(error), journals.FAILED)
+	if run:
+		run.report(status, exit_code, sentence)
+	else:
+		journal.report(request.id, status, exit_code, sentence, Account().as_dict())
 
 
 def explain(error: Exception, run: Run | None) -> str:

@@ -1,22 +1,19 @@
 """How often and how soon an interrupted job is run again, and which must not be without a person."""
 
-import ast
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from . import apps
 from .bench import Bench
 from .errors import Refused
-from .strategies import FAIL, HOLD, INTERRUPTED_CHOICES, REQUEUE
+from .strategies import HOLD, INTERRUPTED_CHOICES, REQUEUE
 
 DELAY = "delay"
 
 MAX_ATTEMPTS = 3
 DELAYS_SECONDS = (0, 60, 120, 240)
 JITTER = 0.1  # so that jobs that were interrupted together do not all come back in the same second
-
-APP_HOOK = "safe_restart_job_policy"
 
 
 @dataclass(frozen=True)
@@ -77,28 +74,9 @@ def of_bench(bench: Bench) -> Policy:
 
 
 def from_apps(bench: Bench) -> dict[str, str]:
-	"""What the apps' hooks.py say, read and not imported: an app that no longer imports is why one restarts."""
-	found: dict[str, str] = {}
-	for path in sorted(bench.path.glob("apps/*/*/hooks.py")):
-		found |= {
-			method: action
-			for method, action in read_hook(path).items()
-			if isinstance(method, str) and action in (REQUEUE, HOLD, FAIL)
-		}
-	return found
-
-
-def read_hook(path: Path) -> dict:
-	"""The literal dictionary assigned to the hook in one hooks.py; empty where there is none."""
-	try:
-		tree = ast.parse(path.read_text())
-	except (OSError, SyntaxError, ValueError):
-		return {}
-	for node in tree.body:
-		if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == APP_HOOK for t in node.targets):
-			try:
-				value = ast.literal_eval(node.value)
-			except ValueError:
-				return {}
-			return value if isinstance(value, dict) else {}
-	return {}
+	"""What the apps' hooks say, as far as it means something."""
+	return {
+		method: action
+		for method, action in apps.job_policies(bench).items()
+		if isinstance(method, str) and action in INTERRUPTED_CHOICES
+	}

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from . import journal as journals
 from . import queues, rescue
 from .bench import Bench
+from .hooks import after_hooks
 from .journal import Journal, Request, Step, is_abandoned, parse
 from .lock import Lock
 from .migrating import failure, pick_up
@@ -83,6 +84,7 @@ def recover(run: Run) -> None:
 			finish(run)
 	finally:
 		run.lease.release()
+		after_hooks(run, run.journal.request(run.request.id).status)
 
 
 def recover_migration(run: Run, steps: list[Step]) -> None:

@@ -11,6 +11,7 @@ from . import queues, rescue
 from .drain import Undrained, drain
 from .errors import COMPLETED
 from .fleet import LOOK_SECONDS
+from .hooks import after_hooks, before_hooks
 from .managers import REDIS, WORKERS
 from .migrating import halt, maintenance_on, migrate, pick_up, restore, start_again
 from .preflight import preflight
@@ -42,11 +43,14 @@ def restart(run: Run) -> None:
 	if resume_at := run.request.state.get("resume_at"):
 		pick_up(run)
 		names = names[names.index(resume_at) :]
+	status = journals.FAILED
 	try:
 		run_steps(run, names)
+		status = journals.COMPLETED
 	finally:
 		run.lease.release()
 		end_probe(run)
+		after_hooks(run, status)
 	finish(run)
 
 
@@ -229,6 +233,7 @@ def set_down(run: Run, status: str) -> None:
 
 STEPS = {
 	"preflight": preflight,
+	"before-hooks": before_hooks,
 	"suspend": suspend,
 	"drain": drain_workers,
 	"maintenance": maintenance_on,

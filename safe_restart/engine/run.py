@@ -9,10 +9,11 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from . import managers, queues, rescue, web
+from .announce import Announcer
 from .bench import Bench
 from .errors import Cancelled, Unreachable
 from .fleet import Fleet, Unit, Watch
-from .journal import Journal, Request
+from .journal import RUNNING, Journal, Request
 from .lock import Lock
 from .managers import WORKERS, Manager, Service
 from .queues import Job
@@ -58,6 +59,7 @@ class Run:
 	def __post_init__(self):
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
+		self.announcer = Announcer(self.bench, self.watch.observer.redis)
 
 	@property
 	def signature(self) -> str:
@@ -99,10 +101,12 @@ class Run:
 	def report(self, status: str, exit_code: int, outcome: str) -> None:
 		"""Set down in the journal what became of the request, with all that was counted."""
 		self.journal.report(self.request.id, status, exit_code, outcome, self.account.as_dict())
+		self.announcer.say(self.request.id, status)
 
 	@contextmanager
 	def step(self, name: str):
 		number = self.journal.start_step(self.request.id, name)
+		self.announcer.say(self.request.id, RUNNING, name)
 		detail: list[str] = []
 		try:
 			yield detail

@@ -46,7 +46,7 @@ STRATEGIES = {
 			holds_lease=False,
 			in_batches=True,
 			busy=WAIT_BOUNDED,
-			steps=steps("preflight suspend drain resume replace follow rescue verify"),
+			steps=steps("preflight before-hooks suspend drain resume replace follow rescue verify"),
 			summary="idle workers are replaced now, each busy one when its job has ended",
 		),
 		Strategy(
@@ -54,7 +54,7 @@ STRATEGIES = {
 			holds_lease=True,
 			in_batches=False,
 			busy=FINISH_FIRST,
-			steps=steps("preflight suspend drain stop rescue resume replace verify"),
+			steps=steps("preflight before-hooks suspend drain stop rescue resume replace verify"),
 			summary="all running jobs finish first; new ones wait in Redis",
 		),
 		Strategy(
@@ -62,7 +62,7 @@ STRATEGIES = {
 			holds_lease=True,
 			in_batches=False,
 			busy=RETURN,
-			steps=steps("preflight suspend drain replace resume rescue verify"),
+			steps=steps("preflight before-hooks suspend drain replace resume rescue verify"),
 			summary="all that is idle is replaced now; running jobs finish on the old code meanwhile",
 		),
 		Strategy(
@@ -70,7 +70,7 @@ STRATEGIES = {
 			holds_lease=True,
 			in_batches=False,
 			busy=INTERRUPT,
-			steps=steps("preflight suspend drain replace stop rescue resume verify"),
+			steps=steps("preflight before-hooks suspend drain replace stop rescue resume verify"),
 			summary="running jobs get the grace, then are interrupted and run again; new ones wait in Redis",
 		),
 		Strategy(
@@ -78,7 +78,7 @@ STRATEGIES = {
 			holds_lease=False,
 			in_batches=False,
 			busy=INTERRUPT,
-			steps=steps("preflight suspend drain resume replace stop rescue verify"),
+			steps=steps("preflight before-hooks suspend drain resume replace stop rescue verify"),
 			summary="everything at once; jobs that outlast the grace are interrupted and run again",
 		),
 	)
@@ -95,7 +95,7 @@ HOLDING = Strategy(
 WATCHING_STEPS = steps("follow rescue verify")
 
 MIGRATING_STEPS = steps(
-	"preflight suspend drain maintenance halt migrate start restore replace rescue resume verify"
+	"preflight before-hooks suspend drain maintenance halt migrate start restore replace rescue resume verify"
 )
 
 
@@ -126,6 +126,7 @@ class Options:
 	migrate: bool = False
 	migrate_timeout: float = 1800
 	sites: tuple[str, ...] = ()
+	override_blockers: bool = False
 
 	@property
 	def touches_workers(self) -> bool:
