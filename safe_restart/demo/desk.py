@@ -7,8 +7,8 @@ import json
 import uuid
 from pathlib import Path
 
+from ..engine import apps, board
 from ..engine import bench as benches
-from ..engine import board
 from ..engine.errors import Refused, RestartError
 from ..engine.queues import Observer
 from ..engine.sight import sight_of
@@ -30,7 +30,9 @@ POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src '
 
 def files() -> dict[str, Path]:
 	"""All that is served as a file, by its path in the URL; whatever else is asked for does not exist."""
-	public = {f"/assets/safe_restart/{path.relative_to(PUBLIC).as_posix()}": path for path in PUBLIC.rglob("*.*")}
+	public = {
+		f"/assets/safe_restart/{path.relative_to(PUBLIC).as_posix()}": path for path in PUBLIC.rglob("*.*")
+	}
 	page = {PAGE: "page.html", f"{PAGE}.js": "page.js", f"{PAGE}.css": "page.css"}
 	return {**{path: HERE / name for path, name in page.items()}, **public}
 
@@ -85,7 +87,9 @@ def read(environ) -> dict:
 		arguments = json.loads(body or b"{}")
 	except ValueError:
 		arguments = None
-	if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json" or not isinstance(arguments, dict):
+	if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json" or not isinstance(
+		arguments, dict
+	):
 		raise Refused("The arguments must be a JSON object. Nothing was touched.")
 	return arguments
 
@@ -103,6 +107,11 @@ def call(method: str, arguments: dict):
 
 def overview(bench, sight) -> dict:
 	return {**board.overview(bench, sight), "site": app.SITE}
+
+
+def preview(bench, sight, options: dict | None = None) -> dict:
+	blockers = [{"by": one.by, "sentence": one.sentence} for one in apps.objections(bench)]
+	return {**board.previews(bench, options or {}, sight), "blockers": blockers}
 
 
 def request(
@@ -124,6 +133,7 @@ def TEMPORARY_ask(bench, strategy, options, who, reason, override_blockers):
 	from ..engine.strategies import Options
 	from ..helper import spawn
 
+	options = {**options, "override_blockers": override_blockers}
 	request = Journal(bench).add(strategy, Options.from_dict(options).as_dict(), who, reason)
 	spawn(bench.path, request.id)
 	return request.id
@@ -131,6 +141,7 @@ def TEMPORARY_ask(bench, strategy, options, who, reason, override_blockers):
 
 if not hasattr(board, "ask"):
 	board.ask = TEMPORARY_ask
+
 
 def give_work(bench, sight) -> dict:
 	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
@@ -143,7 +154,7 @@ def give_work(bench, sight) -> dict:
 
 CALLS = {
 	"overview": overview,
-	"preview": lambda bench, sight, options=None: board.previews(bench, options or {}, sight),
+	"preview": preview,
 	"progress": lambda bench, sight, request, after=0: board.progress(bench, request, int(after), sight),
 	"history": lambda bench, sight, limit=20, before=None: board.history(bench, sight, int(limit), before),
 	"request": request,

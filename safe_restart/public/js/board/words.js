@@ -129,6 +129,7 @@ export function status_text(__, status) {
 export function step_text(__, name) {
 	const texts = {
 		preflight: __("Check that a restart can succeed"),
+		"before-hooks": __("Tell apps that a restart begins"),
 		suspend: __("Keep workers from new jobs"),
 		drain: __("See to the running jobs"),
 		maintenance: __("Put the sites into maintenance"),
@@ -142,6 +143,7 @@ export function step_text(__, name) {
 		rescue: __("Look for interrupted and lost jobs"),
 		resume: __("Let workers take jobs again"),
 		verify: __("Check that everything works"),
+		"after-hooks": __("Tell apps that it is over"),
 		hold: __("Hold the bench drained"),
 	};
 	return texts[name] || name;
