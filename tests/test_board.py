@@ -3,22 +3,23 @@
 import http.client
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from safe_restart.demo import app
 from safe_restart.engine import board
 from safe_restart.engine.journal import Journal
 from safe_restart.engine.sight import Sight
 
-from .browser import (  # noqa: F401
-	browser,
+from .browser import (
 	faint_texts,
 	figure,
+	launch,
+	listen,
 	open_board,
 	open_dialog,
-	page,
 	scrolls_sideways,
 	stand_in,
 	submit,
@@ -27,6 +28,25 @@ from .conftest import assert_bench_is_healthy, run_long, wait_for
 
 ALL = Sight(None)
 HOSTILE = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>'
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+	with sync_playwright() as playwright:
+		browser = launch(playwright)
+		yield browser
+		browser.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+	"""A page 1280 wide. Whatever it says on its console or throws fails the test at its end."""
+	context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+	page = context.new_page()
+	said = listen(page)
+	yield page
+	context.close()
+	assert said == []
 
 
 @pytest.fixture
@@ -40,7 +60,7 @@ def newest(demo):
 
 
 def test_the_board_shows_workers_with_their_jobs_queues_and_services(demo, page):
-	jobs = run_long(demo, 2, 5)
+	jobs = run_long(demo, 2, 8)
 	open_board(page, demo)
 	workers = page.locator(".sr-card-workers tbody tr")
 	expect(workers).to_have_count(3)
@@ -58,7 +78,7 @@ def test_the_board_shows_workers_with_their_jobs_queues_and_services(demo, page)
 
 
 def test_the_preview_tells_a_running_jobs_fate_before_the_click(demo, page):
-	jobs = run_long(demo, 1, 6)
+	jobs = run_long(demo, 1, 12)
 	open_board(page, demo)
 	open_dialog(page)
 	dialog = page.locator("dialog")
@@ -74,7 +94,8 @@ def test_the_preview_tells_a_running_jobs_fate_before_the_click(demo, page):
 	dialog.get_by_label("Wait for jobs, seconds").fill("20")
 	expect(dialog.locator("tbody tr")).to_contain_text("finishes first, within 20 s, or nothing is stopped")
 	dialog.locator("input[value=now]").check()
-	expect(dialog.locator("tbody tr")).to_contain_text("interrupted if it needs more than 360 s")
+	dialog.get_by_label("Grace before an interruption").fill("1")
+	expect(dialog.locator("tbody tr")).to_contain_text("interrupted if it needs more than 1 s, then run again")
 	page.keyboard.press("Escape")
 	expect(dialog).to_have_count(0)
 	assert Journal(demo.bench).requests() == []
@@ -82,7 +103,7 @@ def test_the_preview_tells_a_running_jobs_fate_before_the_click(demo, page):
 
 
 def test_a_restart_is_followed_through_the_webs_replacement_to_its_true_account(demo, page):
-	jobs = run_long(demo, 1, 5)
+	jobs = run_long(demo, 1, 12)
 	open_board(page, demo)
 	open_dialog(page, "wait-workers")
 	page.get_by_label("Reason").fill("deploy of Friday")
@@ -111,7 +132,7 @@ def test_a_restart_is_followed_through_the_webs_replacement_to_its_true_account(
 
 
 def test_a_restart_is_cancelled_from_the_board_and_the_bench_is_as_before(demo, page):
-	jobs = run_long(demo, 1, 7)
+	jobs = run_long(demo, 1, 15)
 	open_board(page, demo)
 	open_dialog(page, "wait-workers")
 	submit(page).click()
@@ -186,7 +207,7 @@ def test_a_refusal_is_shown_as_its_sentence_and_the_dialog_stays(demo, page):
 	open_board(page, demo)
 	open_dialog(page)
 	page.get_by_text("More options").click()
-	page.get_by_label("Redis").check()
+	page.get_by_role("checkbox", name="Redis").check()
 	submit(page).click()
 	expect(page.get_by_text("Redis cannot be restarted with rolling").first).to_be_visible()
 	assert_bench_is_healthy(demo)
@@ -200,7 +221,7 @@ def test_what_others_wrote_is_shown_as_text(demo, page):
 	expect(page.locator(".sr-card-restart")).to_contain_text("Completed")
 	expect(page.locator(".sr-card-restart q")).to_have_text(HOSTILE)
 	page.locator(".sr-expand").first.click()
-	stand_in(page, demo, hostile(answers_of(demo)))
+	stand_in(page, hostile(answers_of(demo)))
 	page.get_by_role("button", name="Restart …").click()
 	expect(page.locator("dialog")).to_contain_text(HOSTILE)
 	assert page.locator("main img, main script").count() == 0
@@ -355,20 +376,25 @@ def test_fifty_workers_and_five_hundred_jobs_are_seen_within_a_second(demo, page
 		{**held, "id": f"held-{n}", "method": "app.held", "site": app.SITE, "at": overview["now"]}
 		for n in range(450)
 	]
-	stand_in(page, demo, {"overview": overview})
-	took = page.evaluate(
-		"""async () => {
-		while (document.querySelectorAll(".sr-card-workers tbody tr, .sr-card-set-aside tbody tr").length < 500)
-			await new Promise(requestAnimationFrame);
-		document.body.offsetHeight;
-		return performance.now() - window.began;
-	}"""
-	)
-	again = page.evaluate(
-		"() => { const began = performance.now(); board.draw(); return performance.now() - began; }"
-	)
-	print(f"first view of 500 jobs after {took:.0f} ms, each poll's drawing {again:.0f} ms")
-	assert took < 1000
+	# Thread time: what the page computes, not what else this machine is busy with meanwhile.
+	session = page.context.new_cdp_session(page)
+	session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+	def spent_ms() -> float:
+		metrics = session.send("Performance.getMetrics")["metrics"]
+		return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+	open_board(page, demo)
+	began = spent_ms()
+	stand_in(page, {"overview": overview})
+	expect(page.locator(".sr-card-workers tbody tr")).to_have_count(50)
+	expect(page.locator(".sr-card-set-aside tbody tr")).to_have_count(450)
+	first = spent_ms() - began
+	began = spent_ms()
+	page.evaluate("board.draw(), document.body.offsetHeight")
+	again = spent_ms() - began
+	print(f"first view of 500 jobs {first:.0f} ms, each poll's drawing {again:.0f} ms")
+	assert first < 1000
 	assert again < 200
 
 

@@ -25,14 +25,17 @@ export function attempts_text(__, attempts) {
 	return attempts ? counted(attempts, __("interrupted once"), __("interrupted {0} times", [attempts])) : "";
 }
 
-/** A moment in the reader's own time; the full one on hover. */
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+// Made once: making one takes longer than drawing a row.
+const TODAY = new Intl.DateTimeFormat(undefined, CLOCK);
+const ANY_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...CLOCK });
+
+/** A moment in the reader's own time. */
 export function moment(at) {
 	if (!at) return "–";
 	const date = new Date(at);
 	const is_today = date.toDateString() === new Date().toDateString();
-	const day = is_today ? {} : { day: "numeric", month: "short" };
-	const text = date.toLocaleString(undefined, { ...day, hour: "2-digit", minute: "2-digit", second: "2-digit" });
-	return h("time", { datetime: at, title: date.toLocaleString() }, text);
+	return h("time", { datetime: at, title: at }, (is_today ? TODAY : ANY_DAY).format(date));
 }
 
 /** An indicator pill, as Frappe's desk has them. */
