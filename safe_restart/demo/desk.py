@@ -4,14 +4,17 @@ There is no login here, so only a page of this very server may ask, under a name
 """
 
 import json
+import uuid
 from pathlib import Path
 
+from ..engine import apps, board
 from ..engine import bench as benches
-from ..engine import board
 from ..engine.errors import Refused, RestartError
+from ..engine.queues import Observer
 from ..engine.sight import sight_of
 from ..engine.strategies import choose
 from . import app
+from .bench import enqueue
 
 PAGE = "/app/safe-restart"
 METHODS = "/api/method/safe_restart.api."
@@ -106,6 +109,11 @@ def overview(bench, sight) -> dict:
 	return {**board.overview(bench, sight), "site": app.SITE}
 
 
+def preview(bench, sight, options: dict | None = None) -> dict:
+	blockers = [{"by": one.by, "sentence": one.sentence} for one in apps.objections(bench)]
+	return {**board.previews(bench, options or {}, sight), "blockers": blockers}
+
+
 def request(
 	bench,
 	sight,
@@ -125,6 +133,7 @@ def TEMPORARY_ask(bench, strategy, options, who, reason, override_blockers):
 	from ..engine.strategies import Options
 	from ..helper import spawn
 
+	options = {**options, "override_blockers": override_blockers}
 	request = Journal(bench).add(strategy, Options.from_dict(options).as_dict(), who, reason)
 	spawn(bench.path, request.id)
 	return request.id
@@ -133,13 +142,24 @@ def TEMPORARY_ask(bench, strategy, options, who, reason, override_blockers):
 if not hasattr(board, "ask"):
 	board.ask = TEMPORARY_ask
 
+
+def give_work(bench, sight) -> dict:
+	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
+	redis = Observer(bench).redis
+	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
+		for _ in range(count):
+			enqueue(bench, redis, seconds, f"work-{uuid.uuid4().hex[:8]}", queue)
+	return {"sentence": "Queued."}
+
+
 CALLS = {
 	"overview": overview,
-	"preview": lambda bench, sight, options=None: board.previews(bench, options or {}, sight),
+	"preview": preview,
 	"progress": lambda bench, sight, request, after=0: board.progress(bench, request, int(after), sight),
 	"history": lambda bench, sight, limit=20, before=None: board.history(bench, sight, int(limit), before),
 	"request": request,
 	"cancel": lambda bench, sight, request: board.cancel(bench, request),
 	"requeue": lambda bench, sight, job: board.requeue(bench, job, USER, sight),
+	"give_work": give_work,
 	"discard": lambda bench, sight, job: board.discard(bench, job, USER, sight),
 }

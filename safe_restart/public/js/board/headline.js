@@ -1,7 +1,7 @@
 // The bench in one sentence, and below it what a person has to know before anything else.
 
 import { h } from "./dom.js";
-import { duration, step_text } from "./words.js";
+import { counted, duration, step_text } from "./words.js";
 
 /** The sentence a person came for, with its tone. */
 export function headline({ __ }, { overview, progress, away }) {
@@ -17,9 +17,12 @@ export function headline({ __ }, { overview, progress, away }) {
 	const down = overview.services.filter((service) => service.state !== "running").length;
 	if (down) return ["orange", __("{0} of {1} services do not run.", [down, overview.services.length])];
 	if (!workers.length) return ["orange", __("No worker is registered, so no job runs.")];
+	const held = overview.set_aside.filter(({ kind }) => kind === "held").length;
+	if (held) return ["orange", counted(held, __("1 interrupted job is held until you decide."), __("{0} interrupted jobs are held until you decide.", [held]))];
 	const busy = workers.filter((worker) => worker.job).length;
 	const waiting = overview.queues.reduce((sum, queue) => sum + queue.depth, 0);
-	return ["green", __("All is well. {0} of {1} workers have a job, {2} jobs wait.", [busy, workers.length, waiting])];
+	const jobs = counted(waiting, __("1 job waits"), __("{0} jobs wait", [waiting]));
+	return ["green", __("All is well. {0} of {1} workers have a job, {2}.", [busy, workers.length, jobs])];
 }
 
 function away_text(__, away) {

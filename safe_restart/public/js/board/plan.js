@@ -57,7 +57,7 @@ function jobs(tools, { running, running_elsewhere }) {
 		h(
 			"tr",
 			{ key: job.job },
-			cell(__("Job"), { class: "sr-two" }, linked(tools, "job", job.job, h("code", null, job.method)), h("small", null, job.site)),
+			cell(__("Job"), { class: "sr-two sr-job" }, linked(tools, "job", job.job, h("code", null, job.method)), h("small", null, job.site)),
 			cell(__("Runs for"), { class: "sr-number" }, duration(__, job.age_seconds)),
 			cell(__("What becomes of it"), { class: job.may_be_interrupted ? "sr-text-red" : "" }, h("div", { class: "sr-fate" }, job.fate))
 		)

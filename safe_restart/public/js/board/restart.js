@@ -1,7 +1,7 @@
 // One restart: its steps as they are planned and done, its account, and what it said meanwhile.
 
 import { h } from "./dom.js";
-import { card, cell, duration, linked, moment, pill, status_text, step_text, table, tone_of } from "./words.js";
+import { card, cell, counted, duration, linked, moment, pill, status_text, step_text, table, tone_of } from "./words.js";
 
 export function restart(tools, { progress, events, is_cancelling }, { cancel }) {
 	const { __ } = tools;
@@ -100,15 +100,16 @@ function affected(tools, { affected, affected_elsewhere }) {
 		h(
 			"tr",
 			{ key: one.job },
-			cell(__("Job"), { class: "sr-two" }, linked(tools, "job", one.job, h("code", null, one.method)), h("small", null, one.site)),
+			cell(__("Job"), { class: "sr-two sr-job" }, linked(tools, "job", one.job, h("code", null, one.method)), h("small", null, one.site)),
 			cell(__("What became of it"), null, h("div", { class: "sr-fate" }, one.fate))
 		)
 	);
 	const count = affected.length + affected_elsewhere;
+	const title = counted(count, __("What became of 1 job"), __("What became of {0} jobs", [count]));
 	return h(
 		"details",
 		{ key: "affected" },
-		h("summary", null, __("What became of {0} jobs", [count])),
+		h("summary", null, title),
 		rows.length ? table(__("Jobs that this restart affected"), [__("Job"), __("What became of it")], rows) : null,
 		affected_elsewhere ? h("p", { class: "sr-none" }, __("{0} of them belong to other sites.", [affected_elsewhere])) : null
 	);

@@ -1,7 +1,7 @@
 // Jobs that were interrupted and now wait: for a person, or for their pause to be over.
 
 import { h } from "./dom.js";
-import { card, cell, duration, linked, moment, pill, status_text, table, tone_of } from "./words.js";
+import { attempts_text, card, cell, duration, linked, moment, pill, status_text, table, tone_of } from "./words.js";
 
 export function set_aside(tools, { set_aside, set_aside_elsewhere }, actions) {
 	const { __ } = tools;
@@ -28,7 +28,7 @@ function row(tools, job, { requeue, discard }) {
 		{ key: job.id },
 		cell(
 			__("Job"),
-			{ class: "sr-two" },
+			{ class: "sr-two sr-job" },
 			linked(tools, "job", job.id, h("code", null, job.method)),
 			h("small", null, [job.site, job.queue].filter(Boolean).join(" · "))
 		),
@@ -41,13 +41,9 @@ function row(tools, job, { requeue, discard }) {
 		cell(
 			__("Why"),
 			{ class: "sr-two" },
-			job.why,
-			h("small", null, job.who, job.who && job.at ? " · " : "", job.at ? moment(job.at) : "", attempts(__, job))
+			h("span", { class: "sr-fate" }, job.why || attempts_text(__, job.attempts)),
+			h("small", null, job.who, job.who && job.at ? " · " : null, job.at ? moment(job.at) : null)
 		),
 		cell(__("Decide"), { class: "sr-acts" }, act(__("Requeue"), requeue, ""), act(__("Discard"), discard, "sr-danger"))
 	);
-}
-
-function attempts(__, { attempts }) {
-	return attempts ? ` · ${__("interrupted {0} times", [attempts])}` : "";
 }

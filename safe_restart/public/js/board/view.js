@@ -19,12 +19,19 @@ export function view(tools, state, actions) {
 			h(
 				"div",
 				{ key: "columns", class: "sr-columns" },
-				h("div", { key: "main" }, restart(tools, state, actions), set_aside(tools, overview, actions), workers(tools, overview)),
+				h("div", { key: "main" }, main(tools, state, actions)),
 				h("div", { key: "side" }, queues(tools, overview), services(tools, overview))
 			),
 			history(tools, state, actions),
 		],
 	];
+}
+
+/** A restart under way comes first, then what waits for a person. */
+function main(tools, state, actions) {
+	const { overview, progress } = state;
+	const cards = [restart(tools, state, actions), set_aside(tools, overview, actions)];
+	return [progress && progress.is_open ? cards : cards.reverse(), workers(tools, overview)];
 }
 
 function head(tools, state, { open }) {

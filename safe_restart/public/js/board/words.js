@@ -15,14 +15,27 @@ export function duration(__, seconds) {
 	return hours < 48 ? __("{0} h {1} min", [hours, minutes % 60]) : __("{0} days", [Math.floor(hours / 24)]);
 }
 
-/** A moment in the reader's own time; the full one on hover. */
+/** One sentence for one, another for any other number. */
+export function counted(number, one, many) {
+	return number === 1 ? one : many;
+}
+
+/** How often a job was interrupted before; empty where it never was. */
+export function attempts_text(__, attempts) {
+	return attempts ? counted(attempts, __("interrupted once"), __("interrupted {0} times", [attempts])) : "";
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+// Made once: making one takes longer than drawing a row.
+const TODAY = new Intl.DateTimeFormat(undefined, CLOCK);
+const ANY_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...CLOCK });
+
+/** A moment in the reader's own time. */
 export function moment(at) {
 	if (!at) return "–";
 	const date = new Date(at);
 	const is_today = date.toDateString() === new Date().toDateString();
-	const day = is_today ? {} : { day: "numeric", month: "short" };
-	const text = date.toLocaleString(undefined, { ...day, hour: "2-digit", minute: "2-digit", second: "2-digit" });
-	return h("time", { datetime: at, title: date.toLocaleString() }, text);
+	return h("time", { datetime: at, title: at }, (is_today ? TODAY : ANY_DAY).format(date));
 }
 
 /** An indicator pill, as Frappe's desk has them. */
@@ -119,6 +132,7 @@ export function status_text(__, status) {
 export function step_text(__, name) {
 	const texts = {
 		preflight: __("Check that a restart can succeed"),
+		"before-hooks": __("Tell apps that a restart begins"),
 		suspend: __("Keep workers from new jobs"),
 		drain: __("See to the running jobs"),
 		maintenance: __("Put the sites into maintenance"),
@@ -132,6 +146,7 @@ export function step_text(__, name) {
 		rescue: __("Look for interrupted and lost jobs"),
 		resume: __("Let workers take jobs again"),
 		verify: __("Check that everything works"),
+		"after-hooks": __("Tell apps that it is over"),
 		hold: __("Hold the bench drained"),
 	};
 	return texts[name] || name;

@@ -1,7 +1,7 @@
 // Workers, with the job each has.
 
 import { h } from "./dom.js";
-import { bar, card, cell, duration, linked, pill, status_text, table, tone_of } from "./words.js";
+import { attempts_text, bar, card, cell, duration, linked, pill, status_text, table, tone_of } from "./words.js";
 
 const NEARLY_OVER = 0.8;
 
@@ -35,7 +35,7 @@ function row(tools, worker) {
 			h("small", null, [...worker.queues, worker.hostname].filter(Boolean).join(" · "))
 		),
 		cell(__("State"), null, pill(tone_of(worker.state), status_text(__, worker.state)), leaving(__, worker)),
-		cell(__("Job"), { class: "sr-two" }, job ? job_text(tools, job) : h("span", { class: "sr-muted" }, "–")),
+		cell(__("Job"), { class: "sr-two sr-job" }, job ? job_text(tools, job) : h("span", { class: "sr-muted" }, "–")),
 		cell(__("Runs for"), { class: "sr-number" }, job ? duration(__, job.age_seconds) : ""),
 		cell(__("Time left"), { class: "sr-left" }, job ? time_left(__, job) : "")
 	);
@@ -48,10 +48,9 @@ function leaving(__, worker) {
 function job_text(tools, job) {
 	const { __ } = tools;
 	if (job.hidden) return h("span", { class: "sr-muted" }, __("A job of another site"));
-	const attempts = job.attempts ? __("interrupted {0} times", [job.attempts]) : "";
 	return [
 		linked(tools, "job", job.id, h("code", null, job.method)),
-		h("small", null, [job.site, job.user, attempts].filter(Boolean).join(" · ")),
+		h("small", null, [job.site, job.user, attempts_text(__, job.attempts)].filter(Boolean).join(" · ")),
 	];
 }
 
