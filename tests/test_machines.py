@@ -55,7 +55,7 @@ def bench():
 
 
 def run(machine: type[RuleBasedStateMachine], bench: Bench, examples: int) -> None:
-	settled = settings(max_examples=examples, stateful_step_count=30, deadline=None)
+	settled = settings(max_examples=examples, stateful_step_count=30)
 	run_state_machine_as_test(lambda: machine(bench), settings=settled)
 
 
