@@ -51,7 +51,7 @@ def overview() -> dict:
 def preview(options: dict | str | None = None) -> dict:
 	"""What each strategy would do to the jobs that exist now, who objects, and how many people are at work."""
 	bench = this_bench()
-	choice = asked.options_of(frappe.parse_json(options) or {}, bench)
+	choice = asked.options_of(asked.of_board(options), bench)
 	answer = board.previews(bench, choice.as_dict(), sight())
 	return {**answer, "blockers": ask_blockers(), "users_active": users_active()}
 
@@ -67,7 +67,7 @@ def request(
 	confirm: str | None = None,
 ) -> dict:
 	"""Ask for a restart; it begins when this call is committed. `confirm` is the site's name where jobs are interrupted."""
-	values = frappe.parse_json(options) or {}
+	values = asked.of_board(options)
 	asked.options_of(values, this_bench())  # refuses what no field of the document would hold
 	doc = frappe.new_doc(
 		"Restart Request", strategy=strategy, reason=reason, override_blockers=override_blockers

@@ -24,10 +24,13 @@ MAY_BE_ASKED = ("only", "interrupted", *FLAGS, *NUMBERS)
 
 
 def options_of(asked: dict, bench: Bench) -> Options:
-	"""The engine's options; what is absent or empty is as the bench's settings say. Raises Refused."""
+	"""The engine's options; what is absent or null is as the bench's settings say, and so is what is empty, but for
+	force_kill_timeout: that is then the process manager's own grace. Raises Refused."""
 	if unknown := set(asked) - set(MAY_BE_ASKED):
 		raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
 	given = {name: value for name, value in asked.items() if value not in (None, "")}
+	if asked.get("force_kill_timeout") == "":
+		given["force_kill_timeout"] = None
 	defaults = board.defaults(bench)
 	values = {name: given.get(name, defaults[name]) for name in ("interrupted", *NUMBERS)}
 	values |= {name: number(values[name]) for name in NUMBERS}
@@ -35,6 +38,14 @@ def options_of(asked: dict, bench: Bench) -> Options:
 	values |= {name: frappe.utils.sbool(given.get(name, False)) in (True, 1) for name in FLAGS}
 	values["sites"] = (frappe.local.site,) if values["migrate"] else ()
 	return Options.from_dict(values)
+
+
+def of_board(options: dict | str | None) -> dict:
+	"""What the board sends; there null is nothing, and not whatever the settings say."""
+	options = frappe.parse_json(options) or {}
+	if not isinstance(options, dict):
+		raise Refused("The options must be a JSON object. Nothing was touched.")
+	return {name: "" if value is None else value for name, value in options.items()}
 
 
 def strategy_of(name: str | None, options: Options, bench: Bench) -> Strategy:

@@ -31,13 +31,13 @@ class Way(Enum):
 def way_on(strategy: str, steps: Iterable[str]) -> Way:
 	"""What to do with a request that reached these steps. Pure.
 
-	Where jobs finish first nothing but idle workers is touched before `stop`; every other strategy tells workers to go
-	in `drain`, and a bench that is half new is best made whole.
+	Where jobs finish first nothing but idle workers is touched before `stop`, or `halt` where it migrates; every other
+	strategy tells workers to go in `drain`, and a bench that is half new is best made whole.
 	"""
 	names = set(steps)
 	if strategy == DRAIN:
 		return Way.UNWIND
-	irrevocable = {"stop", "replace", "follow"}
+	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
 	if choose(strategy).busy != FINISH_FIRST:
 		irrevocable |= {"drain"}
 	return Way.FINISH if names & irrevocable else Way.UNWIND

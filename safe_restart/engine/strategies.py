@@ -1,5 +1,6 @@
 """The options a person can choose, and what each strategy does. Pure: no clock, no process, no Redis."""
 
+import sys
 from dataclasses import asdict, dataclass, fields
 
 from .errors import Refused
@@ -142,13 +143,17 @@ class Options:
 		known = {field.name for field in fields(cls)}
 		if unknown := set(values) - known:
 			raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
-		lists = {
-			"only": tuple(values.get("only", RESTARTED_BY_DEFAULT)),
-			"sites": tuple(values.get("sites", ())),
-		}
+		lists = {name: names(name, values[name]) for name in ("only", "sites") if name in values}
 		options = cls(**{**values, **lists})
 		check(options)
 		return options
+
+
+def names(option: str, value: object) -> tuple[str, ...]:
+	"""A list of names as JSON has it. Raises Refused for anything else."""
+	if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+		raise Refused(f"--{option} must be a list of names, not {value!r}. Nothing was touched.")
+	return tuple(value)
 
 
 def choose(name: str) -> Strategy:
@@ -169,11 +174,19 @@ def check(options: Options) -> None:
 			raise Refused(f"{kind!r} is no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
 	for option in ("wait_workers_timeout", "force_kill_timeout", "hold_seconds", "migrate_timeout"):
 		value = getattr(options, option)
+		if value is None and option == "force_kill_timeout":
+			continue
 		# `not >= 0` rather than `< 0`: it also refuses NaN
-		if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
+		if not (isinstance(value, int | float) and 0 <= value <= sys.float_info.max):
 			raise Refused(
 				f"--{option.removesuffix('_seconds').replace('_', '-')} must be a number of seconds, 0 or more, "
 				f"not {value!r}. Nothing was touched."
+			)
+	for option in ("wait_workers_verbose", "migrate", "override_blockers"):
+		if not isinstance(getattr(options, option), bool):
+			raise Refused(
+				f"--{option.replace('_', '-')} is set or not, and cannot be {getattr(options, option)!r}. "
+				"Nothing was touched."
 			)
 	if options.interrupted not in INTERRUPTED_CHOICES:
 		raise Refused(
