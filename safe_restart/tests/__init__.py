@@ -19,8 +19,10 @@ from safe_restart.engine.maintenance import write_config
 
 try:
 	from frappe.tests import IntegrationTestCase
+	from frappe.tests.classes.context_managers import patch_hooks
 except ImportError:  # Frappe 15
 	from frappe.tests.utils import FrappeTestCase as IntegrationTestCase
+	from frappe.tests.utils import patch_hooks
 
 MANAGER, PLAIN = "restart-manager@example.com", "restart-plain@example.com"
 ONLY_SCHEDULER = {"only": ["scheduler"]}
@@ -109,6 +111,20 @@ class TestCase(IntegrationTestCase):
 		before = json.loads(path.read_text())
 		self.addCleanup(write_config, path, before)
 		write_config(path, {**before, "safe_restart": {**(before.get("safe_restart") or {}), **settings}})
+
+	def hooks(self, **functions: list[str]):
+		"""Let an app name these functions of tests/app.py in its hooks."""
+		return patch_hooks(
+			{hook: [f"safe_restart.tests.app.{one}" for one in ones] for hook, ones in functions.items()}
+		)
+
+	def make(self, **values):
+		"""A document that others see too, until the test is over."""
+		doc = frappe.get_doc(values).insert()
+		frappe.db.commit()
+		self.addCleanup(frappe.db.commit)
+		self.addCleanup(frappe.delete_doc, doc.doctype, doc.name)
+		return doc
 
 	def add_site(self) -> None:
 		"""Let the bench have a second site until the test is over."""

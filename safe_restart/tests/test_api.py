@@ -124,13 +124,8 @@ class TestRefusals(TestCase):
 
 
 class TestAppsObject(TestCase):
-	def hook(self, **hooks):
-		return self.patch_hooks(
-			{name: [f"safe_restart.tests.app.{f}" for f in fs] for name, fs in hooks.items()}
-		)
-
 	def test_an_objection_is_shown_and_refuses_the_restart(self):
-		with self.set_user(MANAGER), self.hook(safe_restart_blockers=["objects", "agrees"]):
+		with self.set_user(MANAGER), self.hooks(safe_restart_blockers=["objects", "agrees"]):
 			said = {"by": "safe_restart.tests.app.objects", "sentence": "payroll is being submitted"}
 			self.assertEqual(api.preview()["blockers"], [said])
 			self.assertRaisesRegex(
@@ -138,7 +133,7 @@ class TestAppsObject(TestCase):
 			)
 
 	def test_a_person_may_override_it_with_a_reason(self):
-		with self.set_user(MANAGER), self.hook(safe_restart_blockers=["objects"]):
+		with self.set_user(MANAGER), self.hooks(safe_restart_blockers=["objects"]):
 			name = api.request("rolling", ONLY_SCHEDULER, "payroll waits", override_blockers=True)["request"]
 			self.assertTrue(frappe.get_doc(DOCTYPE, name).override_blockers)
 		frappe.db.rollback()
@@ -146,7 +141,7 @@ class TestAppsObject(TestCase):
 	def test_one_that_fails_or_hangs_objects(self):
 		limit, app_hooks.TIME_LIMIT_SECONDS = app_hooks.TIME_LIMIT_SECONDS, 1
 		try:
-			with self.hook(safe_restart_blockers=["fails", "hangs"]):
+			with self.hooks(safe_restart_blockers=["fails", "hangs"]):
 				first, second = (app_hooks.ask_blockers() for _ in range(2))
 		finally:
 			app_hooks.TIME_LIMIT_SECONDS = limit
@@ -155,7 +150,7 @@ class TestAppsObject(TestCase):
 		self.assertEqual(first, second)
 
 	def test_what_apps_are_told_and_cannot_cope_with_is_reported(self):
-		with self.hook(before_safe_restart=["told"], after_safe_restart=["told"]):
+		with self.hooks(before_safe_restart=["told"], after_safe_restart=["told"]):
 			self.assertEqual(app_hooks.run_before("20261122-000000-abcd"), [])
 			self.assertEqual(app_hooks.run_after("20261122-000000-abcd", "completed"), [])
 			(said,) = app_hooks.run_after("20261122-000000-abcd", "failed")

@@ -91,23 +91,17 @@ class TestSync(TestCase):
 		first, second = self.typed(), self.typed()
 		self.end(first)
 		self.end(second)
-		made = {
-			"doctype": "Notification",
-			"document_type": DOCTYPE,
-			"event": "New",
-			"channel": "System Notification",
-		}
-		made |= {
-			"subject": "x",
-			"message": "x",
-			"condition": f"doc.name == {first!r} and doc.nothing.nothing",
-		}
-		alert = frappe.get_doc(
-			{**made, "name": "Breaks", "recipients": [{"receiver_by_role": "System Manager"}]}
+		self.make(
+			doctype="Notification",
+			name="Breaks",
+			document_type=DOCTYPE,
+			event="New",
+			condition=f"doc.name == {first!r} and doc.nothing.nothing",
+			channel="System Notification",
+			subject="x",
+			message="x",
+			recipients=[{"receiver_by_role": "System Manager"}],
 		)
-		alert.insert()
-		self.addCleanup(frappe.db.commit)
-		self.addCleanup(frappe.delete_doc, "Notification", alert.name)
 		self.addCleanup(frappe.db.delete, "Error Log", {"method": ("like", "%Safe Restart%")})
 		sync.sync()
-		self.assertTrue(frappe.db.exists(DOCTYPE, second))
+		self.assertEqual([bool(frappe.db.exists(DOCTYPE, id)) for id in (first, second)], [False, True])

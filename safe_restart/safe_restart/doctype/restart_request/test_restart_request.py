@@ -155,13 +155,6 @@ class TestTheAccountStands(TestCase):
 
 
 class TestOthersAreTold(TestCase):
-	def make(self, **values):
-		doc = frappe.get_doc(values).insert()
-		frappe.db.commit()
-		self.addCleanup(frappe.db.commit)
-		self.addCleanup(frappe.delete_doc, doc.doctype, doc.name)
-		return doc
-
 	def test_a_notification_on_a_change_of_status_is_sent(self):
 		self.make(
 			doctype="Notification",
