@@ -49,7 +49,7 @@ def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 
 def is_booting(unit: Unit, evidence: Evidence) -> bool:
 	process = processes.get(unit.service.pid)
-	return process is None or process.create_time() > evidence.flag_set_at - processes.CLOCK_SLACK_SECONDS
+	return process is None or processes.started_at(process) > evidence.flag_set_at
 
 
 def placeholder(unit: Unit) -> Worker:

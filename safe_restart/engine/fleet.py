@@ -6,6 +6,7 @@ is replaced whole, since a child that exits comes back with its parent's old cod
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from . import processes
 from .bench import Bench
@@ -72,12 +73,13 @@ def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 	by_pid = {service.pid: service for service in services if service.kind == WORKERS and service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
 	strays, dead = [], list(look.ghosts)
+	newest = newest_births(look.workers)
 	for worker in look.workers:
 		if not processes.is_local(worker):
 			strays.append(worker)
 			continue
 		process = processes.of_worker(worker)
-		if process is None:
+		if process is None or worker.birth != newest[worker.pid]:
 			dead.append(worker)
 			continue
 		keeper = next((by_pid[pid] for pid in processes.ancestors(process) if pid in by_pid), None)
@@ -88,6 +90,16 @@ def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 		strays=tuple(strays),
 		dead=tuple(dead),
 	)
+
+
+def newest_births(workers: Iterable[Worker]) -> dict[int, datetime | None]:
+	"""By pid, when the last worker with it registered on this host: one before it is dead, whoever has the pid now."""
+	born: dict[int, datetime | None] = {}
+	for worker in filter(processes.is_local, workers):
+		known = born.get(worker.pid)
+		if known is None or (worker.birth and worker.birth > known):
+			born[worker.pid] = worker.birth
+	return born
 
 
 class Watch:

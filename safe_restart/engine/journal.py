@@ -131,25 +131,25 @@ class Journal:
 
 	def requests(self, limit: int = 20) -> list[Request]:
 		"""The newest first."""
-		rows = self.db.execute(
-			"SELECT * FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?", (limit,)
-		)
+		rows = self.db.execute("SELECT * FROM requests ORDER BY rowid DESC LIMIT ?", (limit,))
 		return [read_request(row) for row in rows]
 
 	def open_requests(self) -> list[Request]:
 		marks = ",".join("?" * len(OPEN))
-		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY created_at", OPEN)
+		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY rowid", OPEN)
 		return [read_request(row) for row in rows]
 
 	def begin(self, id: str) -> None:
 		"""This process carries the request out from here on, also where another did before."""
 		import psutil  # not at the top: the command line only writes the request, and should be quick at that
 
+		from .processes import started_at
+
 		with self.write():
 			self.db.execute(
 				"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ?, helper_started = ? "
 				"WHERE id = ?",
-				(RUNNING, utc_now(), os.getpid(), psutil.Process().create_time(), id),
+				(RUNNING, utc_now(), os.getpid(), started_at(psutil.Process()), id),
 			)
 
 	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
@@ -229,7 +229,7 @@ class Journal:
 		for table, column in (("requests", "id"), ("steps", "request"), ("events", "request")):
 			self.db.execute(
 				f"DELETE FROM {table} WHERE {column} NOT IN "
-				"(SELECT id FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?)",
+				"(SELECT id FROM requests ORDER BY rowid DESC LIMIT ?)",
 				(KEPT_REQUESTS,),
 			)
 
@@ -245,13 +245,15 @@ class Journal:
 
 
 def is_abandoned(request: Request) -> bool:
-	"""Whether an open request was begun by a helper that lives no more."""
+	"""Whether an open request was begun by a helper that lives no more; the system clock has no say in it."""
 	import psutil
+
+	from .processes import started_at
 
 	if request.helper_pid is None:
 		return False
 	try:
-		started = psutil.Process(request.helper_pid).create_time()
+		started = started_at(psutil.Process(request.helper_pid))
 	except psutil.Error:
 		return True
 	return abs(started - (request.helper_started or started)) > 1
@@ -283,10 +285,11 @@ def utc_now() -> str:
 
 
 def seconds_between(start: str | None, end: str | None) -> float:
-	"""Seconds from one timestamp to another; to now where the end is still open, 0 without a start."""
+	"""Seconds from one timestamp to another; to now where the end is still open, 0 without a start, or where the clock was
+	set back in between."""
 	if not start:
 		return 0.0
-	return ((parse(end) if end else datetime.now(timezone.utc)) - parse(start)).total_seconds()
+	return max(0.0, ((parse(end) if end else datetime.now(timezone.utc)) - parse(start)).total_seconds())
 
 
 def parse(timestamp: str) -> datetime:

@@ -5,9 +5,11 @@ import os
 import socket
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
+from .managers import WORKERS, kind_of
 from .queues import Worker
 
 # How far a pid's start may lie after the registration it is compared with: a worker registers after it booted,
@@ -24,6 +26,24 @@ def get(pid: int) -> psutil.Process | None:
 		return None
 
 
+def started_at(process: psutil.Process) -> float:
+	"""When it started, in seconds since the machine booted: no step of the system clock moves that, as it moves
+	`create_time()`. Raises psutil.NoSuchProcess."""
+	try:
+		fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+	except ProcessLookupError:
+		raise psutil.NoSuchProcess(process.pid) from None
+	except FileNotFoundError:
+		return process.create_time() - psutil.boot_time()  # no Linux, or it is gone, which this raises
+	return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22
+
+
+def uptime() -> float:
+	"""Seconds since the machine booted, as `started_at` counts them."""
+	clock = getattr(time, "CLOCK_BOOTTIME", None)
+	return time.time() - psutil.boot_time() if clock is None else time.clock_gettime(clock)
+
+
 def is_alive(process: psutil.Process) -> bool:
 	"""Whether this very process lives; never fooled by a pid that was given out again."""
 	try:
@@ -37,13 +57,24 @@ def is_local(worker: Worker) -> bool:
 
 
 def of_worker(worker: Worker) -> psutil.Process | None:
-	"""The living process behind a registration on this host; None for a ghost or a worker elsewhere."""
+	"""The living process behind a registration on this host; None for a ghost or a worker elsewhere.
+
+	The clock may have been set since the worker registered, which moves the start of its process. So a start
+	after the registration proves another process only where that is no worker.
+	"""
 	process = get(worker.pid) if is_local(worker) else None
 	if process and worker.birth:
 		with contextlib.suppress(psutil.Error):
-			if process.create_time() > worker.birth.timestamp() + CLOCK_SLACK_SECONDS:
+			is_later = process.create_time() > worker.birth.timestamp() + CLOCK_SLACK_SECONDS
+			if is_later and not looks_like(process, worker):
 				return None
 	return process
+
+
+def looks_like(process: psutil.Process, worker: Worker) -> bool:
+	"""Whether its command is that of a worker, or the title that RQ gives this one. Raises psutil.Error."""
+	command = " ".join(process.cmdline())
+	return worker.name in command if command.startswith("rq:") else kind_of(command) == WORKERS
 
 
 def ancestors(process: psutil.Process) -> list[int]:

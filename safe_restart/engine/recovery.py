@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from . import journal as journals
 from . import queues, rescue
 from .bench import Bench
-from .journal import Journal, Request, Step, is_abandoned, parse
+from .journal import Journal, Request, Step, is_abandoned
 from .lock import Lock
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
@@ -68,7 +68,6 @@ def recover(run: Run) -> None:
 	reached = steps[-1].name if steps else "its first step"
 	run.can_be_cancelled = False
 	run.warn(f"The helper died in {reached}; another took over.")
-	run.began = parse(run.request.started_at).timestamp()
 	close_open_steps(run, steps)
 	try:
 		drop_lease(run)

@@ -74,7 +74,7 @@ def decide(conditions: Iterable[Condition], has_been_waited: bool) -> Act:
 
 
 class Evidence:
-	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the epoch)."""
+	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the machine booted)."""
 
 	def __init__(self, flag_set_at: float):
 		self.flag_set_at = flag_set_at
@@ -154,7 +154,7 @@ class Retirement:
 		self.note = note
 		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
-		self.evidence = Evidence(time.time())
+		self.evidence = Evidence(processes.uptime())
 
 	def take_flag(self) -> None:
 		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing.
@@ -164,7 +164,7 @@ class Retirement:
 		"""
 		before = self.watch.see()
 		self.lease.take()
-		self.evidence = Evidence(time.time())
+		self.evidence = Evidence(processes.uptime())
 		if before.look.suspended_by is None:
 			self.evidence.seen_otherwise = {
 				worker.name for worker in before.workers if not worker.is_suspended

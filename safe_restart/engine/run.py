@@ -1,7 +1,7 @@
 """One request while it is carried out: what it was asked, what it knows, and what it says."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -45,7 +45,7 @@ class Run:
 	redis_is_up: bool = True
 	is_watching: bool = False
 	can_be_cancelled: bool = True
-	began: float = field(default_factory=time.time)
+	pids_before: set[int] = field(init=False)
 	sites_before: dict[str, web.Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
 	running_at_start: list[str] = field(default_factory=list)
@@ -55,8 +55,15 @@ class Run:
 	probe: web.Probe | None = None
 
 	def __post_init__(self):
+		self.pids_before = set(self.request.state.get("pids", ()))
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
+
+	def remember_processes(self, services: Iterable[Service]) -> None:
+		"""Know from here on which processes are old, also in another helper; those of the first one count."""
+		if not self.pids_before:
+			self.pids_before = {service.pid for service in services if service.pid}
+			self.journal.remember(self.request.id, pids=sorted(self.pids_before))
 
 	@property
 	def signature(self) -> str:
@@ -123,8 +130,8 @@ class Run:
 		return [unit for unit in old if unit.name not in self.retirement.told]
 
 	def is_old(self, service: Service) -> bool:
-		"""Whether its process started before this restart began; managers tell that to the second."""
-		return service.started_at < self.began
+		"""Whether its process was there when this restart began. By pid, as a clock may be set meanwhile."""
+		return service.pid in self.pids_before
 
 
 def prepare(

@@ -65,7 +65,7 @@ def count(run: Run) -> None:
 	jobs.finished_during = len(set(run.running_at_start) - still - settled)
 	workers.after = len(fleet.workers)
 	if WORKERS in run.options.only:
-		old = [w for w in fleet.workers if w.birth and w.birth.timestamp() < run.began]
+		old = [w for unit in fleet.units if run.is_old(unit.service) for w in unit.workers] + [*fleet.strays]
 		workers.still_old = len(old)
 		workers.replaced = max(0, workers.before - len(old))
 
