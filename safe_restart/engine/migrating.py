@@ -7,13 +7,13 @@ from . import migrate as migrations
 from .errors import Refused, RestartError
 from .fleet import LOOK_SECONDS
 from .journal import OUTPUT
-from .managers import SCHEDULER, WEB, WORKERS
+from .managers import SCHEDULER, WEB, WORKERS, Service
 from .report import Jobs, Workers
 from .retire import Told
 from .run import Run
 from .services import begin_probe, begin_services
 from .web import Health
-from .workers import START_TIMEOUT_SECONDS, wait_back
+from .workers import START_TIMEOUT_SECONDS, retire_orphans, wait_back
 
 TAIL_LINES_SHOWN = 8
 CONFIG_SECONDS = 2  # Frappe 15 reads the configuration with each request
@@ -65,23 +65,35 @@ def halt(run: Run, detail: list[str]) -> None:
 	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted."""
 	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER)]
 	run.journal.remember(run.request.id, halted=[service.name for service in services])
-	for service in services:
-		run.manager.stop(service)
+	retire_orphans(run)
 	for unit in run.untold():
 		run.retirement.told[unit.name] = Told(unit, None, "stopped for the migration", False)
 		run.expected.add(unit.name)
+	if not keep_down(run, services):
+		raise RestartError(
+			"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
+			"start everything and take the sites out of maintenance mode."
+		)
+	retire_orphans(run)  # of a manager that died just now
+	detail.append(f"{len(services)} programs are down")
+
+
+def keep_down(run: Run, services: list[Service]) -> bool:
+	"""Stop them, and once more what a manager that was started anew brings up; False where they do not stop in time."""
 	names = {service.name for service in services}
 	deadline = (
 		time.monotonic() + max((s.stop_wait_seconds for s in services), default=0) + START_TIMEOUT_SECONDS
 	)
-	while any(s.name in names and s.state != "stopped" for s in run.manager.services()):
+	while up := [
+		s for s in run.manager.services() if s.name in names and s.state not in ("stopped", "failed")
+	]:
 		if time.monotonic() > deadline:
-			raise RestartError(
-				"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
-				"start everything and take the sites out of maintenance mode."
-			)
+			return False
+		for service in up:
+			if service.state != "stopping":
+				run.manager.stop(service)
 		time.sleep(LOOK_SECONDS)
-	detail.append(f"{len(names)} programs are down")
+	return True
 
 
 def migrate(run: Run, detail: list[str]) -> None:
@@ -94,6 +106,8 @@ def migrate(run: Run, detail: list[str]) -> None:
 		lambda: run.is_asked_to_stop,
 	)
 	if not result.is_ok:
+		halted = run.journal.request(run.request.id).state.get("halted", [])
+		keep_down(run, [service for service in run.manager.services() if service.name in halted])
 		why = f"exited with {result.exit_code}"
 		if result.timed_out:
 			why = f"was ended after --migrate-timeout {run.options.migrate_timeout:g} s"

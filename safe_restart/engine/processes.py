@@ -15,6 +15,7 @@ from .queues import Worker
 # How far a pid's start may lie after the registration it is compared with: a worker registers after it booted,
 # so a process that started later than its registration is another one that got the same pid.
 CLOCK_SLACK_SECONDS = 2
+INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
 
 
 def get(pid: int) -> psutil.Process | None:
@@ -83,6 +84,19 @@ def ancestors(process: psutil.Process) -> list[int]:
 		return [process.pid, *(parent.pid for parent in process.parents())]
 	except psutil.Error:
 		return [process.pid]
+
+
+def orphan_root(process: psutil.Process, kind: str) -> psutil.Process | None:
+	"""Of the process and its parents the topmost, where that is of this kind and only init is above it: whoever had
+	started it is dead. None where a manager, a terminal or anybody else still keeps it."""
+	try:
+		chain = [process, *process.parents()]
+		above = next((i for i, one in enumerate(chain) if one.pid == 1 or one.name() in INIT_NAMES), 0)
+		root = chain[above - 1] if above else None
+		is_of_kind = root and (root.pid == process.pid or kind_of(" ".join(root.cmdline())) == kind)
+		return root if is_of_kind else None
+	except psutil.Error:
+		return None
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

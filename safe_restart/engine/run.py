@@ -14,7 +14,7 @@ from .errors import Cancelled, Unreachable
 from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .lock import Lock
-from .managers import WORKERS, Manager, Service
+from .managers import WORKERS, Manager, Patient, Service
 from .replace import Returning
 from .report import Account
 from .retire import PATIENCE_SECONDS, Retirement, Told
@@ -55,6 +55,7 @@ class Run:
 	probe: web.Probe | None = None
 
 	def __post_init__(self):
+		self.manager = self.watch.manager = Patient(self.manager, self.patiently)
 		self.pids_before = set(self.request.state.get("pids", ()))
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
@@ -90,16 +91,20 @@ class Run:
 	def patiently(self, act: Callable[[], Found]) -> Found:
 		"""Do something that may safely be repeated, again while Redis or the process manager is away.
 
-		Raises what it raised last after PATIENCE_SECONDS.
+		Raises what it raised last after PATIENCE_SECONDS, and Cancelled.
 		"""
 		deadline = time.monotonic() + PATIENCE_SECONDS
+		said = ""
 		while True:
 			try:
 				return act()
 			except (RedisError, OSError, Unreachable) as error:
 				if time.monotonic() > deadline:
 					raise
-				self.note(f"{error}; trying again")
+				if str(error) != said:
+					said = str(error)
+					self.note(f"{error}; trying again")
+				self.check_cancelled()
 				time.sleep(PAUSE_SECONDS)
 
 	def report(self, status: str, exit_code: int, outcome: str) -> None:
@@ -126,8 +131,10 @@ class Run:
 	def untold(self) -> list[Unit]:
 		if not self.workers_before or WORKERS not in self.options.only:
 			return []
-		old = [unit for unit in self.workers_before.units if self.is_old(unit.service)]
-		return [unit for unit in old if unit.name not in self.retirement.told]
+		old = [u for u in self.workers_before.units if self.is_old(u.service) and not u.is_orphan]
+		told = {one.process.pid for one in self.retirement.told.values() if one.process}
+		orphans = [unit for unit in self.watch.orphans if unit.service.pid not in told]
+		return [unit for unit in old if unit.name not in self.retirement.told] + orphans
 
 	def is_old(self, service: Service) -> bool:
 		"""Whether its process was there when this restart began. By pid, as a clock may be set meanwhile."""
