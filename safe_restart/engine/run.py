@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from . import managers, queues, rescue, web
 from .bench import Bench
-from .errors import Cancelled, Unreachable
+from .errors import Cancelled, RestartError, Unreachable
 from .fleet import Fleet, Unit, Watch
 from .journal import Journal, Request
 from .lock import Lock
@@ -44,7 +44,6 @@ class Run:
 	account: Account = field(default_factory=Account)
 	redis_is_up: bool = True
 	is_watching: bool = False
-	can_be_cancelled: bool = True
 	pids_before: set[int] = field(init=False)
 	sites_before: dict[str, web.Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
@@ -55,10 +54,20 @@ class Run:
 	probe: web.Probe | None = None
 
 	def __post_init__(self):
+		self.can_be_cancelled = True
 		self.manager = self.watch.manager = Patient(self.manager, self.patiently)
 		self.pids_before = set(self.request.state.get("pids", ()))
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
+
+	@property
+	def can_be_cancelled(self) -> bool:
+		"""Until something is stopped; from then on it goes forward, whether the journal can be written or not."""
+		return not self.journal.goes_on
+
+	@can_be_cancelled.setter
+	def can_be_cancelled(self, value: bool) -> None:
+		self.journal.goes_on = not value
 
 	def remember_processes(self, services: Iterable[Service]) -> None:
 		"""Know from here on which processes are old, also in another helper; those of the first one count."""
@@ -121,6 +130,10 @@ class Run:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
 		self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
+		if self.journal.problem:
+			self.warn(
+				f"the journal could not be written for a while ({self.journal.problem}): make room on its disk"
+			)
 
 	@property
 	def stragglers(self) -> list[Told]:
@@ -153,6 +166,11 @@ def prepare(
 		watch.observer.redis,
 		bench.bench_id,
 		request.id,
-		lambda sentence: Journal(bench).note(request.id, sentence),
+		lambda sentence: note_apart(bench, request, sentence),
 	)
 	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)
+
+
+def note_apart(bench: Bench, request: Request, sentence: str) -> None:
+	with suppress(RestartError):  # a full disk must not end the thread that keeps the lease
+		Journal(bench).note(request.id, sentence)
