@@ -9,7 +9,7 @@ from enum import Enum
 from redis.exceptions import RedisError
 
 from . import journal as journals
-from . import queues, rescue
+from . import maintenance, queues, rescue
 from .bench import Bench
 from .journal import Journal, Request, Step, is_abandoned
 from .lock import Lock
@@ -67,7 +67,9 @@ def recover(run: Run) -> None:
 	steps = run.journal.steps(run.request.id)
 	reached = steps[-1].name if steps else "its first step"
 	run.can_be_cancelled = False
-	run.warn(f"The helper died in {reached}; another took over.")
+	run.warn(
+		f"The helper died in {reached}, or could not write its journal from there on; another took over."
+	)
 	close_open_steps(run, steps)
 	try:
 		drop_lease(run)
@@ -89,7 +91,15 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 	may not have, and go back where none was begun."""
 	pick_up(run)
 	ended = {step.name: step.status for step in steps}.get("migrate")
-	if ended == "done":
+	prior = run.request.state["prior"]
+	is_restored = maintenance.read_prior(run.bench, list(prior)) == prior
+	if is_restored and ended:
+		# Only a helper that came to its end restores them, so it was the journal that stopped.
+		run.strategy = STRATEGIES[ROLLING]
+		run.journal.remember(run.request.id, prior={}, halted=[])
+		run_steps(run, run.strategy.steps)
+		finish(run)
+	elif ended == "done":
 		run_steps(run, MIGRATING_STEPS[MIGRATING_STEPS.index("start") :])
 		finish(run)
 	elif ended:
@@ -98,7 +108,8 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 	else:
 		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
 		outcome = (
-			"The helper died before the migration was begun; everything was started again, as it was before."
+			"The helper died before the migration was begun, as far as its journal goes; everything was started again, "
+			"as it was before."
 		)
 		run.report(journals.FAILED, 1, outcome)
 
