@@ -4,6 +4,7 @@ Every helper asks for such requests first, so recovery is the ordinary way in. R
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import Enum
 
 from redis.exceptions import RedisError
@@ -16,7 +17,7 @@ from .lock import Lock
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
 from .run import Run, prepare
-from .strategies import DRAIN, FINISH_FIRST, MIGRATING_STEPS, ROLLING, STRATEGIES, choose
+from .strategies import DRAIN, FINISH_FIRST, ROLLING, STRATEGIES, choose, steps_of
 from .verify import count, what_is_wrong
 
 
@@ -96,11 +97,13 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 	if is_restored and ended:
 		# Only a helper that came to its end restores them, so it was the journal that stopped.
 		run.strategy = STRATEGIES[ROLLING]
+		run.options = replace(run.options, migrate=False, allow_running_jobs=False)
 		run.journal.remember(run.request.id, prior={}, halted=[])
 		run_steps(run, run.strategy.steps)
 		finish(run)
 	elif ended == "done":
-		run_steps(run, MIGRATING_STEPS[MIGRATING_STEPS.index("start") :])
+		names = steps_of(run.strategy, True)
+		run_steps(run, names[names.index("start") :])
 		finish(run)
 	elif ended:
 		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")

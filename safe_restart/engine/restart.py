@@ -113,13 +113,15 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		detail.append("no worker is touched")
 	elif not run.redis_is_up:
 		detail.append("not possible: Redis is down")
-	elif run.strategy.busy == FINISH_FIRST:
+	elif run.strategy.busy == FINISH_FIRST or run.options.migrate:
 		drain(
 			run.retirement,
 			run.options.wait_workers_timeout,
 			lambda fleet, undrained: note_progress(run, undrained),
+			leaves_busy=run.strategy.busy != FINISH_FIRST,
 		)
-		detail.append("nothing runs, seen twice")
+		is_all = run.strategy.busy == FINISH_FIRST
+		detail.append("nothing runs, seen twice" if is_all else "no worker takes a new job, seen twice")
 	else:
 		run.can_be_cancelled = False
 		tell(run, next_batch(run, run.watch.see()))

@@ -126,10 +126,10 @@ class Run:
 		detail: list[str] = []
 		try:
 			yield detail
+			self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
 		except BaseException as error:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
-		self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
 		if self.journal.problem:
 			self.warn(
 				f"the journal could not be written for a while ({self.journal.problem}): make room on its disk"

@@ -3,12 +3,11 @@
 import random
 from dataclasses import dataclass
 
-from safe_restart.engine.strategies import MIGRATING_STEPS, STRATEGIES
+from safe_restart.engine.strategies import MIGRATING_BESIDE_JOBS_STEPS, MIGRATING_STEPS, STRATEGIES
 
 SUB_SEEDS = 10**8
 JOB_SECONDS = (1.0, 3.0)
 DELAY_SECONDS = 0.3  # at most, between the moment a step is seen and the fault
-FINISHING_FIRST = ("wait-workers", "wait-too-short", "migrate")
 INTERRUPTING = ("suspend-rq", "now")
 
 
@@ -34,8 +33,10 @@ WAYS = {
 	"suspend-rq": way("suspend-rq", "--force-kill-timeout", "1"),
 	"now": way("now", "--force-kill-timeout", "1"),
 	"migrate": Way(("--migrate",), MIGRATING_STEPS),
+	"migrate-beside-jobs": Way(("--migrate", "--allow-running-jobs"), MIGRATING_BESIDE_JOBS_STEPS["rolling"]),
 }
-NOT_MIGRATING = tuple(name for name in WAYS if name != "migrate")
+MIGRATING = ("migrate", "migrate-beside-jobs")
+NOT_MIGRATING = tuple(name for name in WAYS if name not in MIGRATING)
 REPLACING = tuple(name for name in NOT_MIGRATING if name != "wait-too-short")
 EARLY = ("suspend", "drain")
 
@@ -88,9 +89,9 @@ FAULTS = {
 	"supervisord-kill": Fault(cards=6),
 	"disk-full": Fault(ENDS | {2}, cards=6),
 	"clock-jump": Fault(cards=4),
-	"migration-fails": Fault(frozenset({1}), ("migrate",), ("preflight",), cards=1),
-	"migration-hangs": Fault(frozenset({1}), ("migrate",), ("preflight",), cards=1),
-	"migration-ignores-term": Fault(frozenset({1}), ("migrate",), ("preflight",), cards=1),
+	"migration-fails": Fault(frozenset({1}), MIGRATING, ("preflight",), cards=1),
+	"migration-hangs": Fault(frozenset({1}), MIGRATING, ("preflight",), cards=1),
+	"migration-ignores-term": Fault(frozenset({1}), MIGRATING, ("preflight",), cards=1),
 }
 
 
