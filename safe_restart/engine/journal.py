@@ -270,6 +270,9 @@ class Journal:
 				f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. "
 				"Make room on that disk, then type it again."
 			) from None
+		except BaseException:
+			self.backlog.pop()
+			raise
 
 	def write(self) -> None:
 		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""
@@ -279,9 +282,8 @@ class Journal:
 				change()
 			self.db.execute("COMMIT")
 		except BaseException:
-			with suppress(
-				sqlite3.Error
-			):  # SQLite may have done so by itself (sqlite.org/lang_transaction.html)
+			# SQLite may have done so by itself (sqlite.org/lang_transaction.html)
+			with suppress(sqlite3.Error):
 				self.db.execute("ROLLBACK")
 			raise
 		self.backlog.clear()

@@ -227,7 +227,7 @@ class Retirement:
 	def wake(self, fleet: Fleet, unproven: Iterable[Worker], has_been_waited: bool) -> None:
 		"""Replace idle workers, so that they come back suspended: an idle one never notices the flag (FACTS 1.1).
 
-		Workers that nobody would bring back are left. Where no proof can be had that a worker waits, and that has
+		Strays, which somebody else keeps, are left. Where no proof can be had that a worker waits, and that has
 		been waited for, it is stopped in the next best way.
 		"""
 		pids = {worker.pid for worker in unproven}
