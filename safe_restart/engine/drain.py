@@ -49,7 +49,7 @@ def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 
 def is_booting(unit: Unit, evidence: Evidence) -> bool:
 	process = processes.get(unit.service.pid)
-	return process is None or process.create_time() > evidence.flag_set_at - processes.CLOCK_SLACK_SECONDS
+	return process is None or processes.started_at(process) > evidence.flag_set_at
 
 
 def placeholder(unit: Unit) -> Worker:
@@ -61,8 +61,10 @@ def drain(
 	retirement: Retirement,
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
+	leaves_busy: bool = False,
 ) -> Fleet:
-	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job.
+	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
+	busy are left, that no worker can take one.
 
 	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
@@ -75,7 +77,7 @@ def drain(
 		if undrained != before:
 			on_change(fleet, undrained)
 			before = undrained
-		proofs = 0 if undrained else proofs + 1
+		proofs = 0 if undrained.unproven or (undrained.busy and not leaves_busy) else proofs + 1
 		if proofs >= 2:
 			return fleet
 		retirement.check_cancelled()

@@ -74,7 +74,7 @@ def decide(conditions: Iterable[Condition], has_been_waited: bool) -> Act:
 
 
 class Evidence:
-	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the epoch)."""
+	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the machine booted)."""
 
 	def __init__(self, flag_set_at: float):
 		self.flag_set_at = flag_set_at
@@ -154,7 +154,7 @@ class Retirement:
 		self.note = note
 		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
-		self.evidence = Evidence(time.time())
+		self.evidence = Evidence(processes.uptime())
 
 	def take_flag(self) -> None:
 		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing.
@@ -164,7 +164,7 @@ class Retirement:
 		"""
 		before = self.watch.see()
 		self.lease.take()
-		self.evidence = Evidence(time.time())
+		self.evidence = Evidence(processes.uptime())
 		if before.look.suspended_by is None:
 			self.evidence.seen_otherwise = {
 				worker.name for worker in before.workers if not worker.is_suspended
@@ -227,7 +227,7 @@ class Retirement:
 	def wake(self, fleet: Fleet, unproven: Iterable[Worker], has_been_waited: bool) -> None:
 		"""Replace idle workers, so that they come back suspended: an idle one never notices the flag (FACTS 1.1).
 
-		Workers that nobody would bring back are left. Where no proof can be had that a worker waits, and that has
+		Strays, which somebody else keeps, are left. Where no proof can be had that a worker waits, and that has
 		been waited for, it is stopped in the next best way.
 		"""
 		pids = {worker.pid for worker in unproven}
