@@ -25,13 +25,14 @@ class Undrained:
 		return bool(self.busy or self.unproven)
 
 
-def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
+def what_runs(fleet: Fleet, retirement: Retirement) -> Undrained:
 	"""Who could still run a job: every live worker that has not provably read the flag.
 
 	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
 	that has a child runs a job, whatever Redis knows. Strays are waited for while they have a job; nobody could bring
 	them back.
 	"""
+	evidence = retirement.evidence
 	busy = [(worker, job) for worker, job in fleet.running if not evidence.has_read_the_flag(worker)]
 	unproven = [
 		worker
@@ -40,9 +41,9 @@ def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
 	]
 	for unit in fleet.units:
-		if not unit.workers and processes.has_children(unit.service.pid):
+		if not unit.workers and processes.children(unit.service.pid):
 			busy.append((placeholder(unit), None))
-		elif not unit.workers and not is_booting(unit, evidence):
+		elif not unit.workers and not retirement.is_leaving(unit) and not is_booting(unit, evidence):
 			unproven.append(placeholder(unit))
 	return Undrained(tuple(busy), tuple(unproven))
 
@@ -73,7 +74,8 @@ def drain(
 	proofs, before = 0, None
 	while True:
 		fleet = retirement.look(patience_seconds=min(PATIENCE_SECONDS, timeout_seconds))
-		undrained = what_runs(fleet, retirement.evidence)
+		retirement.hasten(fleet.look)
+		undrained = what_runs(fleet, retirement)
 		if undrained != before:
 			on_change(fleet, undrained)
 			before = undrained

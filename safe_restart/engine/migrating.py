@@ -94,7 +94,7 @@ def busy_units(run: Run) -> set[str]:
 		return set()
 	fleet = run.retirement.look()
 	pids = {}
-	for worker, job in what_runs(fleet, run.retirement.evidence).busy:
+	for worker, job in what_runs(fleet, run.retirement).busy:
 		pids[worker.pid] = job
 		run.warn(f"{job or 'a job'} (on pid {worker.pid}) was running on old code when the migration began")
 	return {unit.name for unit in fleet.units if unit.pids & set(pids)}
@@ -105,7 +105,7 @@ def stop_the_rest(run: Run) -> None:
 	deadline = time.monotonic() + run.options.wait_workers_timeout
 	while True:
 		fleet = run.retirement.look()
-		busy = {worker.pid for worker, _ in what_runs(fleet, run.retirement.evidence).busy}
+		busy = {worker.pid for worker, _ in what_runs(fleet, run.retirement).busy}
 		halted = run.journal.request(run.request.id).state["halted"]
 		up = [unit for unit in fleet.units if unit.name not in halted and not unit.is_orphan]
 		done = [unit.service for unit in up if not unit.pids & busy]

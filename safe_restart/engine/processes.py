@@ -119,11 +119,11 @@ def kill(processes: Iterable[psutil.Process], wait_seconds: float = 5) -> list[p
 	return [process for process in processes if is_alive(process)]
 
 
-def has_children(pid: int) -> bool:
+def children(pid: int) -> set[int]:
 	try:
-		return bool(psutil.Process(pid).children())
+		return {child.pid for child in psutil.Process(pid).children()}
 	except psutil.Error:
-		return False
+		return set()
 
 
 def inside(folder: os.PathLike) -> list[psutil.Process]:
