@@ -165,11 +165,21 @@ class Jobs(RuleBasedStateMachine):
 		self.attempts = dict.fromkeys(self.ids, 0)
 		self.due: set[str] = set()
 
-	@initialize(ttls=st.tuples(*[st.sampled_from([None, 100, -1])] * 3))
-	def jobs_are_enqueued(self, ttls):
+	@initialize(
+		ttls=st.tuples(*[st.sampled_from([None, 100, -1])] * 3), running=st.sets(st.sampled_from(ids))
+	)
+	def jobs_are_enqueued(self, ttls, running):
 		self.ttls = dict(zip(self.ids, ttls))
 		for id, ttl in self.ttls.items():
 			self.queue.enqueue("time.sleep", 0, job_id=id, failure_ttl=ttl)
+		for id in running:
+			self.redis.lrem(self.queue.key, 0, id)
+			self.start(id, "")
+
+	def start(self, id: str, execution: str) -> None:
+		self.redis.hset(f"rq:job:{id}", mapping={"status": "started", "worker_name": "w"})
+		self.redis.zadd(f"rq:wip:{self.queue.name}", {id + execution: 1})
+		self.put(id, "wip")
 
 	def those_in(self, *places: str) -> list[str]:
 		return [id for id in self.ids if self.place[id] in places]
@@ -196,9 +206,7 @@ class Jobs(RuleBasedStateMachine):
 	def a_worker_starts_it(self, pick, execution):
 		id = self.one_in(pick, "lost", "intermediate")
 		self.redis.lrem(f"{self.queue.key}:intermediate", 0, id)
-		self.redis.hset(f"rq:job:{id}", mapping={"status": "started", "worker_name": "w"})
-		self.redis.zadd(f"rq:wip:{self.queue.name}", {id + execution: 1})
-		self.put(id, "wip")
+		self.start(id, execution)
 
 	@with_a_job_in("wip")
 	@rule(pick=pick)
@@ -297,3 +305,33 @@ class Jobs(RuleBasedStateMachine):
 
 def test_a_job_is_always_in_exactly_one_place_and_none_is_released_twice(bench):
 	run(Jobs, bench, 30)
+
+
+def a_machine(bench: Bench, ttl: int | None) -> Jobs:
+	machine = Jobs(bench)
+	machine.jobs_are_enqueued((ttl,) * 3, {machine.ids[0]})
+	return machine
+
+
+def test_a_job_that_is_to_be_kept_for_ever_is_kept_when_it_is_marked_as_failed(bench):
+	machine = a_machine(bench, ttl=-1)
+	machine.it_is_found_interrupted(pick=0, action=FAIL, is_due=False)
+	machine.each_job_is_in_exactly_one_place_and_no_interruption_is_forgotten()
+
+
+def test_a_lost_job_keeps_the_number_of_its_interruptions(bench):
+	machine = a_machine(bench, ttl=None)
+	machine.it_is_found_interrupted(pick=0, action=REQUEUE, is_due=False)
+	machine.a_worker_pops(pick=0, place="lost")
+	machine.it_is_found_lost(pick=0)
+	machine.each_job_is_in_exactly_one_place_and_no_interruption_is_forgotten()
+
+
+def test_a_job_that_was_held_and_runs_again_is_not_queued_beside_itself(bench):
+	machine = a_machine(bench, ttl=None)
+	machine.it_is_found_interrupted(pick=0, action=HOLD, is_due=False)
+	machine.rq_or_the_desk_is_quicker(pick=0)
+	machine.a_worker_pops(pick=0, place="lost")
+	machine.a_worker_starts_it(pick=0, execution="")
+	machine.a_person_decides(id=machine.ids[0], decision=setaside.requeue)
+	machine.each_job_is_in_exactly_one_place_and_no_interruption_is_forgotten()

@@ -125,7 +125,7 @@ def release_due(bench: Bench, redis: Redis) -> list[str]:
 def seconds_to_next_due(bench: Bench, redis: Redis) -> float | None:
 	"""Until the next delayed job is due, 0 where one is; None where there is none."""
 	first = redis.zrange(delayed_key(bench), 0, 0, withscores=True)
-	return max(0.0, first[0][1] - time.time()) if first else None
+	return max(0.0, first[0][1] - redis.time()[0]) if first else None
 
 
 def ordinal(number: int) -> str:

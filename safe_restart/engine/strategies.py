@@ -99,10 +99,19 @@ MIGRATING_STEPS = steps(
 	"preflight before-hooks suspend drain maintenance halt migrate start restore replace rescue resume verify"
 )
 
+# With --allow-running-jobs: only workers without a job are stopped. The others are told to go once it is over, and until
+# then the lease keeps them from a next job.
+MIGRATING_BESIDE_JOBS_STEPS = {
+	ROLLING: steps(
+		"preflight before-hooks suspend drain maintenance halt migrate start restore replace follow rescue resume verify"
+	),
+	NO_WAIT_WORKERS: MIGRATING_STEPS,
+}
+
 
 def steps_of(strategy: Strategy, migrates: bool) -> tuple[str, ...]:
 	"""The steps of a request, in order."""
-	return MIGRATING_STEPS if migrates else strategy.steps
+	return MIGRATING_BESIDE_JOBS_STEPS.get(strategy.name, MIGRATING_STEPS) if migrates else strategy.steps
 
 
 RESTARTED_BY_DEFAULT = (WEB, WORKERS, SCHEDULER, SOCKETIO)
@@ -125,6 +134,7 @@ class Options:
 	interrupted: str = REQUEUE
 	hold_seconds: float = 600
 	migrate: bool = False
+	allow_running_jobs: bool = False
 	migrate_timeout: float = 1800
 	sites: tuple[str, ...] = ()
 	override_blockers: bool = False
@@ -206,10 +216,14 @@ def check_redis(strategy: Strategy, options: Options) -> None:
 
 def check_migrate(strategy: Strategy, options: Options) -> None:
 	"""Old code must not run against a half migrated database. Raises Refused."""
-	if options.migrate and strategy.name != WAIT_WORKERS:
+	if options.allow_running_jobs and not options.migrate:
+		raise Refused("--allow-running-jobs means nothing without --migrate. Nothing was touched.")
+	is_allowed = options.allow_running_jobs and strategy.name in MIGRATING_BESIDE_JOBS_STEPS
+	if options.migrate and strategy.busy != FINISH_FIRST and not is_allowed:
 		raise Refused(
 			f"--migrate cannot go with {strategy.name}: jobs would run on old code while the database changes under them. "
-			"Nothing was touched. Use --migrate --wait-workers."
+			"Nothing was touched. Use --migrate --wait-workers; --migrate --allow-running-jobs, alone or with "
+			"--no-wait-workers, lets them."
 		)
 	if options.migrate and not {WORKERS, SCHEDULER, WEB} <= set(options.only):
 		raise Refused(
