@@ -39,7 +39,9 @@ class TestWhoMayAsk(TestCase):
 
 	def test_the_page_is_for_system_managers(self):
 		for who, allowed in ((None, False), (PLAIN, False), (MANAGER, True)):
-			status, _ = self.http("method/frappe.desk.desk_page.get", who, method="GET", name="safe-restart")
+			status, _ = self.http(
+				"method/frappe.desk.desk_page.getpage", who, method="GET", name="safe-restart"
+			)
 			self.assertEqual(status == 200, allowed, who)
 
 	def test_what_changes_something_is_not_done_by_get(self):

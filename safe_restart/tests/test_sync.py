@@ -68,7 +68,7 @@ class TestSync(TestCase):
 		)
 		running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
 		for one in running:
-			_, errors = one.communicate(timeout=120)
+			_, errors = one.communicate(timeout=400)
 			self.assertEqual((one.returncode, errors), (0, b""))
 		frappe.db.rollback()
 		self.assertEqual(frappe.db.count(DOCTYPE, {"name": ("in", ids)}), 5)
