@@ -24,7 +24,7 @@ MANAGER, PLAIN, PASSWORD = "desk-manager@example.com", "desk-plain@example.com",
 JOB_SECONDS = 30
 # Frappe's own, seen with no app but Frappe: realtime is refused while socketio is away, and reconnects by itself.
 FRAPPES_OWN = re.compile(
-	r"status of 40[34]|socket\.io|WebSocket connection|Error connecting to socket|\[Violation\]|preload"
+	r"status of 40[34]|No read permission for Page|socket\.io|WebSocket connection|Error connecting to socket|\[Violation\]|preload"
 )
 METHODS = {
 	"overview": {},
