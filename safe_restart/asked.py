@@ -34,7 +34,7 @@ def options_of(asked: dict, bench: Bench) -> Options:
 	defaults = board.defaults(bench)
 	values = {name: given.get(name, defaults[name]) for name in ("interrupted", *NUMBERS)}
 	values |= {name: number(values[name]) for name in NUMBERS}
-	values["only"] = words(given.get("only")) or RESTARTED_BY_DEFAULT
+	values["only"] = words(given["only"]) if "only" in given else RESTARTED_BY_DEFAULT
 	values |= {name: frappe.utils.sbool(given.get(name, False)) in (True, 1) for name in FLAGS}
 	values["sites"] = (frappe.local.site,) if values["migrate"] else ()
 	return Options.from_dict(values)

@@ -111,6 +111,7 @@ class TestRefusals(TestCase):
 		self.refuses("is no strategy", "rm -rf")
 		self.refuses("is no restart", "drain")
 		self.refuses("is no service", "rolling", {"only": ["nginx"]})
+		self.refuses("names no service", "rolling", {"only": []})
 		self.refuses("must be a number of seconds", "rolling", {"wait_workers_timeout": "soon"})
 		self.refuses("must be one of", "rolling", {"interrupted": "delete"})
 		self.refuses("Redis cannot be restarted with", "rolling", {"only": ["redis"]})
