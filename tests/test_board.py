@@ -95,7 +95,9 @@ def test_the_preview_tells_a_running_jobs_fate_before_the_click(demo, page):
 	expect(dialog.locator("tbody tr")).to_contain_text("finishes first, within 20 s, or nothing is stopped")
 	dialog.locator("input[value=now]").check()
 	dialog.get_by_label("Grace before an interruption").fill("1")
-	expect(dialog.locator("tbody tr")).to_contain_text("interrupted if it needs more than 1 s, then run again")
+	expect(dialog.locator("tbody tr")).to_contain_text(
+		"interrupted if it needs more than 1 s, then run again"
+	)
 	page.keyboard.press("Escape")
 	expect(dialog).to_have_count(0)
 	assert Journal(demo.bench).requests() == []

@@ -11,9 +11,14 @@ async function call(method, args) {
 		body: JSON.stringify(args),
 	});
 	if (NOBODY_ANSWERS.includes(response.status)) throw new Error(response.statusText);
+	if (response.status === 500) throw refusal("The server failed; its log is logs/frappe-web.error.log in the bench.");
 	const answer = await response.json();
 	if (response.ok) return answer.message;
-	throw Object.assign(new Error(answer.exception), { refused: true });
+	throw refusal(answer.exception);
+}
+
+function refusal(sentence) {
+	return Object.assign(new Error(sentence), { refused: true });
 }
 
 function translate(text, values = []) {

@@ -47,7 +47,10 @@ function figures({ __ }, chosen, { expected, users_active }) {
 /** How long a strategy should take, in few words; empty where nobody knows. */
 export function takes(__, expected) {
 	if (!expected || expected.seconds === null) return "";
-	return __("about {0}", [duration(__, expected.seconds)]);
+	const least = duration(__, expected.seconds);
+	if (expected.at_most === null) return __("{0} or more", [least]);
+	const most = duration(__, expected.at_most);
+	return most === least ? __("about {0}", [least]) : __("{0} to {1}", [least, most]);
 }
 
 function jobs(tools, { running, running_elsewhere }) {
@@ -73,7 +76,6 @@ function jobs(tools, { running, running_elsewhere }) {
 function rest(__, { queued, queued_fate, scheduled, scheduled_fate }, expected) {
 	const lines = [];
 	if (expected && expected.why) lines.push(expected.why);
-	if (expected && expected.at_most !== null) lines.push(__("It takes at most {0}.", [duration(__, expected.at_most)]));
 	if (queued) lines.push(__("{0} queued jobs {1}.", [queued, queued_fate]));
 	if (scheduled) lines.push(__("{0} scheduled jobs {1}.", [scheduled, scheduled_fate]));
 	return lines.map((line, place) => h("li", { key: place }, line));

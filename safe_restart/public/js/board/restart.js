@@ -120,7 +120,7 @@ function log(__, events) {
 	return h(
 		"details",
 		{ key: "events" },
-		h("summary", null, __("What it said ({0} lines)", [events.length])),
+		h("summary", null, counted(events.length, __("What it said (1 line)"), __("What it said ({0} lines)", [events.length]))),
 		h(
 			"ol",
 			{ class: "sr-log", tabindex: "0", "aria-label": __("What the restart said") },
