@@ -13,13 +13,23 @@ const LINES = 6; // as many as the style sheet knows
 export function queues(tools, overview) {
 	const { __ } = tools;
 	const all = linked(tools, "all-jobs", null, __("All jobs"));
-	return card("queues", __("Queues"), h("span", { class: "sr-aside" }, all), chart(__, overview), figures(__, overview));
+	return card(
+		"queues",
+		__("Queues"),
+		h("span", { class: "sr-aside" }, all),
+		chart(__, overview),
+		figures(__, overview)
+	);
 }
 
 function chart(__, { queues, depths, now }) {
 	const highest = Math.max(1, ...queues.flatMap(({ name }) => depths.queues[name] || []));
 	const lines = queues.map(({ name }, place) =>
-		h("path", { key: name, class: `sr-line sr-line-${place % LINES}`, d: path(depths, name, highest, now) })
+		h("path", {
+			key: name,
+			class: `sr-line sr-line-${place % LINES}`,
+			d: path(depths, name, highest, now),
+		})
 	);
 	return h(
 		"figure",
@@ -27,7 +37,12 @@ function chart(__, { queues, depths, now }) {
 		h("span", { class: "sr-chart-top" }, __("{0} waiting", [highest])),
 		h(
 			"svg",
-			{ viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": told(__, queues, depths) },
+			{
+				viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+				preserveAspectRatio: "none",
+				role: "img",
+				"aria-label": told(__, queues, depths),
+			},
 			[0, 0.5, 1].map((part) =>
 				h("line", { class: "sr-grid", x1: 0, x2: WIDTH, y1: part * HEIGHT, y2: part * HEIGHT })
 			),
