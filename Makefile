@@ -73,7 +73,7 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv .venv-matrix build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find safe_restart tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml

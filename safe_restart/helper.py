@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 RECOVER = "recover"
@@ -34,7 +35,7 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 			cwd="/",
 			env={**os.environ, "PYTHONPATH": path},
 			stdin=subprocess.DEVNULL,
-			stdout=log,
+			stdout=subprocess.PIPE,  # its last word, should the journal's disk be full
 			stderr=log,
 			start_new_session=True,
 		)
@@ -77,13 +78,13 @@ def carry_out(bench_path: str, request_id: str) -> int:
 		found = bench.load(bench_path)
 		return execute.recover(found) if request_id == RECOVER else execute.execute(found, request_id)
 	except RestartError as error:
-		print(error, file=sys.stderr)
+		with suppress(OSError):  # the log may be on a full disk
+			print(error, file=sys.stderr, flush=True)
 		return error.exit_code
 	except BaseException:
-		traceback.print_exc()
+		with suppress(OSError):
+			traceback.print_exc()
 		return 1
-	finally:
-		sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -11,15 +11,23 @@ from dataclasses import dataclass
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from safe_restart.demo import app
 from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine import processes, web
+from safe_restart.engine.journal import Journal
 from safe_restart.engine.rescue import find_suspects
 
 WAIT_SECONDS = 40
 # A worker that was alive when a restart began is old; boot times are short, as nothing here depends on them.
 BOOT_SECONDS = 0.3
+
+# A busy machine is no fault of the code, and what failed is printed, so nothing has to be kept.
+settings.register_profile(
+	"patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None, print_blob=True
+)
+settings.load_profile("patient")
 
 
 @dataclass
@@ -80,6 +88,24 @@ def run_long(demo: DemoBench, count: int, seconds: float, **kwargs) -> list[str]
 		demo.enqueue(seconds, name, **kwargs)
 	wait_for(lambda: sum(demo.runs("begin").values()) == before + count, "long jobs begin")
 	return names
+
+
+def start_draining(demo: DemoBench, *words: str) -> subprocess.Popen:
+	"""Start a restart that waits for running jobs, and return once it holds new ones back."""
+	process = start_cli(demo, "--wait-workers", *words)
+	wait_for(lambda: demo.redis.exists("rq:suspended"), "the queues are suspended")
+	return process
+
+
+def helper_of(demo: DemoBench) -> psutil.Process:
+	"""The process that carries out the newest request, once there is one."""
+
+	def pid() -> int | None:
+		newest = Journal(demo.bench).requests(1)
+		return newest[0].helper_pid if newest else None
+
+	wait_for(pid, "a helper has begun")
+	return psutil.Process(pid())
 
 
 def worker_pids(demo: DemoBench) -> set[int]:

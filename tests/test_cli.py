@@ -6,14 +6,21 @@ import signal
 import time
 
 import click
-import psutil
 import pytest
 from click.testing import CliRunner
 
 from safe_restart.commands import safe_restart
-from safe_restart.engine.journal import Journal
 
-from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
+from .conftest import (
+	assert_bench_is_healthy,
+	cli,
+	helper_of,
+	run_long,
+	start_cli,
+	start_draining,
+	wait_for,
+	worker_pids,
+)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +189,7 @@ def history(demo) -> list[dict]:
 def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 	before = worker_pids(demo)
 	jobs = run_long(demo, 3, 6)
-	process = start_cli(demo, "--wait-workers", "--json")
-	wait_for(lambda: demo.redis.exists("rq:suspended"))
+	process = start_draining(demo, "--json")
 	time.sleep(0.3)
 	process.send_signal(signal.SIGINT)
 	out, _ = process.communicate(timeout=30)
@@ -208,15 +214,9 @@ def test_the_helper_outlives_the_session_and_takes_its_first_step_soon(demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
-def helper_of(demo) -> psutil.Process:
-	"""The process that carries out the newest request."""
-	return psutil.Process(Journal(demo.bench).requests(1)[0].helper_pid)
-
-
 def test_status_tells_workers_jobs_and_the_restart_that_runs(demo):
 	jobs = run_long(demo, 1, 10)
-	process = start_cli(demo, "--wait-workers")
-	wait_for(lambda: demo.redis.exists("rq:suspended"))
+	process = start_draining(demo)
 	seen = cli(demo, "status", "--json").json
 	assert seen["request"]["status"] == "running"
 	assert seen["suspended_by"].startswith("safe-restart:")

@@ -1,6 +1,5 @@
 """What is decided without processes: pure tables."""
 
-import itertools
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from safe_restart.engine.managers import Service, belongs_to, kind_of
 from safe_restart.engine.policy import Policy
 from safe_restart.engine.preview import plan
 from safe_restart.engine.queues import Job, Look, Queue, Worker
-from safe_restart.engine.retire import Act, Condition, Evidence, decide
+from safe_restart.engine.retire import Condition, Evidence
 from safe_restart.engine.strategies import STRATEGIES, Options
 
 NOW = 1_800_000_000.0
@@ -29,31 +28,6 @@ def fleet(*workers: Worker, suspended_by=None, jobs=()) -> Fleet:
 	look = Look(NOW, suspended_by, -2, workers, (), {job.id: job for job in jobs}, (), {})
 	service = Service("g:w", "workers", "running", 10, 0, 360, "bench worker", ())
 	return Fleet(look, (Unit(service, workers),), (), ())
-
-
-def test_a_worker_is_never_signalled_while_it_may_hold_a_popped_job():
-	for size in (1, 2, 3):
-		for conditions in itertools.product(Condition, repeat=size):
-			act = decide(conditions, has_been_waited=False)
-			if Condition.IN_BETWEEN in conditions:
-				assert act in (Act.LOOK_AGAIN, Act.LEAVE)
-			if act is Act.SIGNAL:
-				assert set(conditions) <= {Condition.SUSPENDED, Condition.BUSY}
-
-
-def test_a_worker_that_was_told_is_never_told_again():
-	for conditions in itertools.product(Condition, repeat=2):
-		for waited in (False, True):
-			if Condition.ASKED in conditions:
-				assert decide(conditions, waited) is Act.LEAVE
-
-
-def test_without_proof_the_next_way_is_taken_only_after_waiting():
-	assert decide([], False) is Act.LOOK_AGAIN
-	assert decide([], True) is Act.FALL_BACK
-	assert decide([Condition.IN_BETWEEN], False) is Act.LOOK_AGAIN
-	assert decide([Condition.IN_BETWEEN], True) is Act.FALL_BACK
-	assert decide([Condition.WAITING, Condition.BUSY], True) is Act.UNBLOCK
 
 
 def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():

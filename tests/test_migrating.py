@@ -97,6 +97,59 @@ def test_migrating_with_jobs_left_running_is_refused_with_the_reason(demo):
 	assert_bench_is_healthy(demo)
 
 
+def migrated_at(demo) -> list[float]:
+	return [entry["at"] for entry in demo.ledger() if entry["what"] == "migrate"]
+
+
+@pytest.mark.parametrize("words", [(), ("--no-wait-workers",)])
+def test_with_running_jobs_allowed_they_run_on_through_the_migration_and_no_other_begins(demo, words):
+	old = worker_pids(demo)
+	jobs = run_long(demo, 2, 18)
+	migration(demo, seconds=1)
+	process = start_cli(demo, "--migrate", "--allow-running-jobs", *words, "--json")
+	wait_for(lambda: len(migrated_at(demo)) == 1)
+	demo.enqueue(0.01, "queued-meanwhile")
+	assert site_config(demo)["maintenance_mode"] == 1
+	out, err = process.communicate(timeout=60)
+
+	assert process.returncode == 6, out + err
+	warnings = " ".join(json.loads(out)["warnings"])
+	assert warnings.count("was running on old code when the migration began") == 2, warnings
+	assert site_config(demo) == {}
+	wait_for(lambda: set(demo.runs()) >= {*jobs, "queued-meanwhile"})
+	began, ended = migrated_at(demo)
+	at = {(entry["what"], entry["job"]): entry["at"] for entry in demo.ledger()}
+	assert all(at["begin", name] < began and at["end", name] > ended for name in jobs)
+	assert at["begin", "queued-meanwhile"] > ended
+	wait_for(lambda: not Journal(demo.bench).open_requests())
+	assert not old & worker_pids(demo)
+	assert_bench_is_healthy(demo, [*jobs, "queued-meanwhile"])
+
+
+def test_when_a_migration_beside_jobs_fails_their_workers_stop_after_them(demo):
+	jobs = run_long(demo, 1, 12)
+	migration(demo, fail=True)
+	failed = cli(demo, "--migrate", "--allow-running-jobs", "--json")
+	assert failed.exit_code == 1, failed.text
+	assert states(demo) == {"stopped"}
+	assert demo.runs() == dict.fromkeys(jobs, 1)
+	demo.enqueue(0.01, "waits")
+	migration(demo)
+	again = cli(demo, "retry", failed.json["request"], "--json")
+	assert again.exit_code == 0, again.text
+	assert_bench_is_healthy(demo, [*jobs, "waits"])
+
+
+def test_running_jobs_are_allowed_only_beside_a_migration_that_does_not_interrupt_them(demo):
+	for words in (
+		("--allow-running-jobs",),
+		*(("--migrate", "--allow-running-jobs", s) for s in ("--now", "--suspend-rq")),
+	):
+		assert cli(demo, *words).exit_code == 2
+	assert "--allow-running-jobs" in cli(demo, "--migrate", "--no-wait-workers").text
+	assert_bench_is_healthy(demo)
+
+
 def test_when_the_helper_dies_in_a_migration_everything_stays_down_and_says_so(demo):
 	migration(demo, seconds=4)
 	process = start_cli(demo, "--migrate", "--json")

@@ -6,7 +6,7 @@ import pytest
 
 from safe_restart.demo.bench import Workers
 
-from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
+from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, start_draining, wait_for, worker_pids
 
 pytestmark = pytest.mark.engine
 
@@ -80,8 +80,7 @@ def test_rolling_names_a_straggler_and_replaces_it_when_its_job_has_ended(demo):
 
 def test_a_job_enqueued_during_drain_is_never_lost_and_waits(demo):
 	jobs = run_long(demo, 1, 4)
-	process = start_cli(demo, "--wait-workers")
-	wait_for(lambda: demo.redis.exists("rq:suspended"))
+	process = start_draining(demo)
 	time.sleep(0.5)
 	demo.enqueue(0.01, "late")
 	assert process.wait(60) == 0
@@ -253,8 +252,7 @@ def test_workers_of_custom_queues_are_replaced_too(make_demo):
 
 def test_a_second_restart_is_turned_away_while_one_runs(demo):
 	jobs = run_long(demo, 1, 6)
-	first = start_cli(demo, "--wait-workers")
-	wait_for(lambda: demo.redis.exists("rq:suspended"))
+	first = start_draining(demo)
 	second = cli(demo, "--wait-workers")
 	assert second.exit_code == 4
 	assert "Nothing was touched" in second.text

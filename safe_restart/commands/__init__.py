@@ -58,6 +58,11 @@ def print_json(value: dict) -> None:
 @click.option("--now", is_flag=True, help="At once; running jobs get the grace, then run again.")
 @click.option("--migrate", is_flag=True, help="Migrate the sites while nothing runs. Implies --wait-workers.")
 @click.option(
+	"--allow-running-jobs",
+	is_flag=True,
+	help="With --migrate: do not wait for jobs that run; none is started meanwhile.",
+)
+@click.option(
 	"--site", "sites", multiple=True, metavar="SITE", help="Migrate only this one; may be repeated."
 )
 @click.option("--migrate-timeout", type=float, default=1800, show_default=True, metavar="SECONDS")
@@ -106,7 +111,7 @@ def strategy_of(params: dict) -> str:
 	if len(chosen) > 1:
 		flags = " and ".join(f"--{name}" for name in chosen)
 		raise Refused(f"{flags} contradict each other. Nothing was touched. Choose one.")
-	default = "wait-workers" if params["migrate"] else "rolling"
+	default = "wait-workers" if params["migrate"] and not params["allow_running_jobs"] else "rolling"
 	return chosen[0] if chosen else default
 
 
@@ -132,6 +137,7 @@ def options_of(ctx: click.Context) -> dict:
 			"force_kill_timeout",
 			"interrupted",
 			"migrate",
+			"allow_running_jobs",
 			"migrate_timeout",
 			"sites",
 			"override_blockers",

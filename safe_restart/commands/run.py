@@ -1,16 +1,18 @@
 """Asking for a restart and following it: writes the request, starts the helper, and only reads from then on."""
 
 import getpass
+import json
 import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import click
 
 from ..engine import journal as journals
 from ..engine.bench import Bench
-from ..engine.errors import Refused, RestartError
+from ..engine.errors import Refused, RestartError, Unwritable
 from ..engine.journal import Journal, Request, is_abandoned
 from ..engine.strategies import STRATEGIES, Options, choose
 from ..helper import spawn
@@ -91,6 +93,9 @@ def follow(
 			view.update(request)
 			if request.status not in (journals.QUEUED, journals.RUNNING):
 				break
+			if was_dead and (word := last_word(helper)):
+				request = replace(request, **word)
+				break
 			if was_dead and request.status == journals.QUEUED:
 				sentence = "The helper died before it began. Nothing was touched. Its log is sites/.safe-restart/helper.log."
 				journal.report(request.id, journals.FAILED, 1, sentence, None)
@@ -106,13 +111,23 @@ def follow(
 				sys.exit(EXIT_LEFT_RUNNING)
 			if interrupts.count and not is_cancelling:
 				is_cancelling = True
-				journal.ask_to_cancel(request.id)
+				try:
+					journal.ask_to_cancel(request.id)
+				except Unwritable:
+					helper.terminate()  # which asks for the same
 				view.say(
 					"Asked to cancel; what is being replaced is finished first. Ctrl-C again leaves it running."
 				)
 			time.sleep(POLL_SECONDS)
 		view.end(request)
 	return request
+
+
+def last_word(helper) -> dict | None:
+	"""How the request ended, by a helper that could not write it into the journal."""
+	os.set_blocking(helper.stdout.fileno(), False)
+	said = helper.stdout.read()
+	return json.loads(said.splitlines()[-1]) if said else None
 
 
 def make_view(bench: Bench, journal: Journal, request: Request, params: dict):

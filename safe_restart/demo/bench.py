@@ -217,8 +217,8 @@ class DemoBench:
 			f"[group:{group}]\nprograms={','.join(labels)}\n" for group, labels in groups.items()
 		]
 
-	def start(self) -> None:
-		"""Start supervisord and wait until all workers have registered and the web answers."""
+	def launch(self) -> None:
+		"""Start supervisord, and with it all else, and do not wait."""
 		self.supervisord = subprocess.Popen(
 			[
 				sys.executable,
@@ -231,6 +231,10 @@ class DemoBench:
 			start_new_session=True,
 			preexec_fn=die_with_parent if self.dies_with_us else None,
 		)
+
+	def start(self) -> None:
+		"""Start supervisord and wait until all workers have registered and the web answers."""
+		self.launch()
 		deadline = time.monotonic() + START_TIMEOUT_SECONDS
 		while not self.is_up():
 			if time.monotonic() > deadline or self.supervisord.poll() is not None:

@@ -49,7 +49,7 @@ def job_policies(bench: Bench) -> dict:
 	for node in assigned(bench, POLICY):
 		try:
 			value = ast.literal_eval(node)
-		except ValueError:
+		except (ValueError, TypeError):
 			continue
 		found |= value if isinstance(value, dict) else {}
 	return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from . import managers, queues, web
+from . import leftovers, managers, processes, queues, web
 from .bench import Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
@@ -142,7 +142,22 @@ def examine_workers(watch: Watch, fleet: Fleet) -> Iterator[Finding]:
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is kept by nobody this tool can reach",
 			"start it through the process manager, or stop it",
 		)
+	for unit in watch.orphans:
+		yield Finding(
+			WARNING,
+			f"workers process {unit.service.pid} was left by a process manager that died; it runs old code",
+			"`safe-restart` ends it when it holds no job",
+		)
+	for kind, process in leftovers.find(watch.bench, watch.manager.services()):
+		yield Finding(
+			WARNING,
+			f"process {process.pid} ({kind}) was left by a process manager that died; nobody would bring it back",
+			f"`{leftovers.mend(kind)}`",
+		)
+	known = {unit.service.pid for unit in watch.orphans}
 	for process in find_orphans(watch):
+		if known & set(processes.ancestors(process)):
+			continue
 		yield Finding(
 			WARNING,
 			f"process {process.pid} is a work-horse or worker that nobody keeps; it runs old code",

@@ -25,13 +25,14 @@ class Undrained:
 		return bool(self.busy or self.unproven)
 
 
-def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
+def what_runs(fleet: Fleet, retirement: Retirement) -> Undrained:
 	"""Who could still run a job: every live worker that has not provably read the flag.
 
 	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
 	that has a child runs a job, whatever Redis knows. Strays are waited for while they have a job; nobody could bring
 	them back.
 	"""
+	evidence = retirement.evidence
 	busy = [(worker, job) for worker, job in fleet.running if not evidence.has_read_the_flag(worker)]
 	unproven = [
 		worker
@@ -40,16 +41,16 @@ def what_runs(fleet: Fleet, evidence: Evidence) -> Undrained:
 		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
 	]
 	for unit in fleet.units:
-		if not unit.workers and processes.has_children(unit.service.pid):
+		if not unit.workers and processes.children(unit.service.pid):
 			busy.append((placeholder(unit), None))
-		elif not unit.workers and not is_booting(unit, evidence):
+		elif not unit.workers and not retirement.is_leaving(unit) and not is_booting(unit, evidence):
 			unproven.append(placeholder(unit))
 	return Undrained(tuple(busy), tuple(unproven))
 
 
 def is_booting(unit: Unit, evidence: Evidence) -> bool:
 	process = processes.get(unit.service.pid)
-	return process is None or process.create_time() > evidence.flag_set_at - processes.CLOCK_SLACK_SECONDS
+	return process is None or processes.started_at(process) > evidence.flag_set_at
 
 
 def placeholder(unit: Unit) -> Worker:
@@ -61,8 +62,10 @@ def drain(
 	retirement: Retirement,
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
+	leaves_busy: bool = False,
 ) -> Fleet:
-	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job.
+	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
+	busy are left, that no worker can take one.
 
 	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
@@ -71,11 +74,12 @@ def drain(
 	proofs, before = 0, None
 	while True:
 		fleet = retirement.look(patience_seconds=min(PATIENCE_SECONDS, timeout_seconds))
-		undrained = what_runs(fleet, retirement.evidence)
+		retirement.hasten(fleet.look)
+		undrained = what_runs(fleet, retirement)
 		if undrained != before:
 			on_change(fleet, undrained)
 			before = undrained
-		proofs = 0 if undrained else proofs + 1
+		proofs = 0 if undrained.unproven or (undrained.busy and not leaves_busy) else proofs + 1
 		if proofs >= 2:
 			return fleet
 		retirement.check_cancelled()

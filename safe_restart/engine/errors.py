@@ -16,6 +16,10 @@ class Refused(RestartError):
 	exit_code = 2
 
 
+class Unwritable(Refused):
+	"""The journal cannot be written. Raised only before anything is stopped; from then on a restart goes on without it."""
+
+
 class JobsStillRunning(RestartError):
 	"""Jobs did not finish in time. Nothing was interrupted, the bench works as before."""
 

@@ -1,9 +1,11 @@
 """Carrying out one request from the journal: the lock, the runbook, and an end that is always set down."""
 
+import json
 import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -11,7 +13,7 @@ from . import apps, rescue
 from . import journal as journals
 from . import restart as runbook
 from .bench import Bench
-from .errors import Blocked, Cancelled, Refused, RestartError
+from .errors import Blocked, Cancelled, Refused, RestartError, Unreachable, Unwritable
 from .journal import Journal, Request, is_abandoned
 from .lock import Lock
 from .recovery import recover_all
@@ -20,10 +22,16 @@ from .run import Run, prepare
 from .strategies import DRAIN
 
 DUE_POLL_SECONDS = 5
+FLUSH_SECONDS = 5
 
 stop_requested = threading.Event()
 
-ENDS = {Cancelled: journals.CANCELLED, Refused: journals.REFUSED, Blocked: journals.REFUSED}
+ENDS = {
+	Cancelled: journals.CANCELLED,
+	Refused: journals.REFUSED,
+	Unwritable: journals.REFUSED,
+	Blocked: journals.REFUSED,
+}
 
 
 def execute(bench: Bench, request_id: str) -> int:
@@ -49,11 +57,19 @@ def execute(bench: Bench, request_id: str) -> int:
 		set_down(journal, request, run, error)
 	finally:
 		lock.release()
+	finish_writing(journal)
 	for problem in apps.bring_sites_up_to_date(bench):
 		print(problem, file=sys.stderr)
 	if run:
 		release_delayed(run)
-	return journal.request(request_id).exit_code or 0
+	return journal.last_word["exit_code"] if journal.last_word else 1
+
+
+def finish_writing(journal: Journal) -> None:
+	"""Where the journal cannot be written to the end, the command line reads it on our standard output."""
+	if not journal.flush(FLUSH_SECONDS) and journal.last_word:
+		with suppress(OSError):
+			print(json.dumps(journal.last_word), flush=True)
 
 
 def try_to_recover(bench: Bench, journal: Journal, lock: Lock, request: Request) -> None:
@@ -82,7 +98,9 @@ def recover(bench: Bench) -> int:
 	if not lock.take():
 		return Blocked.exit_code
 	try:
-		recover_all(bench, Journal(bench), lock, stop_requested.is_set)
+		journal = Journal(bench)
+		recover_all(bench, journal, lock, stop_requested.is_set)
+		finish_writing(journal)
 	finally:
 		lock.release()
 	return 0
@@ -94,9 +112,12 @@ def set_down(journal: Journal, request: Request, run: Run | None, error: Excepti
 	if isinstance(error, RestartError):
 		exit_code = error.exit_code
 	else:
-		traceback.print_exc(file=sys.stderr)
+		with suppress(OSError):  # the log is on the disk that may be full
+			traceback.print_exc(file=sys.stderr)
 		sentence = explain(error, run)
-	if run and run.retirement.told and exit_code in (3, 5):
+	if isinstance(error, Unreachable):
+		sentence = f"{error}. {sentence_of_state(run)}"
+	if run and run.retirement.told and exit_code in (2, 3, 5):
 		sentence += f" {len(run.retirement.told)} idle workers were replaced while it waited."
 	status = ENDS.get(type(error), journals.FAILED)
 	if run:
@@ -109,12 +130,16 @@ def explain(error: Exception, run: Run | None) -> str:
 	what = (
 		"Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
 	)
-	state = "nothing was stopped, and the bench works as before"
+	return f"{what}. {sentence_of_state(run)} helper.log in sites/.safe-restart has the details."
+
+
+def sentence_of_state(run: Run | None) -> str:
+	state = "Nothing was stopped, and the bench works as before"
 	if run and not run.can_be_cancelled:
-		state = f"services were being replaced; {run.manager.name} brings back each that left"
+		state = f"Services were being replaced; {run.manager.name} brings back each that left"
 	return (
-		f"{what}: {state}. A suspension of ours lapses within 30 s. Type `safe-restart status -v` to see the bench, "
-		"then `safe-restart` to go on; helper.log in sites/.safe-restart has the details."
+		f"{state}. A suspension of ours lapses within 30 s. Type `safe-restart status -v` to see the bench, then "
+		"`safe-restart` to go on."
 	)
 
 

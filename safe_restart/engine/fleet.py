@@ -6,6 +6,7 @@ is replaced whole, since a child that exits comes back with its parent's old cod
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from . import processes
 from .bench import Bench
@@ -17,10 +18,14 @@ LOOK_SECONDS = 0.02  # between two looks while something is waited for
 
 @dataclass(frozen=True)
 class Unit:
-	"""A workers program of the process manager, with the live workers inside it."""
+	"""A workers program of the process manager, with the live workers inside it.
+
+	An orphan is one that a manager which died has left behind. It is retired like any other, and nobody brings it back.
+	"""
 
 	service: Service
 	workers: tuple[Worker, ...]
+	is_orphan: bool = False
 
 	@property
 	def name(self) -> str:
@@ -69,25 +74,51 @@ class Fleet:
 def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 	"""Join what RQ says with what the process manager says. Raises RedisError where Redis is away."""
 	look = observer.look()
-	by_pid = {service.pid: service for service in services if service.kind == WORKERS and service.pid}
+	programs = [service for service in services if service.kind == WORKERS]
+	by_pid = {service.pid: service for service in programs if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
+	orphans: dict[int, list[Worker]] = {}
 	strays, dead = [], list(look.ghosts)
+	newest = newest_births(look.workers)
 	for worker in look.workers:
 		if not processes.is_local(worker):
 			strays.append(worker)
 			continue
 		process = processes.of_worker(worker)
-		if process is None:
+		if process is None or worker.birth != newest[worker.pid]:
 			dead.append(worker)
 			continue
 		keeper = next((by_pid[pid] for pid in processes.ancestors(process) if pid in by_pid), None)
-		members[keeper.name].append(worker) if keeper else strays.append(worker)
+		if keeper:
+			members[keeper.name].append(worker)
+		elif programs and (root := processes.orphan_root(process, WORKERS)):
+			orphans.setdefault(root.pid, []).append(worker)
+		else:
+			strays.append(worker)
+	units = [Unit(service, tuple(members[service.name])) for service in by_pid.values()]
+	units += [Unit(as_service(pid, programs), tuple(found), True) for pid, found in orphans.items()]
 	return Fleet(
 		look=look,
-		units=tuple(Unit(service, tuple(members[service.name])) for service in by_pid.values()),
+		units=tuple(units),
 		strays=tuple(strays),
 		dead=tuple(dead),
 	)
+
+
+def as_service(pid: int, programs: list[Service]) -> Service:
+	"""An orphan, with the grace that its program has."""
+	grace = max(service.stop_wait_seconds for service in programs)
+	return Service(f"orphan {pid}", WORKERS, "running", pid, 0, grace, "", ())
+
+
+def newest_births(workers: Iterable[Worker]) -> dict[int, datetime | None]:
+	"""By pid, when the last worker with it registered on this host: one before it is dead, whoever has the pid now."""
+	born: dict[int, datetime | None] = {}
+	for worker in filter(processes.is_local, workers):
+		known = born.get(worker.pid)
+		if known is None or (worker.birth and worker.birth > known):
+			born[worker.pid] = worker.birth
+	return born
 
 
 class Watch:
@@ -97,9 +128,12 @@ class Watch:
 		self.bench = bench
 		self.manager = manager
 		self.observer = observer
+		self.orphans: list[Unit] = []  # of the last look
 
 	def see(self) -> Fleet:
-		return see(self.observer, self.manager.services())
+		fleet = see(self.observer, self.manager.services())
+		self.orphans = [unit for unit in fleet.units if unit.is_orphan]
+		return fleet
 
 	def blocked(self, pids: Iterable[int]) -> dict[int, int]:
 		"""Redis client ids of those processes on this host that wait in Redis for a job, by pid."""

@@ -7,18 +7,21 @@ and not WAL, whose shared memory does not work on network file systems (sqlite.o
 import json
 import os
 import sqlite3
+import sys
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .bench import Bench
-from .errors import Refused
+from .errors import Refused, Unwritable
 
 BUSY_TIMEOUT_SECONDS = 10
 KEPT_REQUESTS = 500
+FLUSH_PAUSE_SECONDS = 0.5
 
 QUEUED, RUNNING, WATCHING = "queued", "running", "watching"
 COMPLETED, FAILED, CANCELLED, REFUSED = "completed", "failed", "cancelled", "refused"
@@ -94,11 +97,22 @@ class Event:
 
 
 class Journal:
-	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account."""
+	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account.
+
+	goes_on: what cannot be written, on a full disk say, is kept and written with what comes next, since a restart that has
+	    begun to stop things must not end there; otherwise that raises Unwritable. problem: what it was, the last time
+	last_word: the end of a request as `report` was told it, for the case that it could not be written
+	"""
 
 	def __init__(self, bench: Bench):
 		"""Open it, and make it where it is missing. Raises Refused where this user may not write it."""
 		self.path = bench.state_path / "journal.sqlite3"
+		self.goes_on = False
+		self.problem = ""
+		self.last_word: dict | None = None
+		self.backlog: list[Callable[[], object]] = []
+		self.remembered: dict[str, dict] = {}
+		self.numbers: dict[str, int] = {}
 		try:
 			prepare(self.path)
 			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
@@ -113,13 +127,17 @@ class Journal:
 	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
 		"""Write a request down, under the id it was given or a new one. Nobody acts on it before a helper takes it."""
 		id = id or new_id()
-		with self.write():
+		row = (id, utc_now(), strategy, json.dumps(options), requested_by, reason, QUEUED)
+
+		def change() -> None:
 			self.db.execute(
 				"INSERT INTO requests (id, created_at, strategy, options, requested_by, reason, status) "
 				"VALUES (?, ?, ?, ?, ?, ?, ?)",
-				(id, utc_now(), strategy, json.dumps(options), requested_by, reason, QUEUED),
+				row,
 			)
 			self.forget_old()
+
+		self.act(change)
 		return self.request(id)
 
 	def request(self, id: str) -> Request:
@@ -127,45 +145,49 @@ class Journal:
 		row = self.db.execute("SELECT * FROM requests WHERE id = ?", (id,)).fetchone()
 		if row is None:
 			raise Refused(f"There is no request {id!r} here. `safe-restart history` lists them.")
-		return read_request(row)
+		found = read_request(row)
+		return replace(found, state={**found.state, **self.remembered.get(id, {})})
 
 	def requests(self, limit: int = 20, before: str | None = None) -> list[Request]:
-		"""The newest first; only those made before that one, where one is named. Raises Refused for an unknown one."""
-		until = self.request(before).created_at if before else "~"
+		"""The newest first; only those made before that one, where one is named."""
 		rows = self.db.execute(
-			"SELECT * FROM requests WHERE created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?",
-			(until, limit),
+			"SELECT * FROM requests WHERE rowid < coalesce((SELECT rowid FROM requests WHERE id = ?), ?) "
+			"ORDER BY rowid DESC LIMIT ?",
+			(before, sys.maxsize, limit),
 		)
 		return [read_request(row) for row in rows]
 
 	def open_requests(self) -> list[Request]:
 		marks = ",".join("?" * len(OPEN))
-		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY created_at", OPEN)
+		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY rowid", OPEN)
 		return [read_request(row) for row in rows]
 
 	def begin(self, id: str) -> None:
 		"""This process carries the request out from here on, also where another did before."""
 		import psutil  # not at the top: the command line only writes the request, and should be quick at that
 
-		with self.write():
-			self.db.execute(
-				"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ?, helper_started = ? "
-				"WHERE id = ?",
-				(RUNNING, utc_now(), os.getpid(), psutil.Process().create_time(), id),
-			)
+		from .processes import started_at
+
+		self.execute(
+			"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ?, helper_started = ? "
+			"WHERE id = ?",
+			(RUNNING, utc_now(), os.getpid(), started_at(psutil.Process()), id),
+		)
 
 	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
 		"""Set down what became of it; with status WATCHING the helper stays for the stragglers."""
 		finished = None if status in OPEN else utc_now()
-		with self.write():
-			self.db.execute(
-				"UPDATE requests SET status = ?, exit_code = ?, outcome = ?, report = ?, finished_at = ? WHERE id = ?",
-				(status, exit_code, outcome, json.dumps(report), finished, id),
-			)
+		self.last_word = dict(
+			id=id, status=status, exit_code=exit_code, outcome=outcome, report=report, finished_at=finished
+		)
+		self.execute(
+			"UPDATE requests SET status = ?, exit_code = ?, outcome = ?, report = ?, finished_at = ? WHERE id = ?",
+			(status, exit_code, outcome, json.dumps(report), finished, id),
+			is_end=bool(finished),
+		)
 
 	def ask_to_cancel(self, id: str) -> None:
-		with self.write():
-			self.db.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
+		self.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
 
 	def is_cancel_requested(self, id: str) -> bool:
 		row = self.db.execute("SELECT cancel_requested FROM requests WHERE id = ?", (id,)).fetchone()
@@ -173,21 +195,21 @@ class Journal:
 
 	def start_step(self, id: str, name: str) -> int:
 		"""Journal a step before it acts; returns its number."""
-		with self.write():
-			number = 1 + self.db.execute("SELECT count(*) FROM steps WHERE request = ?", (id,)).fetchone()[0]
-			self.db.execute(
-				"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
-				(id, number, name, utc_now()),
-			)
+		written = self.db.execute("SELECT count(*) FROM steps WHERE request = ?", (id,)).fetchone()[0]
+		number = self.numbers[id] = 1 + max(written, self.numbers.get(id, 0))
+		self.execute(
+			"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
+			(id, number, name, utc_now()),
+		)
 		return number
 
 	def end_step(self, id: str, number: int, status: str, detail: str = "") -> None:
 		"""Journal a step after it acted; `status` is done or failed."""
-		with self.write():
-			self.db.execute(
-				"UPDATE steps SET status = ?, detail = ?, finished_at = ? WHERE request = ? AND number = ?",
-				(status, detail, utc_now(), id, number),
-			)
+		self.execute(
+			"UPDATE steps SET status = ?, detail = ?, finished_at = ? WHERE request = ? AND number = ?",
+			(status, detail, utc_now(), id, number),
+			is_end=status == "failed",
+		)
 
 	def steps(self, id: str) -> list[Step]:
 		rows = self.db.execute(
@@ -198,27 +220,28 @@ class Journal:
 
 	def note(self, id: str, text: str, kind: str = NOTE) -> None:
 		"""An event: one sentence, or one line of output, for whoever follows."""
-		with self.write():
-			self.db.execute(
-				"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)",
-				(id, utc_now(), kind, text),
-			)
+		self.execute(
+			"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)", (id, utc_now(), kind, text)
+		)
 
 	def remember(self, id: str, **values) -> None:
 		"""Keep what it takes to undo or finish a request; call it before acting."""
-		with self.write():
+		self.remembered.setdefault(id, {}).update(values)
+
+		def change() -> None:
 			row = self.db.execute("SELECT state FROM requests WHERE id = ?", (id,)).fetchone()
 			state = {**json.loads(row[0]), **values}
 			self.db.execute("UPDATE requests SET state = ? WHERE id = ?", (json.dumps(state), id))
 
+		self.act(change)
+
 	def ask_again(self, id: str) -> None:
 		"""Hand an ended request to a helper once more."""
-		with self.write():
-			self.db.execute(
-				"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL, "
-				"helper_pid = NULL WHERE id = ?",
-				(QUEUED, id),
-			)
+		self.execute(
+			"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL, "
+			"helper_pid = NULL WHERE id = ?",
+			(QUEUED, id),
+		)
 
 	def events(self, id: str, after: int = 0) -> list[Event]:
 		rows = self.db.execute(
@@ -231,29 +254,68 @@ class Journal:
 		for table, column in (("requests", "id"), ("steps", "request"), ("events", "request")):
 			self.db.execute(
 				f"DELETE FROM {table} WHERE {column} NOT IN "
-				"(SELECT id FROM requests ORDER BY created_at DESC, rowid DESC LIMIT ?)",
+				"(SELECT id FROM requests ORDER BY rowid DESC LIMIT ?)",
 				(KEPT_REQUESTS,),
 			)
 
-	@contextmanager
-	def write(self) -> Iterator[None]:
-		self.db.execute("BEGIN IMMEDIATE")
+	def execute(self, sql: str, values: tuple, is_end: bool = False) -> None:
+		self.act(lambda: self.db.execute(sql, values), is_end)
+
+	def act(self, change: Callable[[], object], is_end: bool = False) -> None:
+		"""Write one change, after those that could not be written before; an end is kept in any case. Raises Unwritable."""
+		self.backlog.append(change)
 		try:
-			yield
+			self.write()
+		except sqlite3.Error as error:
+			self.problem = str(error)
+			if self.goes_on or is_end:
+				return
+			self.backlog.pop()
+			raise Unwritable(
+				f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. "
+				"Make room on that disk, then type it again."
+			) from None
 		except BaseException:
-			self.db.execute("ROLLBACK")
+			self.backlog.pop()
 			raise
-		self.db.execute("COMMIT")
+
+	def write(self) -> None:
+		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""
+		try:
+			self.db.execute("BEGIN IMMEDIATE")
+			for change in self.backlog:
+				change()
+			self.db.execute("COMMIT")
+		except BaseException:
+			# SQLite may have done so by itself (sqlite.org/lang_transaction.html)
+			with suppress(sqlite3.Error):
+				self.db.execute("ROLLBACK")
+			raise
+		self.backlog.clear()
+
+	def flush(self, patience_seconds: float) -> bool:
+		"""Try so long to write what is left; False where that is not to be."""
+		deadline = time.monotonic() + patience_seconds
+		while self.backlog:
+			try:
+				self.write()
+			except sqlite3.Error:
+				if time.monotonic() > deadline:
+					return False
+				time.sleep(FLUSH_PAUSE_SECONDS)
+		return True
 
 
 def is_abandoned(request: Request) -> bool:
-	"""Whether an open request was begun by a helper that lives no more."""
+	"""Whether an open request was begun by a helper that lives no more; the system clock has no say in it."""
 	import psutil
+
+	from .processes import started_at
 
 	if request.helper_pid is None:
 		return False
 	try:
-		started = psutil.Process(request.helper_pid).create_time()
+		started = started_at(psutil.Process(request.helper_pid))
 	except psutil.Error:
 		return True
 	return abs(started - (request.helper_started or started)) > 1
@@ -290,10 +352,11 @@ def utc_now() -> str:
 
 
 def seconds_between(start: str | None, end: str | None) -> float:
-	"""Seconds from one timestamp to another; to now where the end is still open, 0 without a start."""
+	"""Seconds from one timestamp to another; to now where the end is still open, 0 without a start, or where the clock was
+	set back in between."""
 	if not start:
 		return 0.0
-	return ((parse(end) if end else datetime.now(timezone.utc)) - parse(start)).total_seconds()
+	return max(0.0, ((parse(end) if end else datetime.now(timezone.utc)) - parse(start)).total_seconds())
 
 
 def parse(timestamp: str) -> datetime:

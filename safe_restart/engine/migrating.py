@@ -1,21 +1,26 @@
 """The steps of a restart that migrates: maintenance on, everything that runs jobs down, migrate, up again, restore."""
 
 import time
+from contextlib import suppress
 
-from . import maintenance
+import psutil
+
+from . import maintenance, processes
 from . import migrate as migrations
+from .drain import what_runs
 from .errors import Refused, RestartError
 from .fleet import LOOK_SECONDS
 from .journal import OUTPUT
-from .managers import SCHEDULER, WEB, WORKERS
+from .managers import SCHEDULER, WEB, WORKERS, Service
 from .report import Jobs, Workers
 from .retire import Told
 from .run import Run
 from .services import begin_probe, begin_services
 from .web import Health
-from .workers import START_TIMEOUT_SECONDS, wait_back
+from .workers import START_TIMEOUT_SECONDS, retire_orphans, tell, wait_back
 
 TAIL_LINES_SHOWN = 8
+BOOT_STOP_SECONDS = 5
 CONFIG_SECONDS = 2  # Frappe 15 reads the configuration with each request
 
 
@@ -62,26 +67,91 @@ def replace_web(run: Run) -> None:
 
 
 def halt(run: Run, detail: list[str]) -> None:
-	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted."""
-	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER)]
+	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted; a worker
+	that is left with its job is not touched."""
+	left = busy_units(run)
+	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER) and s.name not in left]
 	run.journal.remember(run.request.id, halted=[service.name for service in services])
-	for service in services:
-		run.manager.stop(service)
+	retire_orphans(run)
 	for unit in run.untold():
-		run.retirement.told[unit.name] = Told(unit, None, "stopped for the migration", False)
-		run.expected.add(unit.name)
+		if unit.name not in left:
+			run.retirement.told[unit.name] = Told(unit, None, "stopped for the migration", False)
+			run.expected.add(unit.name)
+	if not keep_down(run, services):
+		raise RestartError(
+			"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
+			"start everything and take the sites out of maintenance mode."
+		)
+	retire_orphans(run)  # of a manager that died just now
+	detail.append(
+		f"{len(services)} programs are down" + (f", {len(left)} are left with their job" if left else "")
+	)
+
+
+def busy_units(run: Run) -> set[str]:
+	"""Names of the programs that have a job still, with a warning for each job; none where all had to finish."""
+	if not run.options.allow_running_jobs:
+		return set()
+	fleet = run.retirement.look()
+	pids = {}
+	for worker, job in what_runs(fleet, run.retirement).busy:
+		pids[worker.pid] = job
+		run.warn(f"{job or 'a job'} (on pid {worker.pid}) was running on old code when the migration began")
+	return {unit.name for unit in fleet.units if unit.pids & set(pids)}
+
+
+def stop_the_rest(run: Run) -> None:
+	"""After a migration that failed, also those workers stop that had been left with a job: each once it has ended."""
+	deadline = time.monotonic() + run.options.wait_workers_timeout
+	while True:
+		fleet = run.retirement.look()
+		busy = {worker.pid for worker, _ in what_runs(fleet, run.retirement).busy}
+		halted = run.journal.request(run.request.id).state["halted"]
+		up = [unit for unit in fleet.units if unit.name not in halted and not unit.is_orphan]
+		done = [unit.service for unit in up if not unit.pids & busy]
+		run.journal.remember(run.request.id, halted=[*halted, *(service.name for service in done)])
+		keep_down(run, done)
+		if len(done) == len(up):
+			return
+		if time.monotonic() > deadline:
+			run.warn(
+				f"{len(up) - len(done)} workers still have a job on old code; they take more when it has ended"
+			)
+			return
+		time.sleep(LOOK_SECONDS)
+
+
+def keep_down(run: Run, services: list[Service]) -> bool:
+	"""Stop them, and once more what a manager that was started anew brings up; False where they do not stop in time."""
 	names = {service.name for service in services}
+	asked: dict[int, float] = {}
 	deadline = (
 		time.monotonic() + max((s.stop_wait_seconds for s in services), default=0) + START_TIMEOUT_SECONDS
 	)
-	while any(s.name in names and s.state != "stopped" for s in run.manager.services()):
+	while up := [
+		s for s in run.manager.services() if s.name in names and s.state not in ("stopped", "failed")
+	]:
 		if time.monotonic() > deadline:
-			raise RestartError(
-				"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
-				"start everything and take the sites out of maintenance mode."
-			)
+			return False
+		for service in up:
+			if service.state != "stopping":
+				run.manager.stop(service)
+				asked[service.pid] = time.monotonic()
+			elif not run.is_old(service) and time.monotonic() - asked.get(service.pid, 0) > BOOT_STOP_SECONDS:
+				end_booting(run, service)
 		time.sleep(LOOK_SECONDS)
-	detail.append(f"{len(names)} programs are down")
+	return True
+
+
+def end_booting(run: Run, service: Service) -> None:
+	"""A worker pool that is told to stop while it boots may not hear it. One that began under the flag has no job."""
+	process = processes.get(service.pid)
+	with suppress(psutil.Error):
+		if process and processes.started_at(process) > run.retirement.evidence.flag_set_at:
+			processes.kill(processes.family(process))
+			run.note(
+				f"{service.name} (pid {service.pid}) came up before the migration, did not stop and was ended"
+			)
 
 
 def migrate(run: Run, detail: list[str]) -> None:
@@ -94,6 +164,10 @@ def migrate(run: Run, detail: list[str]) -> None:
 		lambda: run.is_asked_to_stop,
 	)
 	if not result.is_ok:
+		halted = run.journal.request(run.request.id).state.get("halted", [])
+		keep_down(run, [service for service in run.manager.services() if service.name in halted])
+		if run.options.allow_running_jobs:
+			stop_the_rest(run)
 		why = f"exited with {result.exit_code}"
 		if result.timed_out:
 			why = f"was ended after --migrate-timeout {run.options.migrate_timeout:g} s"
@@ -119,6 +193,10 @@ def start_again(run: Run, detail: list[str]) -> None:
 		if service.name in halted and not service.is_up:
 			run.manager.start(service)
 			run.returning.expect(service)
+	if left := {unit.name for unit in run.untold()}:
+		if not run.lease.is_held:
+			run.retirement.take_flag()
+		tell(run, left)
 	run.lease.release()
 	detail.append(f"{len(halted)} programs were started")
 
@@ -127,6 +205,10 @@ def pick_up(run: Run) -> None:
 	"""Know again what an earlier helper of this request had found, before going on where that stopped."""
 	run.can_be_cancelled = False
 	run.sites_before = {site: Health(site, 200) for site in run.request.state.get("answered", [])}
+	if run.options.allow_running_jobs:
+		run.workers_before = run.patiently(
+			run.watch.see
+		)  # those of them that had a job when it began are still old
 	report = run.request.report or {}
 	run.account.jobs = Jobs(**report.get("jobs", {}))
 	run.account.workers = Workers(**report.get("workers", {}))

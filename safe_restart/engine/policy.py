@@ -13,6 +13,7 @@ DELAY = "delay"
 
 MAX_ATTEMPTS = 3
 DELAYS_SECONDS = (0, 60, 120, 240)
+MAX_DELAY_SECONDS = 30 * 24 * 3600  # what is to wait longer is for a person
 JITTER = 0.1  # so that jobs that were interrupted together do not all come back in the same second
 
 
@@ -56,20 +57,22 @@ def of_bench(bench: Bench) -> Policy:
 	settings = bench.settings
 	attempts = settings.get("max_attempts", MAX_ATTEMPTS)
 	delays = settings.get("retry_delays_seconds", DELAYS_SECONDS)
-	methods = {**from_apps(bench), **(settings.get("job_policy") or {})}
+	chosen = settings.get("job_policy") or {}
 	is_right = (
 		isinstance(attempts, int)
 		and attempts >= 1
 		and isinstance(delays, list | tuple)
-		and all(isinstance(delay, int | float) and delay >= 0 for delay in delays)
-		and all(action in INTERRUPTED_CHOICES for action in methods.values())
+		and all(isinstance(delay, int | float) and 0 <= delay <= MAX_DELAY_SECONDS for delay in delays)
+		and isinstance(chosen, dict)
+		and all(action in INTERRUPTED_CHOICES for action in chosen.values())
 	)
 	if not is_right:
 		raise Refused(
 			"safe_restart in common_site_config.json: max_attempts is a number from 1, retry_delays_seconds a list of "
-			f"seconds, job_policy maps methods to {', '.join(INTERRUPTED_CHOICES)}. Nothing was touched. Correct it and "
-			"try again."
+			f"seconds up to {MAX_DELAY_SECONDS}, job_policy maps methods to {', '.join(INTERRUPTED_CHOICES)}. "
+			"Nothing was touched. Correct it and try again."
 		)
+	methods = {**from_apps(bench), **chosen}
 	return Policy(attempts, tuple(delays), tuple(sorted(methods.items())))
 
 

@@ -22,6 +22,7 @@ def preflight(run: Run, detail: list[str]) -> None:
 		raise Refused(
 			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
 		)
+	run.remember_processes(services)
 	run.redis_is_up = queues.is_up(run.watch.observer.redis)
 	if run.redis_is_up:
 		see_workers(run)

@@ -5,14 +5,17 @@ import os
 import socket
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
+from .managers import WORKERS, kind_of
 from .queues import Worker
 
 # How far a pid's start may lie after the registration it is compared with: a worker registers after it booted,
 # so a process that started later than its registration is another one that got the same pid.
 CLOCK_SLACK_SECONDS = 2
+INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
 
 
 def get(pid: int) -> psutil.Process | None:
@@ -22,6 +25,24 @@ def get(pid: int) -> psutil.Process | None:
 		return process if process.status() != psutil.STATUS_ZOMBIE else None
 	except psutil.Error:
 		return None
+
+
+def started_at(process: psutil.Process) -> float:
+	"""When it started, in seconds since the machine booted: no step of the system clock moves that, as it moves
+	`create_time()`. Raises psutil.NoSuchProcess."""
+	try:
+		fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+	except ProcessLookupError:
+		raise psutil.NoSuchProcess(process.pid) from None
+	except FileNotFoundError:
+		return process.create_time() - psutil.boot_time()  # no Linux, or it is gone, which this raises
+	return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22
+
+
+def uptime() -> float:
+	"""Seconds since the machine booted, as `started_at` counts them."""
+	clock = getattr(time, "CLOCK_BOOTTIME", None)
+	return time.time() - psutil.boot_time() if clock is None else time.clock_gettime(clock)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -37,13 +58,24 @@ def is_local(worker: Worker) -> bool:
 
 
 def of_worker(worker: Worker) -> psutil.Process | None:
-	"""The living process behind a registration on this host; None for a ghost or a worker elsewhere."""
+	"""The living process behind a registration on this host; None for a ghost or a worker elsewhere.
+
+	The clock may have been set since the worker registered, which moves the start of its process. So a start
+	after the registration proves another process only where that is no worker.
+	"""
 	process = get(worker.pid) if is_local(worker) else None
 	if process and worker.birth:
 		with contextlib.suppress(psutil.Error):
-			if process.create_time() > worker.birth.timestamp() + CLOCK_SLACK_SECONDS:
+			is_later = process.create_time() > worker.birth.timestamp() + CLOCK_SLACK_SECONDS
+			if is_later and not looks_like(process, worker):
 				return None
 	return process
+
+
+def looks_like(process: psutil.Process, worker: Worker) -> bool:
+	"""Whether its command is that of a worker, or the title that RQ gives this one. Raises psutil.Error."""
+	command = " ".join(process.cmdline())
+	return worker.name in command if command.startswith("rq:") else kind_of(command) == WORKERS
 
 
 def ancestors(process: psutil.Process) -> list[int]:
@@ -52,6 +84,19 @@ def ancestors(process: psutil.Process) -> list[int]:
 		return [process.pid, *(parent.pid for parent in process.parents())]
 	except psutil.Error:
 		return [process.pid]
+
+
+def orphan_root(process: psutil.Process, kind: str) -> psutil.Process | None:
+	"""Of the process and its parents the topmost, where that is of this kind and only init is above it: whoever had
+	started it is dead. None where a manager, a terminal or anybody else still keeps it."""
+	try:
+		chain = [process, *process.parents()]
+		above = next((i for i, one in enumerate(chain) if one.pid == 1 or one.name() in INIT_NAMES), 0)
+		root = chain[above - 1] if above else None
+		is_of_kind = root and (root.pid == process.pid or kind_of(" ".join(root.cmdline())) == kind)
+		return root if is_of_kind else None
+	except psutil.Error:
+		return None
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -74,11 +119,11 @@ def kill(processes: Iterable[psutil.Process], wait_seconds: float = 5) -> list[p
 	return [process for process in processes if is_alive(process)]
 
 
-def has_children(pid: int) -> bool:
+def children(pid: int) -> set[int]:
 	try:
-		return bool(psutil.Process(pid).children())
+		return {child.pid for child in psutil.Process(pid).children()}
 	except psutil.Error:
-		return False
+		return set()
 
 
 def inside(folder: os.PathLike) -> list[psutil.Process]:

@@ -157,6 +157,12 @@ def as_owner(bench: Bench) -> tuple[dict[str, str], dict]:
 	return environment, {"user": folder.st_uid, "group": folder.st_gid, "extra_groups": []}
 
 
+def cut(pending: bytes) -> bytes:
+	"""As much of an unfinished line as it takes to show it, with the carriage return that may end it."""
+	is_returned = len(pending) > LINE_BYTES + 1 and pending.endswith(b"\r")
+	return pending[: LINE_BYTES + 1] + b"\r" * is_returned
+
+
 class Lines:
 	"""Lines from what a process writes, passed on as a terminal would show them; blank ones are left out.
 
@@ -174,7 +180,7 @@ class Lines:
 		is_new = not self.pending or b"\n" in chunk
 		*lines, pending = (self.pending + chunk).split(b"\n")
 		overwritten = pending.rstrip(b"\r").rfind(b"\r") + 1
-		self.pending = pending[overwritten:][: LINE_BYTES + 1]
+		self.pending = cut(pending[overwritten:])
 		for line in lines:
 			self.emit(line)
 		if is_new:  # from here on, for the caller may have taken long with the lines before it

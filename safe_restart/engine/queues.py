@@ -313,7 +313,7 @@ def parse_time(text: str | None) -> datetime | None:
 	"""RQ writes UTC as 2026-11-21T22:53:16.123456Z, in some versions without the fraction."""
 	try:
 		return datetime.fromisoformat((text or "").replace("Z", "+00:00")).astimezone(timezone.utc)
-	except ValueError:
+	except (ValueError, OverflowError):
 		return None
 
 
@@ -331,7 +331,7 @@ def local_addresses(process) -> list[tuple[str, int]]:
 
 def port_key(address: str) -> tuple[str, int]:
 	host, _, port = address.rpartition(":")
-	return plain_ip(host), int(port) if port.isdigit() else 0
+	return plain_ip(host), int(port) if port.isdecimal() else 0
 
 
 def plain_ip(host: str) -> str:

@@ -4,20 +4,21 @@ Every helper asks for such requests first, so recovery is the ordinary way in. R
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import Enum
 
 from redis.exceptions import RedisError
 
 from . import journal as journals
-from . import queues, rescue
+from . import maintenance, queues, rescue
 from .bench import Bench
 from .hooks import after_hooks
-from .journal import Journal, Request, Step, is_abandoned, parse
+from .journal import Journal, Request, Step, is_abandoned
 from .lock import Lock
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
 from .run import Run, prepare
-from .strategies import DRAIN, FINISH_FIRST, MIGRATING_STEPS, ROLLING, STRATEGIES, choose
+from .strategies import DRAIN, FINISH_FIRST, ROLLING, STRATEGIES, choose, steps_of
 from .verify import count, what_is_wrong
 
 
@@ -31,13 +32,13 @@ class Way(Enum):
 def way_on(strategy: str, steps: Iterable[str]) -> Way:
 	"""What to do with a request that reached these steps. Pure.
 
-	Where jobs finish first nothing but idle workers is touched before `stop`; every other strategy tells workers to go
-	in `drain`, and a bench that is half new is best made whole.
+	Where jobs finish first nothing but idle workers is touched before `stop`, or `halt` where it migrates; every other
+	strategy tells workers to go in `drain`, and a bench that is half new is best made whole.
 	"""
 	names = set(steps)
 	if strategy == DRAIN:
 		return Way.UNWIND
-	irrevocable = {"stop", "replace", "follow"}
+	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
 	if choose(strategy).busy != FINISH_FIRST:
 		irrevocable |= {"drain"}
 	return Way.FINISH if names & irrevocable else Way.UNWIND
@@ -68,8 +69,9 @@ def recover(run: Run) -> None:
 	steps = run.journal.steps(run.request.id)
 	reached = steps[-1].name if steps else "its first step"
 	run.can_be_cancelled = False
-	run.warn(f"The helper died in {reached}; another took over.")
-	run.began = parse(run.request.started_at).timestamp()
+	run.warn(
+		f"The helper died in {reached}, or could not write its journal from there on; another took over."
+	)
 	close_open_steps(run, steps)
 	try:
 		drop_lease(run)
@@ -92,8 +94,18 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 	may not have, and go back where none was begun."""
 	pick_up(run)
 	ended = {step.name: step.status for step in steps}.get("migrate")
-	if ended == "done":
-		run_steps(run, MIGRATING_STEPS[MIGRATING_STEPS.index("start") :])
+	prior = run.request.state["prior"]
+	is_restored = maintenance.read_prior(run.bench, list(prior)) == prior
+	if is_restored and ended:
+		# Only a helper that came to its end restores them, so it was the journal that stopped.
+		run.strategy = STRATEGIES[ROLLING]
+		run.options = replace(run.options, migrate=False, allow_running_jobs=False)
+		run.journal.remember(run.request.id, prior={}, halted=[])
+		run_steps(run, run.strategy.steps)
+		finish(run)
+	elif ended == "done":
+		names = steps_of(run.strategy, True)
+		run_steps(run, names[names.index("start") :])
 		finish(run)
 	elif ended:
 		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
@@ -101,7 +113,8 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 	else:
 		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
 		outcome = (
-			"The helper died before the migration was begun; everything was started again, as it was before."
+			"The helper died before the migration was begun, as far as its journal goes; everything was started again, "
+			"as it was before."
 		)
 		run.report(journals.FAILED, 1, outcome)
 

@@ -67,10 +67,20 @@ class Settler:
 		self.who = who
 
 	def settle(
-		self, job_id: str, status: str, action: str, why: str, interruptions: int, delay_seconds: float = 0
+		self,
+		job_id: str,
+		status: str,
+		action: str,
+		why: str,
+		interruptions: int | None,
+		delay_seconds: float = 0,
 	) -> str:
-		"""'done', or why nothing was done: the job is not any more as it was found. Raises RedisError."""
-		args = [job_id, status, action, why, self.who, utc_now(), interruptions, round(delay_seconds)]
+		"""'done', or why nothing was done: the job is not any more as it was found. Raises RedisError.
+
+		interruptions: how many there were by now; None leaves that as it was
+		"""
+		times = "" if interruptions is None else interruptions
+		args = [job_id, status, action, why, self.who, utc_now(), times, round(delay_seconds)]
 		return self.script(keys=self.keys, args=args)
 
 
@@ -99,7 +109,7 @@ def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> R
 			{HOLD: done.held, FAIL: done.failed}.get(action, done.requeued).append(job.id)
 			note(f"{job} ({job.id}), {why}, {ACTED[action]}{f' of {delay:.0f} s' if delay else ''}")
 	for job_id in confirm_lost(watch, suspects.queued):
-		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", 0) == "done":
+		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", None) == "done":
 			done.lost_and_found.append(job_id)
 			done.requeued.append(job_id)
 			note(f"{job_id}, lost between queue and worker, {ACTED[REQUEUE]}")
@@ -115,7 +125,7 @@ def release_due(bench: Bench, redis: Redis) -> list[str]:
 def seconds_to_next_due(bench: Bench, redis: Redis) -> float | None:
 	"""Until the next delayed job is due, 0 where one is; None where there is none."""
 	first = redis.zrange(delayed_key(bench), 0, 0, withscores=True)
-	return max(0.0, first[0][1] - time.time()) if first else None
+	return max(0.0, first[0][1] - redis.time()[0]) if first else None
 
 
 def ordinal(number: int) -> str:

@@ -76,15 +76,15 @@ def hold(run: Run) -> None:
 	"""Drain, say so, and keep the bench drained until somebody resumes it or the time is over. Restarts nothing."""
 	try:
 		run_steps(run, run.strategy.steps)
-		until = time.time() + run.options.hold_seconds
+		until = time.monotonic() + run.options.hold_seconds
 		count(run)
-		clock = time.strftime("%H:%M:%S UTC", time.gmtime(until))
+		clock = time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + run.options.hold_seconds))
 		outcome = f"Drained: no job runs, new ones wait. Held until {clock}, or until `safe-restart resume`."
 		run.report(journals.WATCHING, COMPLETED, outcome)
 		with run.step("hold") as detail:
-			while time.time() < until and not run.is_asked_to_stop:
+			while time.monotonic() < until and not run.is_asked_to_stop:
 				time.sleep(LOOK_SECONDS)
-			detail.append("resumed" if time.time() < until else "the time was over")
+			detail.append("resumed" if time.monotonic() < until else "the time was over")
 	finally:
 		run.lease.release()
 	run.report(journals.COMPLETED, run.account.exit_code, "Workers take jobs again.")
@@ -117,13 +117,15 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		detail.append("no worker is touched")
 	elif not run.redis_is_up:
 		detail.append("not possible: Redis is down")
-	elif run.strategy.busy == FINISH_FIRST:
+	elif run.strategy.busy == FINISH_FIRST or run.options.migrate:
 		drain(
 			run.retirement,
 			run.options.wait_workers_timeout,
 			lambda fleet, undrained: note_progress(run, undrained),
+			leaves_busy=run.strategy.busy != FINISH_FIRST,
 		)
-		detail.append("nothing runs, seen twice")
+		is_all = run.strategy.busy == FINISH_FIRST
+		detail.append("nothing runs, seen twice" if is_all else "no worker takes a new job, seen twice")
 	else:
 		run.can_be_cancelled = False
 		tell(run, next_batch(run, run.watch.see()))
@@ -196,9 +198,10 @@ def is_stuck(run: Run) -> bool:
 
 
 def is_superseded(run: Run) -> bool:
-	return any(
-		other.started_at and other.created_at > run.request.created_at
-		for other in run.journal.open_requests()
+	still_open = run.journal.open_requests()  # the oldest first
+	ids = [request.id for request in still_open]
+	return run.request.id not in ids or any(
+		other.started_at for other in still_open[ids.index(run.request.id) + 1 :]
 	)
 
 

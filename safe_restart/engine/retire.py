@@ -10,6 +10,7 @@ a worker is told to go only while it provably cannot pop:
 - in between: look again
 """
 
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -74,13 +75,18 @@ def decide(conditions: Iterable[Condition], has_been_waited: bool) -> Act:
 
 
 class Evidence:
-	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the epoch)."""
+	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the machine booted).
 
-	def __init__(self, flag_set_at: float):
+	before: the look right before, where there was no flag at all then. Who was not suspended in it, or not there, can only
+	    become so by ours
+	"""
+
+	def __init__(self, flag_set_at: float, before: Fleet | None = None):
 		self.flag_set_at = flag_set_at
 		self.began = time.monotonic()
 		self.first_heartbeat: dict[str, str] = {}
-		self.seen_otherwise: set[str] = set()
+		self.known_before = {worker.name for worker in before.look.workers} if before else None
+		self.seen_otherwise = {w.name for w in before.workers if not w.is_suspended} if before else set()
 		self.busy_since: dict[str, tuple[str | None, float]] = {}
 
 	def add(self, fleet: Fleet) -> None:
@@ -96,9 +102,10 @@ class Evidence:
 
 	def has_read_the_flag(self, worker: Worker) -> bool:
 		"""RQ writes the heartbeat in the transaction in which it reads the flag (rq/suspension.py), so a heartbeat
-		that moved since we set the flag, or a worker that became suspended since, has read it."""
+		that moved since we set the flag, or a worker that came or became suspended since, has read it."""
 		moved = worker.last_heartbeat != self.first_heartbeat.get(worker.name, worker.last_heartbeat)
-		return worker.is_suspended and (moved or worker.name in self.seen_otherwise)
+		is_new = self.known_before is not None and worker.name not in self.known_before
+		return worker.is_suspended and (moved or is_new or worker.name in self.seen_otherwise)
 
 	def is_in_a_long_job(self, worker: Worker) -> bool:
 		since = self.busy_since.get(worker.name, (None, None))[1]
@@ -154,21 +161,13 @@ class Retirement:
 		self.note = note
 		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
-		self.evidence = Evidence(time.time())
+		self.evidence = Evidence(processes.uptime())
 
 	def take_flag(self) -> None:
-		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing.
-
-		A worker that was not suspended right before, while there was no flag at all, can only become so by ours.
-		Raises RedisError.
-		"""
+		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing. Raises RedisError."""
 		before = self.watch.see()
 		self.lease.take()
-		self.evidence = Evidence(time.time())
-		if before.look.suspended_by is None:
-			self.evidence.seen_otherwise = {
-				worker.name for worker in before.workers if not worker.is_suspended
-			}
+		self.evidence = Evidence(processes.uptime(), before if before.look.suspended_by is None else None)
 
 	def look(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
 		"""One look under the flag. Where the flag was gone, or Redis, it is set again and all begins anew.
@@ -209,6 +208,7 @@ class Retirement:
 			fleet = self.look()
 			self._notice_who_left(fleet, old)
 			self._tell_who_can_go(fleet, names, self.has_waited(since))
+			self._tell_late_children(fleet, names)
 			self.hasten(fleet.look)
 			unsettled = [name for name in names if name not in self.told or not self._is_settled(name, fleet)]
 			if not unsettled:
@@ -220,6 +220,10 @@ class Retirement:
 				return
 			time.sleep(LOOK_SECONDS)
 
+	def is_leaving(self, unit: Unit) -> bool:
+		"""Whether the process of this unit was unblocked and is on its way out: it can take nothing any more."""
+		return self._is_on_its_way(unit) and self.told[unit.name].how == Act.UNBLOCK.value
+
 	def has_waited(self, since: float) -> bool:
 		"""Whether proof has been looked for long enough since then (monotonic), and since the evidence began."""
 		return time.monotonic() - max(since, self.evidence.began) > IN_BETWEEN_SECONDS
@@ -227,7 +231,7 @@ class Retirement:
 	def wake(self, fleet: Fleet, unproven: Iterable[Worker], has_been_waited: bool) -> None:
 		"""Replace idle workers, so that they come back suspended: an idle one never notices the flag (FACTS 1.1).
 
-		Workers that nobody would bring back are left. Where no proof can be had that a worker waits, and that has
+		Strays, which somebody else keeps, are left. Where no proof can be had that a worker waits, and that has
 		been waited for, it is stopped in the next best way.
 		"""
 		pids = {worker.pid for worker in unproven}
@@ -259,6 +263,23 @@ class Retirement:
 				conditions = [Condition.WAITING]
 			self._act(unit, decide(conditions, waited), waiting)
 
+	def _tell_late_children(self, fleet: Fleet, names: set[str]) -> None:
+		"""A pool that is told to go tells its children once. One that it has just forked still has the pool's own signal
+		handlers (rq/worker_pool.py, 1.15 to 3.0), misses that, and would be waited for for ever."""
+		told = [unit for unit in fleet.units if unit.name in names and self._is_on_its_way(unit)]
+		children = [worker for unit in told for worker in unit.workers if worker.pid != unit.service.pid]
+		waiting = self.watch.blocked(child.pid for child in children if not child.is_busy)
+		for child in children:
+			condition = self.evidence.condition(child, waiting)
+			if condition is Condition.WAITING:
+				self.watch.observer.unblock(waiting[child.pid])
+			elif condition is Condition.SUSPENDED and (process := processes.of_worker(child)):
+				process.send_signal(signal.SIGINT)  # it holds no job, so being told twice does no harm
+
+	def _is_on_its_way(self, unit: Unit) -> bool:
+		told = self.told.get(unit.name)
+		return told is not None and told.process is not None and told.process.pid == unit.service.pid
+
 	def _notice_who_left(self, fleet: Fleet, old: dict[str, Unit]) -> None:
 		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told."""
 		for name, unit in old.items():
@@ -268,8 +289,8 @@ class Retirement:
 
 	def _act(self, unit: Unit, act: Act, waiting: dict[int, int]) -> None:
 		process = processes.get(unit.service.pid)
-		is_busy = any(worker.is_busy for worker in unit.workers) or (
-			not unit.workers and processes.has_children(unit.service.pid)
+		is_busy = any(worker.is_busy for worker in unit.workers) or bool(
+			not unit.workers and processes.children(unit.service.pid)
 		)
 		if act is Act.LOOK_AGAIN:
 			return
@@ -307,6 +328,9 @@ class Retirement:
 		if told.is_gone or told.how == Act.UNBLOCK.value:
 			return True
 		unit = fleet.unit(name)
-		if unit is None or told.process is None or unit.service.pid != told.process.pid:
+		if unit is None or not self._is_on_its_way(unit):
 			return True
-		return bool(unit.workers) and all(worker.shutdown_requested for worker in unit.workers)
+		asked = {worker.pid for worker in unit.workers if worker.shutdown_requested}
+		is_pool = any(worker.pid != unit.service.pid for worker in unit.workers)
+		expected = processes.children(unit.service.pid) if is_pool else unit.pids
+		return bool(unit.workers) and asked >= expected

@@ -1,8 +1,8 @@
 """One request while it is carried out: what it was asked, what it knows, and what it says."""
 
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,11 +11,11 @@ from redis.exceptions import RedisError
 from . import managers, queues, rescue, web
 from .announce import Announcer
 from .bench import Bench
-from .errors import Cancelled, Unreachable
+from .errors import Cancelled, RestartError, Unreachable
 from .fleet import Fleet, Unit, Watch
 from .journal import RUNNING, Journal, Request
 from .lock import Lock
-from .managers import WORKERS, Manager, Service
+from .managers import WORKERS, Manager, Patient, Service
 from .queues import Job
 from .replace import Returning
 from .report import Account
@@ -46,8 +46,7 @@ class Run:
 	account: Account = field(default_factory=Account)
 	redis_is_up: bool = True
 	is_watching: bool = False
-	can_be_cancelled: bool = True
-	began: float = field(default_factory=time.time)
+	pids_before: set[int] = field(init=False)
 	sites_before: dict[str, web.Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
 	running_at_start: dict[str, Job | None] = field(default_factory=dict)
@@ -57,9 +56,27 @@ class Run:
 	probe: web.Probe | None = None
 
 	def __post_init__(self):
+		self.can_be_cancelled = True
+		self.manager = self.watch.manager = Patient(self.manager, self.patiently)
+		self.pids_before = set(self.request.state.get("pids", ()))
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
 		self.announcer = Announcer(self.bench, self.watch.observer.redis)
+
+	@property
+	def can_be_cancelled(self) -> bool:
+		"""Until something is stopped; from then on it goes forward, whether the journal can be written or not."""
+		return not self.journal.goes_on
+
+	@can_be_cancelled.setter
+	def can_be_cancelled(self, value: bool) -> None:
+		self.journal.goes_on = not value
+
+	def remember_processes(self, services: Iterable[Service]) -> None:
+		"""Know from here on which processes are old, also in another helper; those of the first one count."""
+		if not self.pids_before:
+			self.pids_before = {service.pid for service in services if service.pid}
+			self.journal.remember(self.request.id, pids=sorted(self.pids_before))
 
 	@property
 	def signature(self) -> str:
@@ -86,16 +103,20 @@ class Run:
 	def patiently(self, act: Callable[[], Found]) -> Found:
 		"""Do something that may safely be repeated, again while Redis or the process manager is away.
 
-		Raises what it raised last after PATIENCE_SECONDS.
+		Raises what it raised last after PATIENCE_SECONDS, and Cancelled.
 		"""
 		deadline = time.monotonic() + PATIENCE_SECONDS
+		said = ""
 		while True:
 			try:
 				return act()
 			except (RedisError, OSError, Unreachable) as error:
 				if time.monotonic() > deadline:
 					raise
-				self.note(f"{error}; trying again")
+				if str(error) != said:
+					said = str(error)
+					self.note(f"{error}; trying again")
+				self.check_cancelled()
 				time.sleep(PAUSE_SECONDS)
 
 	def report(self, status: str, exit_code: int, outcome: str) -> None:
@@ -110,10 +131,14 @@ class Run:
 		detail: list[str] = []
 		try:
 			yield detail
+			self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
 		except BaseException as error:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
-		self.journal.end_step(self.request.id, number, "done", "; ".join(detail))
+		if self.journal.problem:
+			self.warn(
+				f"the journal could not be written for a while ({self.journal.problem}): make room on its disk"
+			)
 
 	@property
 	def stragglers(self) -> list[Told]:
@@ -124,12 +149,14 @@ class Run:
 	def untold(self) -> list[Unit]:
 		if not self.workers_before or WORKERS not in self.options.only:
 			return []
-		old = [unit for unit in self.workers_before.units if self.is_old(unit.service)]
-		return [unit for unit in old if unit.name not in self.retirement.told]
+		old = [u for u in self.workers_before.units if self.is_old(u.service) and not u.is_orphan]
+		told = {one.process.pid for one in self.retirement.told.values() if one.process}
+		orphans = [unit for unit in self.watch.orphans if unit.service.pid not in told]
+		return [unit for unit in old if unit.name not in self.retirement.told] + orphans
 
 	def is_old(self, service: Service) -> bool:
-		"""Whether its process started before this restart began; managers tell that to the second."""
-		return service.started_at < self.began
+		"""Whether its process was there when this restart began. By pid, as a clock may be set meanwhile."""
+		return service.pid in self.pids_before
 
 
 def prepare(
@@ -144,6 +171,11 @@ def prepare(
 		watch.observer.redis,
 		bench.bench_id,
 		request.id,
-		lambda sentence: Journal(bench).note(request.id, sentence),
+		lambda sentence: note_apart(bench, request, sentence),
 	)
 	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)
+
+
+def note_apart(bench: Bench, request: Request, sentence: str) -> None:
+	with suppress(RestartError):  # a full disk must not end the thread that keeps the lease
+		Journal(bench).note(request.id, sentence)

@@ -2,7 +2,7 @@
 
 import time
 
-from . import queues, web
+from . import leftovers, queues, web
 from .errors import RestartError
 from .fleet import LOOK_SECONDS
 from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
@@ -17,16 +17,30 @@ def begin_services(run: Run) -> None:
 	if run.services_began:
 		return
 	run.services_began = True
-	services = run.manager.services()
 	if not run.probe:
 		begin_probe(run)
+	end_leftovers(run)
+	services = run.manager.services()
 	for kind in ORDER:
 		for service in services:
-			if service.kind == kind in run.options.only and run.is_old(service):
+			if service.kind == kind in run.options.only and (run.is_old(service) or not service.pid):
 				run.returning.expect(service).begin()
 	for service in services:
 		if service.kind == WORKERS in run.options.only and not service.pid:
 			run.returning.expect(service).begin()
+
+
+def end_leftovers(run: Run) -> set[str]:
+	"""End scheduler, web and socketio that a manager which died has left: they run old code beside their successors, and
+	keep the port from them. Returns the kinds."""
+	services = run.manager.services()
+	kinds = [kind for kind in ORDER if kind in run.options.only]
+	found = leftovers.find(run.bench, services, kinds)
+	for kind, process in found:
+		grace = max(service.stop_wait_seconds for service in services if service.kind == kind)
+		leftovers.end(process, grace)
+		run.note(f"process {process.pid} ({kind}), left by a {run.manager.name} that died, was ended")
+	return {kind for kind, _ in found}
 
 
 def begin_probe(run: Run) -> None:
@@ -47,6 +61,12 @@ def end_probe(run: Run) -> None:
 
 def restart_redis(run: Run) -> None:
 	"""Nothing runs now. Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest."""
+	for _, process in leftovers.find(run.bench, run.manager.services(), [REDIS]):
+		if not leftovers.ask_to_end(process, START_TIMEOUT_SECONDS):
+			raise RestartError(
+				f"Redis (process {process.pid}), left by a {run.manager.name} that died, did not end in "
+				f"{START_TIMEOUT_SECONDS} s. It was not killed, so that it loses nothing; see its log, then try again."
+			)
 	services = [service for service in run.manager.services() if service.kind == REDIS]
 	for service in services:
 		run.returning.expect(service).begin()

@@ -21,12 +21,19 @@ class SetAside:
 
 
 def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
-	"""All of them, the held ones first; due ones are released before. Raises RedisError."""
+	"""All of them, the held ones first; due ones are released before. Raises RedisError.
+
+	Not those that RQ or a person has queued again by other means: one of them may be running now.
+	"""
 	release_due(bench, observer.redis)
 	now = observer.redis.time()[0]
-	held = [SetAside(observer.job(id), HELD, None) for id in sorted(observer.redis.smembers(held_key(bench)))]
-	waiting = observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True)
-	return held + [SetAside(observer.job(id), DELAYED, max(0.0, due - now)) for id, due in waiting]
+	ids = sorted(observer.redis.smembers(held_key(bench)))
+	held = [SetAside(job, HELD, None) for job in map(observer.job, ids) if job.status == "deferred"]
+	waiting = [
+		SetAside(observer.job(id), DELAYED, max(0.0, due - now))
+		for id, due in observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True)
+	]
+	return held + [found for found in waiting if found.job.status == "scheduled"]
 
 
 def as_dict(bench: Bench, one: SetAside) -> dict:

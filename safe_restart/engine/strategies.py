@@ -1,5 +1,6 @@
 """The options a person can choose, and what each strategy does. Pure: no clock, no process, no Redis."""
 
+import sys
 from dataclasses import asdict, dataclass, fields
 
 from .errors import Refused
@@ -98,10 +99,19 @@ MIGRATING_STEPS = steps(
 	"preflight before-hooks suspend drain maintenance halt migrate start restore replace rescue resume verify"
 )
 
+# With --allow-running-jobs: only workers without a job are stopped. The others are told to go once it is over, and until
+# then the lease keeps them from a next job.
+MIGRATING_BESIDE_JOBS_STEPS = {
+	ROLLING: steps(
+		"preflight before-hooks suspend drain maintenance halt migrate start restore replace follow rescue resume verify"
+	),
+	NO_WAIT_WORKERS: MIGRATING_STEPS,
+}
+
 
 def steps_of(strategy: Strategy, migrates: bool) -> tuple[str, ...]:
 	"""The steps of a request, in order."""
-	return MIGRATING_STEPS if migrates else strategy.steps
+	return MIGRATING_BESIDE_JOBS_STEPS.get(strategy.name, MIGRATING_STEPS) if migrates else strategy.steps
 
 
 RESTARTED_BY_DEFAULT = (WEB, WORKERS, SCHEDULER, SOCKETIO)
@@ -124,6 +134,7 @@ class Options:
 	interrupted: str = REQUEUE
 	hold_seconds: float = 600
 	migrate: bool = False
+	allow_running_jobs: bool = False
 	migrate_timeout: float = 1800
 	sites: tuple[str, ...] = ()
 	override_blockers: bool = False
@@ -142,13 +153,17 @@ class Options:
 		known = {field.name for field in fields(cls)}
 		if unknown := set(values) - known:
 			raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
-		lists = {
-			"only": tuple(values.get("only", RESTARTED_BY_DEFAULT)),
-			"sites": tuple(values.get("sites", ())),
-		}
+		lists = {name: names(name, values[name]) for name in ("only", "sites") if name in values}
 		options = cls(**{**values, **lists})
 		check(options)
 		return options
+
+
+def names(option: str, value: object) -> tuple[str, ...]:
+	"""A list of names as JSON has it. Raises Refused for anything else."""
+	if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+		raise Refused(f"--{option} must be a list of names, not {value!r}. Nothing was touched.")
+	return tuple(value)
 
 
 def choose(name: str) -> Strategy:
@@ -169,11 +184,19 @@ def check(options: Options) -> None:
 			raise Refused(f"{kind!r} is no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
 	for option in ("wait_workers_timeout", "force_kill_timeout", "hold_seconds", "migrate_timeout"):
 		value = getattr(options, option)
+		if value is None and option == "force_kill_timeout":
+			continue
 		# `not >= 0` rather than `< 0`: it also refuses NaN
-		if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
+		if not (isinstance(value, int | float) and 0 <= value <= sys.float_info.max):
 			raise Refused(
 				f"--{option.removesuffix('_seconds').replace('_', '-')} must be a number of seconds, 0 or more, "
 				f"not {value!r}. Nothing was touched."
+			)
+	for option in ("wait_workers_verbose", "migrate", "override_blockers"):
+		if not isinstance(getattr(options, option), bool):
+			raise Refused(
+				f"--{option.replace('_', '-')} is set or not, and cannot be {getattr(options, option)!r}. "
+				"Nothing was touched."
 			)
 	if options.interrupted not in INTERRUPTED_CHOICES:
 		raise Refused(
@@ -193,10 +216,14 @@ def check_redis(strategy: Strategy, options: Options) -> None:
 
 def check_migrate(strategy: Strategy, options: Options) -> None:
 	"""Old code must not run against a half migrated database. Raises Refused."""
-	if options.migrate and strategy.name != WAIT_WORKERS:
+	if options.allow_running_jobs and not options.migrate:
+		raise Refused("--allow-running-jobs means nothing without --migrate. Nothing was touched.")
+	is_allowed = options.allow_running_jobs and strategy.name in MIGRATING_BESIDE_JOBS_STEPS
+	if options.migrate and strategy.busy != FINISH_FIRST and not is_allowed:
 		raise Refused(
 			f"--migrate cannot go with {strategy.name}: jobs would run on old code while the database changes under them. "
-			"Nothing was touched. Use --migrate --wait-workers."
+			"Nothing was touched. Use --migrate --wait-workers; --migrate --allow-running-jobs, alone or with "
+			"--no-wait-workers, lets them."
 		)
 	if options.migrate and not {WORKERS, SCHEDULER, WEB} <= set(options.only):
 		raise Refused(

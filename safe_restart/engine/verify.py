@@ -2,16 +2,18 @@
 
 import time
 
-from . import queues, web
+from . import leftovers, processes, queues, web
 from .fleet import LOOK_SECONDS
 from .managers import WORKERS
 from .rescue import find_orphans
 from .run import KEPT, Run
-from .workers import START_TIMEOUT_SECONDS
+from .services import end_leftovers
+from .workers import START_TIMEOUT_SECONDS, retire_orphans
 
 
 def verify(run: Run, detail: list[str]) -> None:
 	"""Does everything really work again? Looks until it does, at most START_TIMEOUT_SECONDS."""
+	sweep(run)
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
 	while (
 		(wrong := run.patiently(lambda: what_is_wrong(run)))
@@ -21,14 +23,42 @@ def verify(run: Run, detail: list[str]) -> None:
 		time.sleep(LOOK_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
-	for process in find_orphans(run.watch):
-		run.warn(
-			f"process {process.pid} belongs to no service and still runs old code; see `safe-restart doctor`"
-		)
+	name_leftovers(run)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]
 	detail.append(
 		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
 	)
+
+
+def sweep(run: Run) -> None:
+	"""A manager that died during the restart was started again beside what it had run: end that too."""
+	ended = end_leftovers(run)
+	for service in run.manager.services():
+		if service.kind in ended and service.state == "failed":
+			run.manager.start(service)
+	if WORKERS not in run.options.only or not queues.is_up(run.watch.observer.redis):
+		return
+	run.patiently(run.watch.see)
+	if any(unit.is_orphan for unit in run.untold()) and run.lock.take():
+		run.patiently(run.retirement.take_flag)
+		retire_orphans(run)
+		run.lease.release()
+		if run.is_watching:
+			run.lock.release()
+
+
+def name_leftovers(run: Run) -> None:
+	told = {one.process.pid for one in run.retirement.told.values() if one.process}
+	for process in find_orphans(run.watch):
+		if not told & set(processes.ancestors(process)):
+			run.warn(
+				f"process {process.pid} belongs to no service and still runs old code; see `safe-restart doctor`"
+			)
+	for kind, process in leftovers.find(run.bench, run.manager.services()):
+		run.warn(
+			f"process {process.pid} ({kind}) was left by a {run.manager.name} that died: it works, and nobody would "
+			f"bring it back; `{leftovers.mend(kind)}` replaces it"
+		)
 
 
 def what_is_wrong(run: Run) -> list[str]:
@@ -66,7 +96,7 @@ def count(run: Run) -> None:
 	run.account.affected = affected(run, still)
 	workers.after = len(fleet.workers)
 	if WORKERS in run.options.only:
-		old = [w for w in fleet.workers if w.birth and w.birth.timestamp() < run.began]
+		old = [w for unit in fleet.units if run.is_old(unit.service) for w in unit.workers] + [*fleet.strays]
 		workers.still_old = len(old)
 		workers.replaced = max(0, workers.before - len(old))
 

@@ -1,6 +1,7 @@
 """Leading the workers of one restart from old to new: who is told when, who is back, who has to be killed."""
 
 import time
+from collections.abc import Iterable
 
 from . import processes
 from .fleet import LOOK_SECONDS, Fleet, Unit
@@ -16,7 +17,10 @@ def tell(run: Run, names: set[str]) -> None:
 	for name, told in run.retirement.told.items():
 		if name not in run.expected:
 			run.expected.add(name)
-			run.returning.expect(told.unit.service)
+			if not told.unit.is_orphan:
+				run.returning.expect(
+					told.unit.service
+				).process = told.process  # none: it is not to be waited for
 			run.note(
 				f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}"
 			)
@@ -53,14 +57,25 @@ def is_back(run: Run, unit: Unit) -> bool:
 	return bool(unit.workers) and unit.service.pid != told.unit.service.pid
 
 
-def wait_gone(run: Run) -> None:
+def wait_gone(run: Run, names: Iterable[str] = ()) -> None:
+	"""Wait until all units that were told are gone; of these names only those that held no job."""
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	while any(not told.is_gone for told in run.retirement.told.values()):
+	told = run.retirement.told
+	chosen = [told[name] for name in names if not told[name].was_busy] if names else list(told.values())
+	while left := [one for one in chosen if not one.is_gone]:
 		if time.monotonic() > deadline:
 			# Suspended and told to go, so it holds no job: killing it interrupts nothing.
-			kill(run, [told for told in run.retirement.told.values() if not told.is_gone])
+			kill(run, left)
 		run.retirement.hasten(run.patiently(run.watch.see).look)  # seeing makes the manager notice exits
 		time.sleep(LOOK_SECONDS)
+
+
+def retire_orphans(run: Run) -> None:
+	"""Tell the workers to go that a manager which died has left, and wait for those without a job. The lease is held."""
+	run.patiently(run.watch.see)
+	if names := {unit.name for unit in run.untold() if unit.is_orphan}:
+		tell(run, names)
+		wait_gone(run, names)
 
 
 def interrupt(run: Run) -> int:

@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 from redis.exceptions import RedisError
@@ -15,6 +17,7 @@ from safe_restart.demo import app
 from safe_restart.engine import processes
 from tests.conftest import start_cli, wait_for, worker_pids
 
+from .clock import Clock, compiler
 from .scene import Scene
 
 FOREIGN = "somebody"
@@ -230,6 +233,57 @@ def migration(scene: Scene, **behaviour) -> None:
 	(scene.demo.path / "migrate.json").write_text(json.dumps(behaviour))
 
 
+def kill_supervisord(scene: Scene) -> None:
+	"""And start it again, as an init system does. What it ran goes on beside what it runs then."""
+	scene.demo.supervisord.kill()
+	scene.demo.supervisord.wait()
+	time.sleep(scene.dice.uniform(0.5, 8))
+	scene.demo.launch()
+
+
+def give_small_disk(scene: Scene) -> None:
+	"""A file system of its own for the journal, in a mount namespace that this run has for itself."""
+	scene.demo.bench.state_path.mkdir(mode=0o700, exist_ok=True)
+	done = subprocess.run(
+		["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", scene.demo.bench.state_path],
+		capture_output=True,
+		text=True,
+	)
+	assert done.returncode == 0, f"no file system could be mounted, which this fault needs: {done.stderr}"
+
+
+def fill_disk(scene: Scene) -> None:
+	"""To the last byte, and for some seconds or until somebody makes room."""
+	handle = os.open(filler(scene), os.O_WRONLY | os.O_CREAT, 0o600)
+	for size in (65536, 4096, 1):
+		with suppress(OSError):
+			while True:
+				os.write(handle, b"x" * size)
+	os.close(handle)
+	scene.stays_full = scene.dice.random() < 0.5
+	if not scene.stays_full:
+		time.sleep(scene.dice.uniform(0.2, 6))
+		make_room(scene)
+
+
+def make_room(scene: Scene) -> None:
+	filler(scene).unlink(missing_ok=True)
+
+
+def filler(scene: Scene) -> Path:
+	return scene.demo.bench.state_path / "filler"
+
+
+def give_clock(scene: Scene) -> None:
+	assert compiler(), "this fault needs a C compiler, for a clock that can be set"
+	scene.clock = Clock(scene.demo.path / "config")
+	os.environ.update(scene.clock.environment)
+
+
+def set_clock(scene: Scene) -> None:
+	scene.clock.jump(scene.dice.choice((-3600, 3600)))
+
+
 def nothing(scene: Scene) -> None:
 	"""The harm was done before, or there is none."""
 
@@ -237,6 +291,8 @@ def nothing(scene: Scene) -> None:
 BEFORE: dict[str, Callable[[Scene], None]] = {
 	"redis-kill-no-data": keep_nothing,
 	"foreign-suspension": suspend_first,
+	"disk-full": give_small_disk,
+	"clock-jump": give_clock,
 	"migration-fails": lambda scene: migration(scene, fail=True, lines=2),
 	"migration-hangs": lambda scene: migration(scene, seconds=120, silent=True),
 	"migration-ignores-term": lambda scene: migration(scene, seconds=120, silent=True, ignore_term=True),
@@ -264,8 +320,15 @@ INJECT: dict[str, Callable[[Scene], None]] = {
 	"two-at-once": ask_for_another,
 	"foreign-suspension": suspend_then,
 	"suspension-deleted": remove_suspension,
+	"supervisord-kill": kill_supervisord,
+	"disk-full": fill_disk,
+	"clock-jump": set_clock,
 	"migration-fails": nothing,
 	"migration-hangs": nothing,
 	"migration-ignores-term": nothing,
 }
-MEND: dict[str, Callable[[Scene], None]] = {"worker-fatal": mend_program, "web-broken": mend_web}
+MEND: dict[str, Callable[[Scene], None]] = {
+	"worker-fatal": mend_program,
+	"web-broken": mend_web,
+	"disk-full": make_room,
+}

@@ -1,6 +1,7 @@
 """What must be true once a run is over, fault or no fault."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 
@@ -47,8 +48,8 @@ def judge_nothing_touched(scene: Scene) -> None:
 		return
 	for name, pid in scene.load.open_jobs().items():
 		horse = processes.get(pid)
-		parent = horse.ppid() if horse and name in scene.running_before else None
-		is_old = parent is None or parent in scene.before
+		above = processes.ancestors(horse)[1:] if horse and name in scene.running_before else []
+		is_old = not above or bool(scene.before & set(above))
 		assert is_old, f"exit code {scene.exit_code}, yet {name} (pid {pid}) lost its worker"
 
 
@@ -62,6 +63,34 @@ def judge_replaced(scene: Scene) -> None:
 	if request.exit_code in (0, 6) and "workers were left as they are" not in warnings:
 		old = scene.before & worker_pids(scene.demo)
 		assert not old, f"exit code {request.exit_code}, yet workers {sorted(old)} are old"
+
+
+def judge_old_processes(scene: Scene) -> None:
+	"""Completed also means that no process of an old worker lives on without being named."""
+	request = scene.request
+	if scene.exit_code not in (0, 6) or request.is_open or request.exit_code not in (0, 6):
+		return
+	said = " ".join([*(request.report or {}).get("warnings", []), request.outcome or ""])
+	if "workers were left as they are" in said:
+		return
+	for process in filter(None, map(processes.get, scene.before)):
+		assert str(process.pid) in said, (
+			f"old process {process.pid} ({process.cmdline()}) lives and is not named: {said}"
+		)
+
+
+def judge_disk(scene: Scene) -> None:
+	"""Whoever could not write the journal says so on the command line."""
+	if scene.scenario.fault != "disk-full" or not scene.was_in_time:
+		return
+	said = scene.output[0]
+	if scene.exit_code == 2:
+		assert "cannot be written" in said and "is full" in said, said
+	elif scene.stays_full and scene.journal.open_requests():
+		assert "the journal could not be written" in said, said
+	db = sqlite3.connect(f"file:{scene.journal.path}?mode=ro", uri=True)
+	assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+	db.close()
 
 
 def judge_suspension(scene: Scene) -> None:
@@ -87,8 +116,9 @@ def judge_journal(scene: Scene) -> None:
 
 
 def judge_migrations(scene: Scene) -> None:
-	"""No job ran while a migration did."""
+	"""No job ran while a migration did; where those that ran were allowed to, none began."""
 	ledger = scene.demo.ledger()
+	is_allowed = scene.scenario.strategy == "migrate-beside-jobs"
 	began: dict[str, float] = {}
 	for entry in ledger:
 		if entry["what"] == "begin":
@@ -96,6 +126,7 @@ def judge_migrations(scene: Scene) -> None:
 		elif entry["what"] == "end":
 			for start, end in migrations(ledger):
 				ran_meanwhile = began[entry["job"]] < end and entry["at"] > start
+				ran_meanwhile = ran_meanwhile and not (is_allowed and began[entry["job"]] < start)
 				assert not ran_meanwhile, f"{entry['job']} ran during a migration"
 
 

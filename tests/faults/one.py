@@ -1,5 +1,6 @@
 """One run, in a process of its own: `python -m tests.faults.one SUB_SEED FOLDER`; its last line is its result as JSON."""
 
+import ctypes
 import json
 import shutil
 import signal
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
-from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine import processes
 from tests.conftest import BOOT_SECONDS, wait_for, worker_pids
 
@@ -21,10 +22,14 @@ from .load import Load
 from .scenario import Scenario, scenario
 from .scene import Scene
 
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18  # sched.h, sys/mount.h
 BOUND_SECONDS = 130  # two waits of START_TIMEOUT_SECONDS, and some
 RUN_TIMEOUT_SECONDS = 400
 PENDING_SECONDS = 8
+POOLS = (Workers(count=2, pool_size=2),)
 NOT_KEPT = ("redis-kill-no-data",)  # RQ's workers register once, so one that Redis forgot stays unknown
+DOCTORED = ("supervisord-kill",)  # what is left has no keeper until somebody types what doctor says
+MENDS = 3  # at most, one after the other
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Result:
 def run(chosen: Scenario, folder: Path) -> Result:
 	"""Build a bench, restart it, harm it, judge it; keeps the evidence in `folder` where something is not right."""
 	began, problem, evidence = time.monotonic(), "", ""
-	with DemoBench(boot_seconds=BOOT_SECONDS, web=chosen.has_web) as demo:
+	workers = POOLS if chosen.has_pool else (Workers(),)
+	with DemoBench(boot_seconds=BOOT_SECONDS, web=chosen.has_web, workers=workers) as demo:
 		scene = Scene(chosen, demo, Load(demo, chosen), Random(chosen.sub_seed))
 		try:
 			play(scene)
@@ -88,6 +94,8 @@ def play(scene: Scene) -> None:
 	judge.judge_nothing_touched(scene)
 	scene.settle()
 	judge.judge_exit(scene)
+	judge.judge_old_processes(scene)
+	judge.judge_disk(scene)
 	judge.judge_suspension(scene)
 	by_itself = scene.wait_until_works(scene.injected_at, patience(scene))
 	what_a_person_does(scene, by_itself)
@@ -105,7 +113,7 @@ def play(scene: Scene) -> None:
 
 def patience(scene: Scene) -> float:
 	"""How long the bench may need by itself: not at all where something is down by design."""
-	is_down = scene.request.state.get("prior") or scene.scenario.fault in (*MEND, *NOT_KEPT)
+	is_down = scene.request.state.get("prior") or scene.scenario.fault in (*MEND, *NOT_KEPT, *DOCTORED)
 	return 0 if is_down or scene.journal.open_requests() else BOUND_SECONDS
 
 
@@ -123,9 +131,26 @@ def what_a_person_does(scene: Scene, by_itself: bool) -> None:
 		end_failed_migration(scene)
 	if needs_another(scene):
 		must_succeed(scene)
+	if scene.scenario.fault in DOCTORED:
+		do_what_doctor_says(scene)
 	if not by_itself and not scene.wait_until_works(since, BOUND_SECONDS):
 		states = {s.name: s.state for s in scene.demo.watch().manager.services()}
 		raise AssertionError(f"the bench does not work after {BOUND_SECONDS} s: {states}")
+
+
+def do_what_doctor_says(scene: Scene) -> None:
+	"""Type the first command that it names, until it names none."""
+	wait_for(lambda: scene.type("status").exit_code == 0 and scene.typed.pop(), "supervisord answers")
+	for _ in range(MENDS):
+		findings = json.loads(scene.type("doctor", "--json").out)["findings"]
+		scene.typed.pop()
+		mends = [one["mend"].split("`")[1] for one in findings if one["mend"].startswith("`safe-restart")]
+		if not mends:
+			return
+		with scene.load.paused():  # Redis may be among what is replaced
+			must_succeed(scene, *mends[0].split()[1:])
+		scene.settle()
+	raise AssertionError(f"doctor still names something: {findings}")
 
 
 def end_failed_migration(scene: Scene) -> None:
@@ -230,6 +255,13 @@ def dump_jobs(scene: Scene) -> str:
 	return "\n".join(lines) + "\n"
 
 
+def live_apart() -> None:
+	"""Mounts of this run are its own and end with it (unshare(2)); not possible for everybody, nor needed by every fault."""
+	libc = ctypes.CDLL(None)
+	if libc.unshare(CLONE_NEWNS) == 0:
+		libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+
+
 def main(sub_seed: str, folder: str) -> None:
 	def give_up(number, frame):
 		raise AssertionError(f"the run was not over after {RUN_TIMEOUT_SECONDS} s")
@@ -237,6 +269,7 @@ def main(sub_seed: str, folder: str) -> None:
 	signal.signal(signal.SIGALRM, give_up)
 	signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
 	signal.alarm(RUN_TIMEOUT_SECONDS)
+	live_apart()
 	print(json.dumps(asdict(run(scenario(int(sub_seed)), Path(folder)))))
 
 

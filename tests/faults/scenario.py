@@ -3,12 +3,11 @@
 import random
 from dataclasses import dataclass
 
-from safe_restart.engine.strategies import MIGRATING_STEPS, STRATEGIES
+from safe_restart.engine.strategies import MIGRATING_BESIDE_JOBS_STEPS, MIGRATING_STEPS, STRATEGIES
 
 SUB_SEEDS = 10**8
 JOB_SECONDS = (1.0, 3.0)
 DELAY_SECONDS = 0.3  # at most, between the moment a step is seen and the fault
-FINISHING_FIRST = ("wait-workers", "wait-too-short", "migrate")
 INTERRUPTING = ("suspend-rq", "now")
 
 
@@ -34,8 +33,10 @@ WAYS = {
 	"suspend-rq": way("suspend-rq", "--force-kill-timeout", "1"),
 	"now": way("now", "--force-kill-timeout", "1"),
 	"migrate": Way(("--migrate",), MIGRATING_STEPS),
+	"migrate-beside-jobs": Way(("--migrate", "--allow-running-jobs"), MIGRATING_BESIDE_JOBS_STEPS["rolling"]),
 }
-NOT_MIGRATING = tuple(name for name in WAYS if name != "migrate")
+MIGRATING = ("migrate", "migrate-beside-jobs")
+NOT_MIGRATING = tuple(name for name in WAYS if name not in MIGRATING)
 REPLACING = tuple(name for name in NOT_MIGRATING if name != "wait-too-short")
 EARLY = ("suspend", "drain")
 
@@ -85,10 +86,25 @@ FAULTS = {
 	"two-at-once": Fault(),
 	"foreign-suspension": Fault(),
 	"suspension-deleted": Fault(),
-	"migration-fails": Fault(frozenset({1}), ("migrate",), ("preflight",), cards=1),
-	"migration-hangs": Fault(frozenset({1}), ("migrate",), ("preflight",), cards=1),
-	"migration-ignores-term": Fault(frozenset({1}), ("migrate",), ("preflight",), cards=1),
+	"supervisord-kill": Fault(cards=6),
+	"disk-full": Fault(ENDS | {2}, cards=6),
+	"clock-jump": Fault(cards=4),
+	"migration-fails": Fault(frozenset({1}), MIGRATING, ("preflight",), cards=1),
+	"migration-hangs": Fault(frozenset({1}), MIGRATING, ("preflight",), cards=1),
+	"migration-ignores-term": Fault(frozenset({1}), MIGRATING, ("preflight",), cards=1),
 }
+
+
+# Those whose judging knows no single workers; the others would have to look into a pool.
+WITH_POOLS = (
+	"none",
+	"helper-kill",
+	"helper-and-guard-kill",
+	"supervisord-kill",
+	"disk-full",
+	"clock-jump",
+	"two-at-once",
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,7 @@ class Scenario:
 	step: str
 	delay: float
 	has_web: bool
+	has_pool: bool
 	long_jobs: tuple[float, ...]
 	tiny_jobs: int
 	trickle_pause: float
@@ -127,6 +144,7 @@ def scenario(sub_seed: int) -> Scenario:
 		step=dice.choice(fault.steps or WAYS[strategy].steps),
 		delay=0.0 if fault.steps else dice.choice((0.0, dice.uniform(0, DELAY_SECONDS))),
 		has_web=fault.needs_web or dice.random() < 0.5,
+		has_pool=name in WITH_POOLS and dice.random() < 0.25,
 		long_jobs=tuple(round(dice.uniform(*JOB_SECONDS), 2) for _ in range(dice.randint(fewest, 3))),
 		tiny_jobs=dice.randint(0, 10),
 		trickle_pause=round(dice.uniform(0.03, 0.2), 3),

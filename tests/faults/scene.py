@@ -12,10 +12,12 @@ import redis
 
 from safe_restart.demo.bench import DemoBench
 from safe_restart.engine import processes, web
+from safe_restart.engine.errors import RestartError
 from safe_restart.engine.journal import Journal, Request, is_abandoned
 from safe_restart.engine.suspension import TOKEN_PREFIX
 from tests.conftest import Cli, cli, start_cli
 
+from .clock import Clock
 from .load import Load
 from .scenario import Scenario
 
@@ -51,6 +53,8 @@ class Scene:
 	redis_away: tuple[float, float] | None = None
 	second_exit_code: int | None = None
 	foreign_is_lifted: bool = False
+	stays_full: bool = False
+	clock: Clock | None = None
 	seconds_to_work: float | None = None
 
 	@property
@@ -143,12 +147,12 @@ class Scene:
 
 	def works(self) -> bool:
 		"""Whether workers, web and all else are up and no suspension of ours is left."""
-		with suppress(redis.RedisError, OSError):
+		with suppress(redis.RedisError, OSError, RestartError):
 			if self.is_suspended_by_us():
 				return False
 			watch = self.demo.watch()
 			services = watch.manager.services()
-			wanted = sum(workers.count for workers in self.demo.workers)
+			wanted = sum(workers.count * (workers.pool_size or 1) for workers in self.demo.workers)
 			return (
 				all(service.state == "running" for service in services)
 				and len(watch.see().workers) == wanted

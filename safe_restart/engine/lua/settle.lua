@@ -5,7 +5,8 @@
 --
 -- KEYS[1] set of the bench's held jobs   KEYS[2] the bench's delayed jobs, by the time they are due
 -- ARGV[1] job id   ARGV[2] the status it was found in   ARGV[3] requeue, delay, hold or fail
--- ARGV[4] why   ARGV[5] who   ARGV[6] now, ISO 8601   ARGV[7] how often it was interrupted by now
+-- ARGV[4] why   ARGV[5] who   ARGV[6] now, ISO 8601   ARGV[7] how often it was interrupted by now,
+-- or '' to leave that as it was
 -- ARGV[8] seconds of delay
 -- returns 'done', or why nothing was done: 'gone', 'waiting' (it stands in its queue), or its present status
 local id, expected, action, why, who, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -44,8 +45,8 @@ redis.call('SREM', held, id)
 redis.call('ZREM', delayed, id)
 
 redis.call('HDEL', job, 'worker_name', 'started_at', 'ended_at', 'last_heartbeat', 'exc_info')
-redis.call('HSET', job, 'safe_restart_attempts', ARGV[7], 'safe_restart_why', why, 'safe_restart_who', who,
-	'safe_restart_at', at)
+redis.call('HSET', job, 'safe_restart_why', why, 'safe_restart_who', who, 'safe_restart_at', at)
+if ARGV[7] ~= '' then redis.call('HSET', job, 'safe_restart_attempts', ARGV[7]) end
 redis.call('PERSIST', job)
 
 local now = tonumber(redis.call('TIME')[1])
@@ -65,7 +66,8 @@ elseif action == 'hold' then
 else
 	local keep = tonumber(redis.call('HGET', job, 'failure_ttl') or 31536000) -- rq/defaults.py: one year
 	redis.call('HSET', job, 'status', 'failed', 'exc_info', why, 'ended_at', at)
-	redis.call('ZADD', 'rq:failed:' .. origin, now + keep, id)
-	redis.call('EXPIRE', job, keep)
+	-- A negative one means for ever (rq/job.py: Job.cleanup), where EXPIRE would delete the job.
+	redis.call('ZADD', 'rq:failed:' .. origin, keep < 0 and '+inf' or now + keep, id)
+	if keep >= 0 then redis.call('EXPIRE', job, keep) end
 end
 return 'done'

@@ -4,6 +4,7 @@ A manager knows the processes; it knows nothing of jobs. Each kind is one file w
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +56,29 @@ class Manager(Protocol):
 
 	def start(self, service: Service) -> None:
 		"""Ask for a service that is down to be started; returns at once."""
+
+
+class Patient:
+	"""A manager that is waited for while it does not answer, as for a supervisord that died and is started again.
+
+	`patiently` does something again while that raises Unreachable. A signal is never repeated: it may have arrived.
+	"""
+
+	def __init__(self, manager: Manager, patiently: Callable[[Callable], object]):
+		self.manager, self.patiently = manager, patiently
+		self.name = manager.name
+
+	def services(self) -> list[Service]:
+		return self.patiently(self.manager.services)
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		self.manager.signal(service, signal_name)
+
+	def stop(self, service: Service) -> None:
+		self.patiently(lambda: self.manager.stop(service))
+
+	def start(self, service: Service) -> None:
+		self.patiently(lambda: self.manager.start(service))
 
 
 def detect(bench: Bench) -> Manager:

@@ -6,11 +6,15 @@ we die in between. Only for a migration are workers stopped and kept down.
 
 import configparser
 import glob
+import http.client
+import os
 import pwd
+import signal
 import xmlrpc.client
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -36,6 +40,16 @@ SYSTEM_SOCKETS = (
 BENCH_SOCKET = "config/supervisor/supervisord.sock"  # where frappe/pilot keeps a bench's own supervisord
 
 ANSWER_TIMEOUT_SECONDS = 10
+
+# What a supervisord that dies while it answers leaves us with
+BROKEN = (
+	OSError,
+	http.client.HTTPException,
+	xmlrpc.client.ProtocolError,
+	xmlrpc.client.ResponseError,
+	ExpatError,
+	ValueError,
+)
 
 STATES = {
 	0: "stopped",
@@ -111,6 +125,16 @@ class Supervisor(Manager):
 		]
 
 	def signal(self, service: Service, signal_name: str) -> None:
+		"""To its pid: a supervisord that was started anew in between knows another process by that name."""
+		try:
+			if service.pid:
+				os.kill(service.pid, signal.Signals[f"SIG{signal_name}"])
+		except ProcessLookupError:
+			return
+		except PermissionError:
+			self.signal_by_name(service, signal_name)
+
+	def signal_by_name(self, service: Service, signal_name: str) -> None:
 		try:
 			self.call("signalProcess", service.name, signal_name)
 		except xmlrpc.client.Fault as fault:
@@ -140,9 +164,11 @@ class Supervisor(Manager):
 		for attempt in (1, 2):
 			try:
 				return getattr(self.proxy.supervisor, method)(*args)
-			except xmlrpc.client.Fault:
-				raise
-			except (OSError, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError, ValueError) as error:
+			except xmlrpc.client.Fault as fault:
+				if "SHUTDOWN_STATE" not in fault.faultString:
+					raise
+				raise Unreachable(f"supervisord at {self.server_url} is shutting down") from None
+			except BROKEN as error:
 				self.proxy("close")()
 				if attempt == 2:
 					raise Unreachable(f"supervisord at {self.server_url} does not answer ({error})") from None

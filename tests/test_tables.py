@@ -1,0 +1,239 @@
+"""The pure decisions of the engine, over all of their inputs or over any that hypothesis thinks of."""
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safe_restart.engine import policy, strategies
+from safe_restart.engine.bench import Bench
+from safe_restart.engine.errors import Refused
+from safe_restart.engine.managers import KINDS
+from safe_restart.engine.policy import DELAY, JITTER, Policy
+from safe_restart.engine.recovery import Way, way_on
+from safe_restart.engine.retire import Act, Condition, decide
+from safe_restart.engine.strategies import (
+	FAIL,
+	FINISH_FIRST,
+	HOLD,
+	INTERRUPTED_CHOICES,
+	MIGRATING_STEPS,
+	REQUEUE,
+	STRATEGIES,
+	WATCHING_STEPS,
+	Options,
+	steps_of,
+)
+
+ALL_STEPS = sorted(
+	{*MIGRATING_STEPS, *WATCHING_STEPS, *(name for s in STRATEGIES.values() for name in s.steps)}
+)
+FINISHING_FIRST = [strategy.name for strategy in STRATEGIES.values() if strategy.busy == FINISH_FIRST]
+AT_ONCE = [name for name in STRATEGIES if name not in FINISHING_FIRST]
+
+JSON = st.recursive(
+	st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
+	lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+	max_leaves=6,
+)
+SECONDS = st.integers(0, 10**9) | st.floats(0, 1e9)
+
+
+def ways_to_stop():
+	for size in range(5):
+		for conditions in itertools.combinations_with_replacement(Condition, size):
+			for has_been_waited in (False, True):
+				yield set(conditions), has_been_waited, decide(conditions, has_been_waited)
+
+
+def test_a_unit_is_told_to_go_only_where_each_of_its_workers_is_proven():
+	for conditions, _, act in ways_to_stop():
+		if act in (Act.SIGNAL, Act.UNBLOCK):
+			assert conditions and not conditions & {Condition.IN_BETWEEN, Condition.ASKED}
+		if act is Act.SIGNAL:
+			assert conditions <= {Condition.SUSPENDED, Condition.BUSY}
+
+
+def test_a_unit_that_was_told_is_never_told_again():
+	for conditions, _, act in ways_to_stop():
+		assert (act is Act.LEAVE) is (Condition.ASKED in conditions)
+
+
+def test_a_unit_without_proof_is_looked_at_again_and_only_after_waiting_stopped_in_the_next_best_way():
+	for conditions, has_been_waited, act in ways_to_stop():
+		is_unproven = not conditions or Condition.IN_BETWEEN in conditions
+		is_open = is_unproven and Condition.ASKED not in conditions
+		assert (act is Act.FALL_BACK) is (is_open and has_been_waited)
+		assert (act is Act.LOOK_AGAIN) is (is_open and not has_been_waited)
+
+
+def test_what_is_done_with_a_proven_unit_does_not_depend_on_time_or_order():
+	for size in range(1, 4):
+		for conditions in itertools.product(set(Condition) - {Condition.IN_BETWEEN}, repeat=size):
+			assert (
+				len({decide(order, waited) for order in (conditions, conditions[::-1]) for waited in (0, 1)})
+				== 1
+			)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_request_is_unwound_before_anything_irrevocable_and_finished_after(name):
+	steps = STRATEGIES[name].steps
+	irrevocable = steps.index("stop" if name in FINISHING_FIRST else "drain")
+	for reached in range(len(steps) + 1):
+		way = way_on(name, steps[:reached])
+		assert way is (Way.FINISH if reached > irrevocable else Way.UNWIND)
+
+
+def test_a_request_that_migrates_is_not_called_untouched_once_its_workers_were_halted():
+	halted = MIGRATING_STEPS.index("halt")
+	for reached in range(len(MIGRATING_STEPS) + 1):
+		way = way_on("wait-workers", MIGRATING_STEPS[:reached])
+		assert way is (Way.FINISH if reached > halted else Way.UNWIND)
+
+
+@given(
+	st.sampled_from([*STRATEGIES, "drain"]), *[st.sets(st.sampled_from(ALL_STEPS) | st.text(max_size=4))] * 2
+)
+def test_a_request_that_is_to_be_finished_is_never_unwound_for_what_it_did_besides(name, steps, more):
+	assert way_on(name, steps) in Way
+	if way_on(name, steps) is Way.FINISH:
+		assert way_on(name, steps | more) is Way.FINISH
+	assert way_on("drain", steps) is Way.UNWIND
+
+
+policies = st.builds(
+	Policy,
+	st.integers(1, 10),
+	st.lists(SECONDS, max_size=5).map(tuple),
+	st.dictionaries(st.sampled_from("abc"), st.sampled_from(INTERRUPTED_CHOICES)).map(
+		lambda d: tuple(d.items())
+	),
+)
+
+
+@given(
+	policies,
+	st.sampled_from("abcd"),
+	st.integers(1, 20),
+	st.sampled_from(INTERRUPTED_CHOICES),
+	st.floats(0, 1),
+)
+def test_an_interrupted_job_is_run_again_a_bounded_number_of_times_with_bounded_pauses(
+	rules, method, interruptions, asked, chance
+):
+	action, delay = rules.decide(method, interruptions, asked, lambda: chance)
+	wanted = dict(rules.methods).get(method, asked)
+	if wanted in (HOLD, FAIL):
+		assert (action, delay) == (wanted, 0)
+	elif interruptions >= rules.max_attempts:
+		assert (action, delay) == (HOLD, 0)
+	else:
+		assert action == (DELAY if delay else REQUEUE)
+		base = rules.delays_seconds[:interruptions][-1] if rules.delays_seconds else 0
+		assert base <= delay <= base * (1 + JITTER)
+
+
+settings = st.fixed_dictionaries(
+	{},
+	optional={
+		"max_attempts": st.integers(-1, 5) | JSON,
+		"retry_delays_seconds": st.lists(st.integers(-1, 100) | st.floats(), max_size=3) | JSON,
+		"job_policy": st.dictionaries(st.text(max_size=3), st.sampled_from([*INTERRUPTED_CHOICES, "dance"]))
+		| JSON,
+	},
+)
+
+
+@given(settings, st.integers(1, 9))
+def test_settings_are_refused_or_give_a_pause_that_ends(tmp_path_factory, settings, interruptions):
+	try:
+		rules = policy.of_bench(Bench(tmp_path_factory.getbasetemp() / "none", {"safe_restart": settings}))
+	except Refused as refused:
+		assert "Nothing was touched" in str(refused)
+	else:
+		action, delay = rules.decide("m", interruptions, REQUEUE)
+		assert action in (REQUEUE, DELAY, HOLD, FAIL)
+		assert round(delay) >= 0
+
+
+def test_a_hooks_file_that_would_not_even_import_says_nothing(tmp_path):
+	for text in (
+		"safe_restart_job_policy = {[]: 1}",
+		"safe_restart_job_policy = {**1}",
+		"\0",
+		"safe_restart_job_policy = 1",
+	):
+		folder = tmp_path / "apps/app/app"
+		folder.mkdir(parents=True, exist_ok=True)
+		(folder / "hooks.py").write_text(text)
+		assert policy.from_apps(Bench(tmp_path, {})) == {}
+
+
+options = st.builds(
+	Options,
+	only=st.lists(st.sampled_from(KINDS), min_size=1, unique=True).map(tuple),
+	wait_workers_timeout=SECONDS,
+	wait_workers_verbose=st.booleans(),
+	force_kill_timeout=st.none() | SECONDS,
+	interrupted=st.sampled_from(INTERRUPTED_CHOICES),
+	hold_seconds=SECONDS,
+	migrate=st.booleans(),
+	migrate_timeout=SECONDS,
+	sites=st.lists(st.text(max_size=5)).map(tuple),
+	override_blockers=st.booleans(),
+)
+
+
+@given(options)
+def test_what_was_chosen_is_read_back_from_the_journal_as_it_was_written(options):
+	assert Options.from_dict(options.as_dict()) == options
+	assert Options.from_dict(json.loads(json.dumps(options.as_dict()))) == options
+
+
+@given(st.dictionaries(st.sampled_from(list(Options().as_dict())) | st.text(max_size=3), JSON, max_size=3))
+def test_whatever_stands_in_the_journal_is_refused_in_a_sentence_or_has_a_meaning(values):
+	try:
+		read = Options.from_dict(values)
+	except Refused as refused:
+		assert "Nothing was touched" in str(refused)
+		return
+	assert {*read.only} <= {*KINDS} and all(isinstance(site, str) for site in read.sites)
+	assert isinstance(read.migrate, bool) and isinstance(read.wait_workers_verbose, bool)
+	for seconds in (read.wait_workers_timeout, read.hold_seconds, read.migrate_timeout):
+		assert 0 <= float(seconds) < float("inf")
+
+
+EVERY_WAY = [*((s, s.steps) for s in STRATEGIES.values()), (STRATEGIES["wait-workers"], MIGRATING_STEPS)]
+
+
+@pytest.mark.parametrize(("strategy", "steps"), EVERY_WAY, ids=[*STRATEGIES, "migrating"])
+def test_every_strategy_keeps_the_order_that_saves_jobs(strategy, steps):
+	assert steps == steps_of(strategy, migrates=steps is MIGRATING_STEPS)
+	assert len(set(steps)) == len(steps)
+	assert steps[:4] == ("preflight", "before-hooks", "suspend", "drain")
+	assert steps[-1] == "verify"
+	assert {"rescue", "resume", "replace"} <= set(steps)
+	# What was interrupted is found before the report, and where new jobs had to wait, before those.
+	for interrupting in {"stop", "halt", "follow"} & set(steps):
+		assert steps.index(interrupting) < steps.index("rescue")
+	if strategy.holds_lease and strategy.interrupts:
+		assert steps.index("rescue") < steps.index("resume")
+	if not strategy.holds_lease:
+		assert steps[4] == "resume"
+
+
+def test_sites_are_migrated_only_in_maintenance_and_while_everything_that_runs_jobs_is_down():
+	order = [
+		MIGRATING_STEPS.index(name)
+		for name in ("drain", "maintenance", "halt", "migrate", "start", "restore")
+	]
+	assert order == sorted(order)
+	assert MIGRATING_STEPS.index("migrate") < MIGRATING_STEPS.index("resume")
+	assert all("migrate" not in strategy.steps for strategy in STRATEGIES.values())
+
+
+def test_a_hold_is_not_a_restart():
+	assert strategies.choose("drain").steps == ("preflight", "suspend", "drain")
