@@ -31,9 +31,10 @@ theme.addEventListener("change", () => {
 	if (theme.value) document.documentElement.dataset.theme = theme.value;
 	else delete document.documentElement.dataset.theme;
 });
-document
-	.getElementById("work")
-	.addEventListener("click", () => call("give_work", {}).then(() => board.look_now()));
+document.getElementById("work").addEventListener("click", async () => {
+	await call("give_work", {}).catch(() => {}); // the board says when nobody answers
+	board.look_now();
+});
 
 const board = new Board(document.getElementById("board"), {
 	call,
