@@ -23,7 +23,10 @@ export function queues(tools, overview) {
 }
 
 function chart(__, { queues, depths, now }) {
-	const highest = Math.max(1, ...queues.flatMap(({ name, depth }) => [depth, ...(depths.queues[name] || [])]));
+	const highest = Math.max(
+		1,
+		...queues.flatMap(({ name, depth }) => [depth, ...(depths.queues[name] || [])])
+	);
 	const lines = queues.map((queue, place) =>
 		h("path", {
 			key: queue.name,
