@@ -14,6 +14,7 @@ from pathlib import Path
 
 BOOT_SECONDS = float(os.environ.get("SAFE_RESTART_DEMO_BOOT", "1"))
 SITE = "demo.localhost"
+DESK = ("/app/", "/assets/", "/api/method/safe_restart.")
 
 
 def bench_path() -> Path:
@@ -101,12 +102,17 @@ def migrate(site: str) -> int:
 
 
 def application(environ, start_response):
-	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second."""
+	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second. The desk has
+	nothing but the board."""
 	if environ["PATH_INFO"] == "/slow":
 		time.sleep(1)
 	is_down = json.loads((bench_path() / "sites" / SITE / "site_config.json").read_text()).get(
 		"maintenance_mode"
 	)
+	if environ["PATH_INFO"].startswith(DESK) and not is_down:
+		from . import desk  # not at the top: workers and scheduler need no engine
+
+		return desk.answer(environ, start_response)
 	status = "503 Service Unavailable" if is_down else "200 OK"
 	start_response(status, [("Content-Type", "application/json")])
 	return [b'{"message": "pong"}']

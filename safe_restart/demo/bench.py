@@ -91,13 +91,17 @@ class Workers:
 
 @dataclass
 class DemoBench:
-	"""A bench in miniature. Use as a context manager: it starts, and ends without leaving a process."""
+	"""A bench in miniature. Use as a context manager: it starts, and ends without leaving a process.
+
+	`web_threads`: a browser opens connections ahead of use, and one thread would wait for the first word on each.
+	"""
 
 	boot_seconds: float = 1.0
 	workers: tuple[Workers, ...] = (Workers(),)
 	path: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="safe-restart-bench-")))
 	dies_with_us: bool = True
 	web: bool = True
+	web_threads: int = 1
 	queue_url: str = ""
 
 	def __post_init__(self):
@@ -196,6 +200,7 @@ class DemoBench:
 			add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf", 10)
 		if self.web:
 			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} -w 1 --preload -t 120"
+			gunicorn += f" --threads {self.web_threads}"
 			add("web", "frappe-web", f"{gunicorn} safe_restart.demo.app:application", 40)
 		bench = f"{self.path}/env/bin/bench"
 		add("workers", "frappe-schedule", f"{bench} schedule", 10, restarts=False)
@@ -260,15 +265,7 @@ class DemoBench:
 
 	def enqueue(self, seconds: float, name: str, queue: str = "default", **kwargs) -> str:
 		"""Queue one job as Frappe would; returns its id."""
-		job = Queue(f"{self.path.name}:{queue}", connection=self.redis).enqueue(
-			app.execute_job,
-			job_id=new_job_id(),
-			kwargs={"site": app.SITE, "method": "demo.work_for", "seconds": seconds, "name": name, **kwargs},
-			job_timeout=self.bench.queue_timeouts_seconds[queue],
-			result_ttl=600,
-			failure_ttl=7 * 24 * 3600,
-		)
-		return job.id
+		return enqueue(self.bench, self.redis, seconds, name, queue, **kwargs)
 
 	def ledger(self) -> list[dict]:
 		"""What the jobs wrote, in order."""
@@ -278,6 +275,21 @@ class DemoBench:
 	def runs(self, what: str = "end") -> Counter:
 		"""How often each job began or ended, by name."""
 		return Counter(entry["job"] for entry in self.ledger() if entry["what"] == what)
+
+
+def enqueue(
+	bench: benches.Bench, redis: Redis, seconds: float, name: str, queue: str = "default", **kwargs
+) -> str:
+	"""Queue one job on a bench in miniature, as Frappe would; returns its id."""
+	job = Queue(f"{bench.queue_prefix}{queue}", connection=redis).enqueue(
+		app.execute_job,
+		job_id=new_job_id(),
+		kwargs={"site": app.SITE, "method": "demo.work_for", "seconds": seconds, "name": name, **kwargs},
+		job_timeout=bench.queue_timeouts_seconds[queue],
+		result_ttl=600,
+		failure_ttl=7 * 24 * 3600,
+	)
+	return job.id
 
 
 def new_job_id() -> str:

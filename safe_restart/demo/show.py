@@ -30,7 +30,7 @@ def show(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	choose(strategy)
 	check_parts()
 	say = lambda text: click.echo(text, err=as_json)  # noqa: E731
-	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep)
+	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep, web_threads=4 if keep else 1)
 	say(f"Building a bench in {demo.path}: Redis, 3 workers, a scheduler and gunicorn under supervisord …")
 	try:
 		demo.__enter__()
@@ -127,7 +127,8 @@ def print_commands(demo: DemoBench) -> None:
 	command = f"{shlex.quote(sys.executable)} -m safe_restart --bench {demo.path}"
 	ctl = f"{shlex.quote(sys.executable)} -m supervisor.supervisorctl -c {demo.path}/config/supervisor/supervisord.conf"
 	click.echo(
-		"\nThe bench is left running. Play on with\n"
+		"\nThe bench is left running. Its board is at\n"
+		f"  http://127.0.0.1:{demo.web_port}/app/safe-restart\nPlay on there, or with\n"
 		f"  {command} status -v\n  {command} plan\n  {command} --wait-workers\n  {command} doctor\n"
 		f"  {ctl} status\nand end it with\n  {ctl} shutdown && rm -r {demo.path}"
 	)

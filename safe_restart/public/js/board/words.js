@@ -1,0 +1,153 @@
+// How figures, times and the engine's words are put for people.
+
+import { h } from "./dom.js";
+
+/** Seconds as people say them: 0.42 s, 12 s, 4 min 5 s, 2 h 3 min. */
+export function duration(__, seconds) {
+	if (seconds < 10) return __("{0} s", [Number(seconds.toFixed(seconds < 1 ? 2 : 1))]);
+	if (seconds < 60) return __("{0} s", [Math.round(seconds)]);
+	const minutes = Math.floor(seconds / 60);
+	if (minutes < 60) {
+		const rest = Math.floor(seconds % 60);
+		return rest ? __("{0} min {1} s", [minutes, rest]) : __("{0} min", [minutes]);
+	}
+	const hours = Math.floor(minutes / 60);
+	return hours < 48 ? __("{0} h {1} min", [hours, minutes % 60]) : __("{0} days", [Math.floor(hours / 24)]);
+}
+
+/** One sentence for one, another for any other number. */
+export function counted(number, one, many) {
+	return number === 1 ? one : many;
+}
+
+/** How often a job was interrupted before; empty where it never was. */
+export function attempts_text(__, attempts) {
+	return attempts ? counted(attempts, __("interrupted once"), __("interrupted {0} times", [attempts])) : "";
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+// Made once: making one takes longer than drawing a row.
+const TODAY = new Intl.DateTimeFormat(undefined, CLOCK);
+const ANY_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...CLOCK });
+
+/** A moment in the reader's own time. */
+export function moment(at) {
+	if (!at) return "–";
+	const date = new Date(at);
+	const is_today = date.toDateString() === new Date().toDateString();
+	return h("time", { datetime: at, title: at }, (is_today ? TODAY : ANY_DAY).format(date));
+}
+
+/** An indicator pill, as Frappe's desk has them. */
+export function pill(tone, text, more = {}) {
+	return h("span", { class: `sr-pill sr-${tone}`, ...more }, text);
+}
+
+/** A link where the page knows one, else the text alone. */
+export function linked(tools, kind, id, ...text) {
+	const url = tools.link && tools.link(kind, id);
+	return url ? h("a", { href: url }, ...text) : h("span", null, ...text);
+}
+
+/** A bar from 0 to 1 that people read in words. */
+export function bar(part, tone, label) {
+	const percent = Math.round(Math.min(1, Math.max(0, part)) * 100);
+	return h(
+		"span",
+		{ class: `sr-bar sr-${tone}`, role: "img", "aria-label": label, title: label },
+		h("span", { style: { width: `${percent}%` } })
+	);
+}
+
+/** A card with a heading of its own. */
+export function card(name, title, aside, ...content) {
+	return h(
+		"section",
+		{ key: name, class: `sr-card sr-card-${name}`, "aria-labelledby": `sr-title-${name}` },
+		h("header", null, h("h2", { id: `sr-title-${name}` }, title), aside),
+		...content
+	);
+}
+
+/** A table that scrolls within its card where it must, never the page. */
+export function table(caption, heads, rows, more = {}) {
+	const head = (text, place) => h("th", { key: place, scope: "col", class: text.class }, text.text || text);
+	return h(
+		"div",
+		{ class: "sr-table", ...more },
+		h(
+			"table",
+			null,
+			h("caption", { class: "sr-unseen" }, caption),
+			h("thead", null, h("tr", null, heads.map(head))),
+			h("tbody", null, rows)
+		)
+	);
+}
+
+/** A cell that says its column's name where the table is shown as a list, on a phone. */
+export function cell(label, properties, ...content) {
+	return h("td", { key: label, "data-label": label, ...properties }, ...content);
+}
+
+const TONES = {
+	completed: "green",
+	done: "green",
+	idle: "green",
+	failed: "red",
+	running: "blue",
+	watching: "blue",
+	busy: "blue",
+	cancelled: "gray",
+	refused: "gray",
+	queued: "gray",
+	suspended: "orange",
+	held: "orange",
+};
+
+export function tone_of(state) {
+	return TONES[state] || "gray";
+}
+
+export function status_text(__, status) {
+	const texts = {
+		queued: __("Queued"),
+		running: __("Running"),
+		watching: __("Watching the last jobs"),
+		completed: __("Completed"),
+		failed: __("Failed"),
+		cancelled: __("Cancelled"),
+		refused: __("Refused"),
+		done: __("Done"),
+		idle: __("Idle"),
+		busy: __("Busy"),
+		suspended: __("Suspended"),
+		started: __("Starting"),
+		held: __("Held"),
+		delayed: __("Delayed"),
+	};
+	return texts[status] || status;
+}
+
+export function step_text(__, name) {
+	const texts = {
+		preflight: __("Check that a restart can succeed"),
+		"before-hooks": __("Tell apps that a restart begins"),
+		suspend: __("Keep workers from new jobs"),
+		drain: __("See to the running jobs"),
+		maintenance: __("Put the sites into maintenance"),
+		halt: __("Stop workers and scheduler"),
+		migrate: __("Migrate the sites"),
+		start: __("Start everything again"),
+		restore: __("Take the sites out of maintenance"),
+		stop: __("Let the old workers go"),
+		replace: __("Replace what can be new now"),
+		follow: __("Replace each busy worker after its job"),
+		rescue: __("Look for interrupted and lost jobs"),
+		resume: __("Let workers take jobs again"),
+		verify: __("Check that everything works"),
+		"after-hooks": __("Tell apps that it is over"),
+		hold: __("Hold the bench drained"),
+	};
+	return texts[name] || name;
+}
