@@ -2,7 +2,7 @@
 
 import time
 
-from . import queues, web
+from . import queues, web, web_config
 from .errors import RestartError
 from .fleet import LOOK_SECONDS
 from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
@@ -13,11 +13,13 @@ ORDER = (SCHEDULER, WEB, SOCKETIO)
 
 
 def begin_services(run: Run) -> None:
-	"""Signal scheduler, web and socketio, and start workers that were down; the manager brings each back."""
+	"""Replace scheduler, web and socketio, and start workers that were down: each is only begun here, and comes back."""
 	if run.services_began:
 		return
 	run.services_began = True
 	services = run.manager.services()
+	if WEB in run.options.only and (sentence := web_config.what_is_lost(run.bench, services)):
+		run.warn(sentence)
 	if not run.probe:
 		begin_probe(run)
 	for kind in ORDER:
