@@ -19,7 +19,9 @@ import socket
 import sys
 import time
 
-BOOT_SECONDS = 45  # a Frappe boots in 1 to 10 s, on a cold disk in 30; safe-restart waits 60
+BOOT_SECONDS = (
+	90  # a Frappe boots in 1 to 10 s, on a cold disk or a busy machine in 40; the old one serves meanwhile
+)
 WRONG_SECONDS = 5  # answers other than 200 that a new process may give before it is turned away
 ASK_SECONDS = 5  # a process whose workers are all busy for longer counts as one that works
 LEAVE_SECONDS = 60  # gunicorn ends itself after its graceful timeout, 30 s; this is for one that hangs

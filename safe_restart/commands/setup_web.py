@@ -22,8 +22,6 @@ def run(bench: Bench, undo: bool, yes: bool, dry_run: bool) -> None:
 	is_written = change.before == change.after
 	is_loaded = engine.is_in_force(bench, wanted=not undo)
 	if is_written and is_loaded:
-		if undo:
-			engine.remove_keeper(bench)
 		click.echo(
 			"Nothing to do: the web has no keeper." if undo else "Nothing to do: the web has its keeper."
 		)
@@ -41,5 +39,4 @@ def run(bench: Bench, undo: bool, yes: bool, dry_run: bool) -> None:
 	if not yes:
 		click.confirm("Go on?", abort=True)
 	engine.apply(bench, change, not undo, click.echo)
-	kept = f"The file as it was is {change.path}{web_config.BACKUP_SUFFIX}. " if not is_written else ""
-	click.echo(f"Done. {kept}" + ("" if undo else "`safe-restart setup web --undo` takes it back."))
+	click.echo("Done." if undo else "Done. `safe-restart setup web --undo` takes it back.")

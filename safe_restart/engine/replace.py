@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from .errors import RestartError
 from .managers import Manager, Service
-from .replacement import Replacement
+from .replacement import START_TIMEOUT_SECONDS, Replacement
 from .swap import way_of
 
 
@@ -33,7 +33,11 @@ class Returning:
 					del self.pending[service.name]
 		return set(self.pending)
 
+	def patience_seconds(self, name: str) -> float:
+		"""How long this one may be away."""
+		return self.pending[name].patience_seconds if name in self.pending else START_TIMEOUT_SECONDS
+
 	def give_up(self, names: Iterable[str], seconds: float) -> None:
 		for name in names:
 			self.pending.pop(name, None)
-			self.problems.append(f"{name} was not up again after {seconds:g} s.")
+			self.problems.append(f"{name} was not up again after {seconds:.0f} s.")

@@ -8,6 +8,8 @@ from . import processes
 from .errors import RestartError
 from .managers import Manager, Service
 
+START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
+
 
 class Replacement:
 	"""One service on its way from an old process to a new one.
@@ -15,6 +17,8 @@ class Replacement:
 	The old process is signalled and its manager brings a new one; so if we die in between, the service comes back by
 	itself. A process that outlives its manager's grace is killed with all its children.
 	"""
+
+	patience_seconds = START_TIMEOUT_SECONDS
 
 	def __init__(self, manager: Manager, service: Service):
 		self.manager = manager

@@ -19,7 +19,7 @@ from .lock import Lock
 from .managers import WEB, Service
 from .managers.supervisor import Supervisor
 from .swap import keeper_of
-from .web_config import BACKUP_SUFFIX, CONFIG, Change, keeper_path, keeper_text
+from .web_config import BACKUP_SUFFIX, CONFIG, Change, config_path, keeper_path, keeper_text
 from .workers import START_TIMEOUT_SECONDS
 
 
@@ -155,7 +155,7 @@ def load_group(manager: Supervisor, group: str) -> None:
 def wait_stopped(manager: Supervisor, group: str) -> None:
 	"""Until nothing of the group runs; supervisor itself kills what outlasts its grace."""
 	while any(
-		(info["group"] == group and info["pid"]) or info["statename"] == "STOPPING"
+		info["pid"] or info["statename"] == "STOPPING"
 		for info in manager.call("getAllProcessInfo")
 		if info["group"] == group
 	):
@@ -177,5 +177,10 @@ def what_is_missing(bench: Bench, answered: list[str], wanted: bool) -> str:
 
 
 def remove_keeper(bench: Bench) -> None:
+	"""Leave nothing behind; the backup stays where it differs from what is there now."""
+	config = config_path(bench)
+	backup = Path(f"{config}{BACKUP_SUFFIX}")
+	if backup.exists() and backup.read_text() == config.read_text():
+		backup.unlink()
 	for path in (keeper_path(bench), keeper_path(bench).with_suffix(".json")):
 		path.unlink(missing_ok=True)

@@ -38,6 +38,8 @@ class Swap(Replacement):
 	"""The keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one when the new one
 	answers. It finishes that also if we die. Its own process stays."""
 
+	patience_seconds = 150  # the keeper's own for a boot, and gunicorn's for requests that run
+
 	def __init__(self, manager: Manager, service: Service):
 		super().__init__(manager, service)
 		self.status_path = keeper_of(service.command).with_suffix(".json")
@@ -73,8 +75,8 @@ def turned_away(service: Service, problem: str) -> str:
 		f"{service.log_paths[-1]} says why (`safe-restart logs web`)" if service.log_paths else "see its log"
 	)
 	return (
-		f"{service.name}: the new web process {problem}. It was ended and the old one goes on serving, with its old code; "
-		f"{log}. Mend that, then `safe-restart --only web`."
+		f"{service.name}: the new web process {problem}. The old one goes on serving, with its old code; {log}. Mend that, "
+		"then `safe-restart --only web`."
 	)
 
 
