@@ -2,9 +2,10 @@
 
     python web_keeper.py [python -m] gunicorn -b 127.0.0.1:8000 …
 
-It holds the listening socket and hands it to gunicorn. On SIGHUP a second gunicorn is started on the same socket. It also
-gets a private one, on which only it can answer; when it has answered there, the first is told to finish its requests
-and leave. A new one that does not answer as the old one did is turned away, and the old one stays.
+It holds the listening socket and hands it to gunicorn. On SIGHUP the new code is tried first, with one worker and on a
+private address only, so that no visitor meets it. Where that answers as the old one does, a second gunicorn is started
+on the shared socket and a private address; when it has answered there, the first is told to finish its requests and
+leave. New code that does not answer so is turned away, and the old one stays.
 
 `safe-restart setup web` copies this file into the bench's config folder, so that the web depends on no app. It needs
 nothing but Python's standard library, and tells what it does in a JSON file beside itself.
@@ -26,11 +27,13 @@ WRONG_SECONDS = 5  # answers other than 200 that a new process may give before i
 ASK_SECONDS = 5  # a process whose workers are all busy for longer counts as one that works
 LEAVE_SECONDS = 60  # gunicorn ends itself after its graceful timeout, 30 s; this is for one that hangs
 SETTLED_SECONDS = 10  # one that dies sooner has not booted: whoever keeps us decides about the next try
-BIND_SECONDS = 10
+BIND_SECONDS = (
+	70  # workers whose master was killed notice within half of their timeout of 120 s, and hold the port
+)
 LOOK_SECONDS = 0.02
 ASKED_SITES = 5
 BACKLOG = 2048  # gunicorn's own
-PR_SET_PDEATHSIG = 1  # prctl(2)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 PASSED_ON = {signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU}  # reopen logs, one worker more, one less
 ENDS = {signal.SIGTERM: signal.SIGTERM, signal.SIGINT: signal.SIGQUIT, signal.SIGQUIT: signal.SIGQUIT}
@@ -40,9 +43,10 @@ libc = ctypes.CDLL(None)
 
 
 class Gunicorn:
-	"""One gunicorn master, with the address on which only it answers."""
+	"""One gunicorn master, with the address on which only it answers. Without a shared socket it is there for a trial."""
 
-	def __init__(self, words: list[str], shared: socket.socket):
+	def __init__(self, words: list[str], shared: socket.socket | None = None):
+		self.is_trial = shared is None
 		self.started_at = time.monotonic()
 		self.told_at: float | None = None
 		self.wrong_since: float | None = None
@@ -51,7 +55,7 @@ class Gunicorn:
 		self.address = private.getsockname()
 		parent, self.pid = os.getpid(), os.fork()
 		if self.pid == 0:
-			become(words, parent, (shared, private))
+			become(words, parent, (private,) if shared is None else (shared, private))
 		private.close()
 
 	def tell(self, number: int) -> None:
@@ -60,6 +64,10 @@ class Gunicorn:
 	def leave(self, number: int = signal.SIGTERM) -> None:
 		self.told_at = self.told_at or time.monotonic()
 		self.tell(number)
+
+	@property
+	def has_settled(self) -> bool:
+		return time.monotonic() - self.started_at > SETTLED_SECONDS
 
 	def ask(self, site: str) -> None:
 		self.question = socket.create_connection(self.address, timeout=ASK_SECONDS)
@@ -88,6 +96,7 @@ class Keeper:
 
 	def __init__(self, words: list[str], status_path: str):
 		signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)  # heard one at a time, in `wait`
+		libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # workers whose master was killed become ours
 		self.words, self.status_path = words, status_path
 		self.shared = listen_patiently(*address_in(words))
 		self.candidate: Gunicorn | None = None
@@ -125,8 +134,12 @@ class Keeper:
 			self.serving.tell(number)
 		if number in ENDS:
 			self.is_ending = True
-			for one in filter(None, (self.serving, self.candidate, *self.leaving)):
+			for one in self.all:
 				one.leave(ENDS[number])
+
+	@property
+	def all(self) -> list[Gunicorn]:
+		return [one for one in (self.serving, self.candidate, *self.leaving) if one]
 
 	def start(self) -> Gunicorn:
 		return Gunicorn(self.words, self.shared)
@@ -135,8 +148,8 @@ class Keeper:
 		self.is_asked = False
 		self.swap = {"began": time.monotonic(), "ended": None, "problem": ""}
 		self.proof = self.find_proof()
-		self.candidate = self.start()
-		say(f"starting gunicorn {self.candidate.pid} in the place of {self.serving.pid}")
+		self.candidate = Gunicorn([*self.words, "-w", "1"])
+		say(f"trying the new code in gunicorn {self.candidate.pid}, while {self.serving.pid} serves")
 		self.write_status()
 
 	def find_proof(self) -> str:
@@ -148,11 +161,11 @@ class Keeper:
 		return ""
 
 	def judge(self) -> None:
-		"""Take the new one, turn it away, or look again."""
+		"""Take the new one, turn it away, or look again. Its trial over, it is started to stay."""
 		new, now = self.candidate, time.monotonic()
 		status = new.answer(self.proof)
 		if status == 200 or (status and not self.proof):
-			self.promote()
+			self.start_to_stay() if new.is_trial else self.promote()
 			return
 		if status:
 			new.wrong_since = new.wrong_since or now
@@ -160,6 +173,16 @@ class Keeper:
 			self.turn_away(f"answered {status} for site {self.proof}, which the old one answers with 200")
 		elif now - new.started_at > BOOT_SECONDS:
 			self.turn_away(f"did not answer within {BOOT_SECONDS} s")
+
+	def start_to_stay(self) -> None:
+		self.dismiss(self.candidate)
+		self.candidate = self.start()
+		say(f"the new code works; starting gunicorn {self.candidate.pid}")
+
+	def dismiss(self, one: Gunicorn) -> None:
+		"""End one that nobody waits for."""
+		self.leaving.append(one)
+		one.leave(signal.SIGQUIT)
 
 	def promote(self) -> None:
 		old, self.serving, self.candidate = self.serving, self.candidate, None
@@ -171,8 +194,7 @@ class Keeper:
 
 	def turn_away(self, problem: str) -> None:
 		say(f"the new gunicorn {self.candidate.pid} {problem}; it was ended")
-		self.leaving.append(self.candidate)
-		self.candidate.leave(signal.SIGQUIT)
+		self.dismiss(self.candidate)
 		self.candidate = None
 		self.end_swap(problem)
 
@@ -185,14 +207,12 @@ class Keeper:
 		for one in self.leaving:
 			if one.told_at and time.monotonic() - one.told_at > LEAVE_SECONDS:
 				one.tell(signal.SIGKILL)
-		gone = {}
-		for one in filter(None, (self.serving, self.candidate, *self.leaving)):
-			pid, status = os.waitpid(one.pid, os.WNOHANG)
-			if pid:
-				gone[one] = os.waitstatus_to_exitcode(status)
+		ended = dict(ended_children())
+		gone = {one: ended[one.pid] for one in self.all if one.pid in ended}
 		if not gone:
 			return
 		self.leaving = [one for one in self.leaving if one not in gone]
+		self.end_workers_without_master(gently=self.serving in gone and self.serving.has_settled)
 		if self.candidate in gone:
 			problem = f"ended with {gone[self.candidate]} before it answered"
 			say(f"the new gunicorn {self.candidate.pid} {problem}")
@@ -208,8 +228,15 @@ class Keeper:
 		if self.is_ending:
 			return
 		say(f"gunicorn {one.pid} ended with {exit_code}")
-		if not self.candidate and time.monotonic() - one.started_at > SETTLED_SECONDS:
+		if one.has_settled and (not self.candidate or self.candidate.is_trial):
 			self.serving = self.start()
+
+	def end_workers_without_master(self, gently: bool) -> None:
+		"""They would go on serving old code, and hold the port against whoever comes after us."""
+		masters = {one.pid for one in self.all}
+		with open(f"/proc/self/task/{os.getpid()}/children") as file:
+			for pid in set(map(int, file.read().split())) - masters:
+				os.kill(pid, signal.SIGTERM if gently else signal.SIGKILL)
 
 	def write_status(self) -> None:
 		"""Written whole or not at all; serving goes on where it cannot be written."""
@@ -225,6 +252,18 @@ class Keeper:
 			os.replace(f"{self.status_path}.new", self.status_path)
 		except OSError as error:
 			say(f"{self.status_path} cannot be written: {error}")
+
+
+def ended_children():
+	"""(pid, exit code) of each child that has ended since."""
+	while True:
+		try:
+			pid, status = os.waitpid(-1, os.WNOHANG)
+		except ChildProcessError:
+			return
+		if not pid:
+			return
+		yield pid, os.waitstatus_to_exitcode(status)
 
 
 def become(words: list[str], parent: int, sockets: tuple[socket.socket, ...]) -> None:
@@ -276,8 +315,9 @@ def listen_patiently(host: str, port: int) -> socket.socket:
 		except OSError as error:
 			if time.monotonic() > deadline:
 				raise
+			if signal.sigtimedwait(ENDS, 0.5):
+				sys.exit(0)
 			say(f"{host}:{port} is not free ({error}); trying again")
-			time.sleep(0.2)
 
 
 def sites_here() -> list[str]:

@@ -121,7 +121,7 @@ def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
 	with Hammer(kept, clients=4) as hammer:
 		process = start_cli(kept, "--only", "web", "--detach")
 		assert process.wait(60) == 0
-		wait_for(lambda: len(masters(kept)) == 2)
+		wait_for(lambda: len(masters(kept)) == 2, "the new web beside the old one")
 		for one in psutil.process_iter(["cmdline"]):
 			if "safe_restart.helper" in (one.info["cmdline"] or []) and str(kept.path) in one.info["cmdline"]:
 				one.kill()

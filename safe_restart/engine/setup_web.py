@@ -73,9 +73,9 @@ def write_files(bench: Bench, change: Change, wanted: bool) -> None:
 	like = change.path.stat()
 	if wanted:
 		write(keeper_path(bench), keeper_text(), like)
-	if change.before != change.after:
-		write(Path(f"{change.path}{BACKUP_SUFFIX}"), change.before, like)
-		write(change.path, change.after, like)
+		if change.before != change.after:
+			write(Path(f"{change.path}{BACKUP_SUFFIX}"), change.before, like)
+	write(change.path, change.after, like)
 
 
 def write(path: Path, text: str, like: os.stat_result) -> None:
