@@ -148,7 +148,11 @@ class Keeper:
 		self.is_asked = False
 		self.swap = {"began": time.monotonic(), "ended": None, "problem": ""}
 		self.proof = self.find_proof()
-		self.candidate = Gunicorn([*self.words, "-w", "1"])
+		try:
+			self.candidate = Gunicorn([*self.words, "-w", "1"])
+		except OSError as error:  # no memory for a process, say; the old one has what it needs
+			self.end_swap(f"could not be started: {error}")
+			return
 		say(f"trying the new code in gunicorn {self.candidate.pid}, while {self.serving.pid} serves")
 		self.write_status()
 
@@ -176,7 +180,12 @@ class Keeper:
 
 	def start_to_stay(self) -> None:
 		self.dismiss(self.candidate)
-		self.candidate = self.start()
+		self.candidate = None
+		try:
+			self.candidate = self.start()
+		except OSError as error:
+			self.end_swap(f"could not be started: {error}")
+			return
 		say(f"the new code works; starting gunicorn {self.candidate.pid}")
 
 	def dismiss(self, one: Gunicorn) -> None:
@@ -234,9 +243,13 @@ class Keeper:
 	def end_workers_without_master(self, gently: bool) -> None:
 		"""They would go on serving old code, and hold the port against whoever comes after us."""
 		masters = {one.pid for one in self.all}
-		with open(f"/proc/self/task/{os.getpid()}/children") as file:
-			for pid in set(map(int, file.read().split())) - masters:
-				os.kill(pid, signal.SIGTERM if gently else signal.SIGKILL)
+		try:
+			with open(f"/proc/self/task/{os.getpid()}/children") as file:
+				children = set(map(int, file.read().split()))
+		except OSError:
+			return  # they notice by themselves, only later
+		for pid in children - masters:
+			os.kill(pid, signal.SIGTERM if gently else signal.SIGKILL)
 
 	def write_status(self) -> None:
 		"""Written whole or not at all; serving goes on where it cannot be written."""
