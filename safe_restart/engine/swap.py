@@ -38,7 +38,7 @@ class Swap(Replacement):
 	"""The keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one when the new one
 	answers. It finishes that also if we die. Its own process stays."""
 
-	patience_seconds = 150  # the keeper's own for a boot, and gunicorn's for requests that run
+	patience_seconds = 240  # the keeper's own: two boots of 90 s, and 60 for requests that run
 
 	def __init__(self, manager: Manager, service: Service):
 		super().__init__(manager, service)
@@ -56,7 +56,7 @@ class Swap(Replacement):
 		"""True once the new gunicorn serves and no old one is left. Raises RestartError where the old one had to stay."""
 		if self.asked_at is None or now.pid != self.old.pid:
 			return super().is_done(now)
-		status = self.read()
+		status = told_by(self.status_path)
 		swap = status.get("swap") or {}
 		if (swap.get("began") or 0) < self.asked_at or not swap.get("ended"):
 			return False
@@ -64,10 +64,12 @@ class Swap(Replacement):
 			raise RestartError(turned_away(now, swap["problem"]))
 		return not status["leaving"]
 
-	def read(self) -> dict:
-		with suppress(OSError, ValueError):
-			return json.loads(self.status_path.read_text())
-		return {}
+
+def told_by(status_path: Path) -> dict:
+	"""What a keeper says it does; empty where it says nothing."""
+	with suppress(OSError, ValueError):
+		return json.loads(status_path.read_text())
+	return {}
 
 
 def turned_away(service: Service, problem: str) -> str:
