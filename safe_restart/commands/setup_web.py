@@ -22,6 +22,11 @@ def run(bench: Bench, undo: bool, yes: bool, dry_run: bool) -> None:
 	is_written = change.before == change.after
 	is_loaded = engine.is_in_force(bench, wanted=not undo)
 	if is_written and is_loaded:
+		if not undo and not dry_run and engine.is_refreshed(bench):
+			click.echo(
+				f"{web_config.keeper_path(bench)} is of this version now; `supervisorctl restart` loads it."
+			)
+			return
 		click.echo(
 			"Nothing to do: the web has no keeper." if undo else "Nothing to do: the web has its keeper."
 		)

@@ -18,7 +18,7 @@ from .journal import Journal
 from .lock import Lock
 from .managers import WEB, Service
 from .managers.supervisor import Supervisor
-from .swap import keeper_of
+from .swap import keeper_of, told_by
 from .web_config import BACKUP_SUFFIX, CONFIG, Change, config_path, keeper_path, keeper_text
 from .workers import START_TIMEOUT_SECONDS
 
@@ -33,7 +33,8 @@ def web_service(bench: Bench) -> tuple[Supervisor, Service]:
 	found = [service for service in manager.services() if service.kind == WEB]
 	if len(found) != 1:
 		raise Refused(
-			f"supervisor runs {len(found)} web programs of {bench.path}, not one. Nothing was touched."
+			f"supervisor runs {len(found)} web programs of {bench.path}, not one. Nothing was touched. Should it be missing, "
+			"type `supervisorctl update` first."
 		)
 	return manager, found[0]
 
@@ -141,15 +142,16 @@ def reread(manager: Supervisor) -> set[str]:
 
 def load_group(manager: Supervisor, group: str) -> None:
 	"""What `supervisorctl update` does, for one group. A group that was stopped is started again whatever happens."""
-	with suppress(xmlrpc.client.Fault):  # it is not loaded: somebody was cut off here before
-		manager.call("stopProcessGroup", group, False)
-		try:
-			wait_stopped(manager, group)
-			manager.call("removeProcessGroup", group)
-		except BaseException:
-			manager.call("startProcessGroup", group, False)
-			raise
-	manager.call("addProcessGroup", group)
+	manager.call("stopProcessGroup", group, False)
+	try:
+		wait_stopped(manager, group)
+	except BaseException:
+		manager.call("startProcessGroup", group, False)
+		raise
+	try:
+		manager.call("removeProcessGroup", group)
+	finally:
+		manager.call("addProcessGroup", group)
 
 
 def wait_stopped(manager: Supervisor, group: str) -> None:
@@ -168,12 +170,25 @@ def what_is_missing(bench: Bench, answered: list[str], wanted: bool) -> str:
 	while True:
 		_, service = web_service(bench)
 		silent = [site for site in answered if not web.ask(bench, site).is_ok]
-		if service.state == "running" and not silent and (keeper_of(service.command) is not None) == wanted:
+		keeper = keeper_of(service.command)
+		is_as_wanted = (keeper is not None) == wanted
+		tells = not keeper or told_by(keeper.with_suffix(".json")).get("pid") == service.pid
+		if service.state == "running" and not silent and is_as_wanted and tells:
 			return ""
 		if service.state == "failed" or time.monotonic() > deadline:
 			sites = f"; {', '.join(silent)} did not answer 200, as before" if silent else ""
-			return f"The web did not come back ({service.name} is {service.state}{sites})."
+			dumb = "" if tells else f"; its keeper cannot write into {keeper.parent}"
+			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{dumb})."
 		time.sleep(LOOK_SECONDS)
+
+
+def is_refreshed(bench: Bench) -> bool:
+	"""Whether the keeper's file was older than ours and is now the same."""
+	path = keeper_path(bench)
+	if path.exists() and path.read_text() == keeper_text():
+		return False
+	write(path, keeper_text(), config_path(bench).stat())
+	return True
 
 
 def remove_keeper(bench: Bench) -> None:
