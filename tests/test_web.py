@@ -207,6 +207,7 @@ def test_a_configuration_that_bench_wrote_anew_is_noticed_and_mended(kept):
 def test_a_configuration_that_supervisor_does_not_read_is_put_back(make_demo):
 	demo = make_demo()
 	before, web_pid = config(demo).read_text(), keeper(demo)
+	folder = sorted(os.listdir(demo.path / "config"))
 	shutil.copy(config(demo), demo.path / "config/elsewhere.conf")
 	file = demo.path / "config/supervisor/supervisord.conf"
 	file.write_text(file.read_text().replace("config/supervisor.conf", "config/elsewhere.conf"))
@@ -214,6 +215,7 @@ def test_a_configuration_that_supervisor_does_not_read_is_put_back(make_demo):
 	assert done.exit_code == 2, done.text
 	assert "does not read" in done.text
 	assert config(demo).read_text() == before and keeper(demo) == web_pid
+	assert sorted(set(os.listdir(demo.path / "config")) - {"elsewhere.conf"}) == folder
 	assert_bench_is_healthy(demo)
 
 

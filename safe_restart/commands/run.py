@@ -163,7 +163,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	else:
 		render.plan(answer, choice, objections)
 		if lost:
-			click.echo(f"Warning: {lost}.")
+			click.echo(f"Warning: {lost}. Type {web_config.MEND}.")
 
 
 def run_resume(bench: Bench) -> None:

@@ -91,8 +91,7 @@ def examine_services(bench: Bench, services: list[Service]) -> Iterator[Finding]
 
 def examine_web(bench: Bench, services: list[Service]) -> Iterator[Finding]:
 	if lost := web_config.what_is_lost(bench, services):
-		sentence, _, mend = lost.rpartition("; type ")
-		yield Finding(WARNING, sentence, mend)
+		yield Finding(WARNING, lost, web_config.MEND)
 	elif any(service.kind == WEB and keeper_of(service.command) for service in services):
 		yield Finding(OK, "the web is replaced without refusing a request")
 

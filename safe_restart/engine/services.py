@@ -18,8 +18,8 @@ def begin_services(run: Run) -> None:
 		return
 	run.services_began = True
 	services = run.manager.services()
-	if WEB in run.options.only and (sentence := web_config.what_is_lost(run.bench, services)):
-		run.warn(sentence)
+	if WEB in run.options.only and (lost := web_config.what_is_lost(run.bench, services)):
+		run.warn(f"{lost}; type {web_config.MEND}")
 	if not run.probe:
 		begin_probe(run)
 	for kind in ORDER:

@@ -18,7 +18,7 @@ from .journal import Journal
 from .lock import Lock
 from .managers import WEB, Service
 from .managers.supervisor import Supervisor
-from .swap import keeper_of, told_by
+from .swap import KEEPER, keeper_of, told_by
 from .web_config import BACKUP_SUFFIX, CONFIG, Change, config_path, keeper_path, keeper_text
 from .workers import START_TIMEOUT_SECONDS
 
@@ -102,13 +102,13 @@ def load(
 	try:
 		changed = reread(manager)
 	except xmlrpc.client.Fault as fault:
-		put_back(change)
+		put_back(bench, change)
 		raise Refused(
 			f"supervisor cannot read its configuration: {fault.faultString}. {CONFIG} is as it was; nothing was restarted. "
 			"Mend that and try again."
 		) from None
 	if group not in changed:
-		put_back(change)
+		put_back(bench, change)
 		raise Refused(
 			f"supervisor does not read {change.path}: it runs {group} from another file. That file is as it was, and "
 			"nothing was restarted. Link it into supervisor's folder, as `bench setup production` does."
@@ -119,7 +119,7 @@ def load(
 		)
 	load_group(manager, group)
 	if problem := what_is_missing(bench, answered, wanted):
-		put_back(change)
+		put_back(bench, change)
 		reread(manager)
 		load_group(manager, group)
 		missing = what_is_missing(bench, answered, not wanted)
@@ -130,8 +130,10 @@ def load(
 		)
 
 
-def put_back(change: Change) -> None:
+def put_back(bench: Bench, change: Change) -> None:
 	write(change.path, change.before, change.path.stat())
+	if KEEPER not in change.before:
+		remove_keeper(bench)
 
 
 def reread(manager: Supervisor) -> set[str]:

@@ -16,6 +16,7 @@ from .swap import KEEPER, keeper_of
 
 CONFIG = "config/supervisor.conf"
 BACKUP_SUFFIX = ".before-setup-web"
+MEND = "`safe-restart setup web`"
 
 # What bench writes for the web program, and what does not matter to it. Values, where only some are understood.
 OPTIONS = {
@@ -185,7 +186,7 @@ def keeper_text() -> str:
 
 
 def what_is_lost(bench: Bench, services: list[Service]) -> str:
-	"""A sentence where `setup web` was done and is in force no more, or not yet; empty where all is well."""
+	"""What to say where `setup web` was done and is in force no more, or not yet; empty where all is well. MEND mends it."""
 	if not keeper_path(bench).exists():
 		return ""
 	web = [service for service in services if service.kind == WEB]
@@ -197,12 +198,6 @@ def what_is_lost(bench: Bench, services: list[Service]) -> str:
 	if runs and is_written:
 		return ""
 	if runs:
-		return (
-			f"{CONFIG} was written anew without the web's keeper: with the next `supervisorctl update` the web is away "
-			"again while it boots; type `safe-restart setup web`"
-		)
+		return f"{CONFIG} was written anew without the web's keeper, and the next `supervisorctl update` takes it away"
 	why = "supervisor has not loaded it" if is_written else f"{CONFIG} was written anew without it"
-	return (
-		f"`setup web` was done here and is not in force, since {why}: the web is away while it boots; type "
-		"`safe-restart setup web`"
-	)
+	return f"`setup web` was done here and is not in force, since {why}: the web is away while it boots"
