@@ -85,10 +85,13 @@ class Gunicorn:
 			said = self.question.recv(64).split()
 		except OSError:
 			said = []
+		self.forget_question()
+		return int(said[1]) if len(said) > 1 and said[1].isdigit() else 0
+
+	def forget_question(self) -> None:
 		if self.question:
 			self.question.close()
 			self.question = None
-		return int(said[1]) if len(said) > 1 and said[1].isdigit() else 0
 
 
 class Keeper:
@@ -160,7 +163,9 @@ class Keeper:
 		"""A site that the new process must answer with 200, since the old one does; empty where there is none."""
 		sites = [site for site in sites_here() if not is_in_maintenance(site)]
 		for site in sites[:ASKED_SITES]:
-			if self.serving.answer(site, ASK_SECONDS) in (200, 0):
+			status = self.serving.answer(site, ASK_SECONDS)
+			self.serving.forget_question()
+			if status in (200, 0):
 				return site
 		return ""
 

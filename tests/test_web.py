@@ -157,6 +157,15 @@ def test_restarting_by_hand_works_as_before_and_leaves_one_web(kept):
 	assert_bench_is_healthy(kept)
 
 
+def test_a_signal_by_hand_replaces_the_web_as_gently(kept):
+	old = masters(kept)
+	with Hammer(kept, clients=4) as hammer:
+		supervisorctl(kept, "signal", "HUP", f"{kept.path.name}-web:*")
+		wait_for(lambda: len(masters(kept)) == 1 and masters(kept) != old, "the new web alone")
+	assert hammer.failures == {}
+	assert_bench_is_healthy(kept)
+
+
 def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(make_demo):
 	demo = make_demo()
 	before, folder = config(demo).read_text(), sorted(os.listdir(demo.path / "config"))
