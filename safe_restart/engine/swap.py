@@ -47,9 +47,7 @@ class Swap(Replacement):
 
 	def begin(self) -> None:
 		if self.process:
-			self.asked_at = (
-				time.monotonic()
-			)  # one clock for all processes of a machine, as the keeper uses it
+			self.asked_at = time.monotonic()  # the keeper's clock too: one for all processes of a machine
 			self.manager.signal(self.old, "HUP")
 
 	def is_done(self, now: Service) -> bool:
