@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.bench import THREADED, DemoBench
 
 from .browser import launch, open_board, open_dialog, submit
 
@@ -24,7 +24,7 @@ def main(folder: str, minutes: str = "4") -> None:
 		path = Path(home) / "frappe-bench"
 		path.mkdir()
 		page = launch(playwright).new_page(viewport={"width": 1280, "height": 800}, locale="en-GB")
-		with DemoBench(path=path, web_threads=4) as demo:
+		with DemoBench(path=path, gunicorn_options=THREADED) as demo:
 			open_board(page, demo)
 			open_dialog(page)  # a first restart, so that the next can be foretold
 			submit(page).click()

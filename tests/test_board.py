@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from safe_restart.demo import app
+from safe_restart.demo.bench import THREADED
 from safe_restart.engine import board
 from safe_restart.engine.journal import Journal
 from safe_restart.engine.sight import Sight
@@ -52,7 +53,7 @@ def page(browser) -> Iterator[Page]:
 @pytest.fixture
 def demo(make_demo):
 	"""A bench whose web is away long enough for a person to notice."""
-	return make_demo(boot_seconds=1, web_threads=4)
+	return make_demo(boot_seconds=1, gunicorn_options=THREADED)
 
 
 def newest(demo):
