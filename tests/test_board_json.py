@@ -136,8 +136,21 @@ def test_each_step_is_announced_to_the_sites_browsers(demo):
 def test_a_request_can_be_cancelled_from_the_board_until_it_has_ended(demo):
 	journal = Journal(demo.bench)
 	request = journal.add("rolling", {}, "somebody")
+	assert board.progress(demo.bench, request.id, 0, ALL)["can_cancel"]
 	assert board.cancel(demo.bench, request.id)["cancelled"]
 	assert journal.is_cancel_requested(request.id)
+	assert not board.progress(demo.bench, request.id, 0, ALL)["can_cancel"]
 	journal.report(request.id, "cancelled", 5, "Cancelled.", None)
 	with pytest.raises(Refused, match="ended already"):
 		board.cancel(demo.bench, request.id)
+
+
+def test_a_restart_that_has_begun_to_replace_cannot_be_cancelled_any_more(demo):
+	journal = Journal(demo.bench)
+	for strategy, last in (("rolling", "drain"), ("wait-workers", "stop")):
+		request = journal.add(strategy, {}, "somebody")
+		for name in ("preflight", "suspend"):
+			journal.start_step(request.id, name)
+		assert board.progress(demo.bench, request.id, 0, ALL)["can_cancel"]
+		journal.start_step(request.id, last)
+		assert not board.progress(demo.bench, request.id, 0, ALL)["can_cancel"]
