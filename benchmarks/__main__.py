@@ -13,29 +13,36 @@ import click
 
 from safe_restart.demo.bench import redis_server
 
-from . import scenarios, table
+from . import scenarios, table, web
 from .methods import METHODS
 
 RESULTS = Path(__file__).with_name("results.json")
-SCENARIOS = ("idle", "busy", "stream")
+SCENARIOS = ("idle", "busy", "stream", "web")
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--runs", type=click.IntRange(1), default=3, help="Of each method, idle and busy.")
 @click.option("--restarts", type=click.IntRange(1), default=20, help="Of each method under the stream.")
+@click.option("--web-restarts", type=click.IntRange(1), default=10, help="Of each method while clients ask.")
 @click.option(
 	"--scenario", "chosen", type=click.Choice(SCENARIOS), multiple=True, default=SCENARIOS, help="Repeatable."
 )
-def main(runs: int, restarts: int, chosen: tuple[str, ...]) -> None:
+def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -> None:
 	"""Measure safe-restart beside supervisorctl and bench restart, on benches in miniature. Asserts nothing."""
 	began = time.monotonic()
 	results = {"parts": parts(), "runs": runs, "restarts": restarts, "scenarios": {}}
 	click.echo(", ".join(f"{name} {number}" for name, number in results["parts"].items()))
 	for scenario in chosen:
+		if scenario == "web":
+			measured = results["scenarios"][scenario] = web.measure(web_restarts)
+			click.echo(f"\n{web.render(measured, web_restarts)}")
+			RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+			continue
 		measured = results["scenarios"][scenario] = measure(scenario, runs, restarts)
 		click.echo(f"\n{table.render(scenario, measured, runs, restarts)}")
 		RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-	click.echo(f"\n{table.legend()}")
+	if set(chosen) - {"web"}:
+		click.echo(f"\n{table.legend()}")
 	click.echo(f"\nMeasured in {(time.monotonic() - began) / 60:.1f} minutes. Every run is in {RESULTS}.")
 
 

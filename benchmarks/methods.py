@@ -40,12 +40,19 @@ def run(method: str, demo: DemoBench) -> tuple[float, list[str]]:
 
 	Raises subprocess.TimeoutExpired after COMMAND_TIMEOUT_SECONDS.
 	"""
-	began, problems = time.monotonic(), []
-	for command in METHODS[method](demo):
+	began = time.monotonic()
+	problems = run_commands(METHODS[method](demo))
+	return time.monotonic() - began, problems
+
+
+def run_commands(commands: list[list[str]]) -> list[str]:
+	"""Run them one after another; returns a sentence for each that failed. Raises subprocess.TimeoutExpired."""
+	problems = []
+	for command in commands:
 		done = subprocess.run(
 			command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS
 		)
 		if done.returncode not in GOOD_EXIT_CODES:
 			said = (done.stderr or done.stdout).strip().splitlines()
 			problems.append(f"exit code {done.returncode}: {said[-1] if said else 'it said nothing'}")
-	return time.monotonic() - began, problems
+	return problems

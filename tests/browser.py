@@ -19,7 +19,7 @@ ARGUMENTS = [
 	"--disable-component-update",
 	"--disable-sync",
 ]
-WAIT_SECONDS = 30
+WAIT_SECONDS = 90
 # What Chromium itself says of an answer that is no 200: the web was away, or refused. The board's own words differ.
 BROWSERS_OWN = re.compile(
 	r"^Failed to load resource: (net::ERR_|the server responded with a status of (417|50[234]))"

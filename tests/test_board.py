@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from safe_restart.demo import app
+from safe_restart.demo.bench import THREADED
 from safe_restart.engine import board
 from safe_restart.engine.journal import Journal
 from safe_restart.engine.sight import Sight
@@ -52,7 +53,7 @@ def page(browser) -> Iterator[Page]:
 @pytest.fixture
 def demo(make_demo):
 	"""A bench whose web is away long enough for a person to notice."""
-	return make_demo(boot_seconds=1, web_threads=4)
+	return make_demo(boot_seconds=1, gunicorn_options=THREADED)
 
 
 def newest(demo):
@@ -298,6 +299,20 @@ def test_what_a_person_types_opens_and_scrolls_survives_each_poll(demo, page):
 	expect(page.get_by_label("Reason")).to_have_value("half a sentence")
 	expect(page.get_by_label("Wait for jobs, seconds")).to_be_visible()
 	assert_bench_is_healthy(demo, jobs)
+
+
+def test_the_history_goes_back_as_far_as_there_are_restarts(demo, page):
+	journal = Journal(demo.bench)
+	for _ in range(25):
+		journal.report(journal.add("rolling", {}, "somebody").id, "refused", 2, "Not now.", None)
+	open_board(page, demo)
+	rows = page.locator(".sr-card-history tbody tr")
+	expect(rows).to_have_count(20)
+	page.get_by_role("button", name="Show older").click()
+	expect(rows).to_have_count(25)
+	expect(page.get_by_role("button", name="Show older")).to_have_count(0)
+	rows.last.get_by_role("button").click()
+	expect(page.locator(".sr-inside")).to_contain_text("Not now.")
 
 
 def test_a_site_that_does_not_answer_is_asked_again_ever_more_calmly_until_it_is_back(demo, page):

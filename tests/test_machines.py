@@ -21,7 +21,7 @@ from rq import VERSION, Queue, suspension
 from rq.job import Job
 from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry
 
-from safe_restart.demo.bench import free_port, redis_server
+from safe_restart.demo.bench import die_with_parent, free_port, redis_server
 from safe_restart.engine import queues, rescue, setaside
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused
@@ -43,6 +43,7 @@ def bench():
 	server = subprocess.Popen(
 		[redis_server(), "--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--save", ""],
 		stdout=subprocess.DEVNULL,
+		preexec_fn=die_with_parent,
 	)
 	bench = Bench(Path(folder), {"bench_id": "b", "redis_queue": f"redis://127.0.0.1:{port}"})
 	try:

@@ -1,12 +1,15 @@
 """A restart that migrates: drained, in maintenance, and everything put back exactly as it was."""
 
 import json
+import os
 import signal
 
 import pytest
 
 from safe_restart.demo import app
 from safe_restart.engine.journal import Journal
+from safe_restart.engine.recovery import Way, way_on
+from safe_restart.engine.strategies import STRATEGIES, steps_of
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
 
@@ -154,8 +157,6 @@ def test_when_the_helper_dies_in_a_migration_everything_stays_down_and_says_so(d
 	migration(demo, seconds=4)
 	process = start_cli(demo, "--migrate", "--json")
 	wait_for(lambda: any(entry["what"] == "migrate" for entry in demo.ledger()))
-	import os
-
 	os.kill(Journal(demo.bench).requests(1)[0].helper_pid, signal.SIGKILL)
 	out, err = process.communicate(timeout=60)
 	assert process.returncode == 1, out + err
@@ -166,6 +167,33 @@ def test_when_the_helper_dies_in_a_migration_everything_stays_down_and_says_so(d
 	wait_for(lambda: cli(demo, "retry", request).exit_code == 0)
 	assert site_config(demo) == {}
 	assert_bench_is_healthy(demo)
+
+
+def test_when_the_helper_dies_after_a_migration_another_ends_the_restart(demo):
+	process = start_cli(demo, "--migrate", "--json")
+	journal = Journal(demo.bench)
+	wait_for(
+		lambda: (
+			journal.requests(1)
+			and {"rescue", "resume", "verify"}
+			& {step.name for step in journal.steps(journal.requests(1)[0].id)}
+		)
+	)
+	request = journal.requests(1)[0]
+	os.kill(request.helper_pid, signal.SIGKILL)
+	out, err = process.communicate(timeout=90)
+	assert process.returncode in (0, 6), out + err  # 0 where it had ended in that very moment
+	assert len(migrated_at(demo)) == 2, "it migrated once"
+	assert site_config(demo) == {}
+	assert_bench_is_healthy(demo)
+
+
+@pytest.mark.parametrize("strategy", ["wait-workers", "rolling", "no-wait-workers"])
+def test_before_its_migration_a_request_is_unwound_and_after_it_finished(strategy):
+	steps = steps_of(STRATEGIES[strategy], True)
+	for reached in range(len(steps) + 1):
+		is_begun = "halt" in steps[:reached]
+		assert way_on(strategy, steps[:reached], True) is (Way.FINISH if is_begun else Way.UNWIND)
 
 
 @pytest.mark.parametrize(

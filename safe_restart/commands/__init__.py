@@ -350,6 +350,23 @@ def demo(ctx: click.Context, strategy: str, boot: float, keep: bool, as_json: bo
 	ctx.exit(show(strategy, boot, keep, as_json))
 
 
+@safe_restart.group()
+def setup() -> None:
+	"""Set this bench up for better restarts. Each says first what it changes, and can be undone."""
+
+
+@setup.command("web")
+@click.option("--undo", is_flag=True, help="Take it back.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show the change, and do nothing.")
+@click.pass_context
+def setup_web(ctx: click.Context, undo: bool, yes: bool, dry_run: bool) -> None:
+	"""Let restarts refuse no request: a keeper holds the web's socket and starts the new gunicorn beside the old one."""
+	from .setup_web import run
+
+	run(this_bench(ctx), undo, yes, dry_run)
+
+
 commands = [safe_restart]
 
 

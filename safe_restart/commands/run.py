@@ -158,8 +158,9 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 
 	from redis.exceptions import RedisError
 
-	from ..engine import apps, managers, policy, preview, queues
+	from ..engine import apps, managers, policy, preview, queues, web_config
 	from ..engine.fleet import Watch
+	from ..engine.managers import WEB
 	from . import print_json, render
 
 	chosen, choice = choose(strategy), Options.from_dict(options)
@@ -170,10 +171,14 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	except (RedisError, OSError):
 		answer = preview.plan_without_redis(choice)
 	objections = apps.objections(bench)
+	lost = web_config.what_is_lost(bench, manager.services()) if WEB in choice.only else ""
 	if as_json:
-		print_json({**answer.as_dict(), "blockers": [asdict(objection) for objection in objections]})
+		blockers = [asdict(objection) for objection in objections]
+		print_json({**answer.as_dict(), "blockers": blockers, "warnings": [lost] if lost else []})
 	else:
 		render.plan(answer, choice, objections)
+		if lost:
+			click.echo(f"Warning: {lost}. Type {web_config.MEND}.")
 
 
 def run_resume(bench: Bench) -> None:

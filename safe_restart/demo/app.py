@@ -16,6 +16,8 @@ BOOT_SECONDS = float(os.environ.get("SAFE_RESTART_DEMO_BOOT", "1"))
 SITE = "demo.localhost"
 DESK = ("/app/", "/assets/", "/api/method/safe_restart.")
 
+web = {"status": "200 OK", "exits": False}
+
 
 def bench_path() -> Path:
 	return Path(os.environ["SAFE_RESTART_DEMO_BENCH"])
@@ -101,6 +103,14 @@ def migrate(site: str) -> int:
 	return 1 if chosen.get("fail") else 0
 
 
+def load_web() -> None:
+	"""What web.json in the bench says when the process boots is its code: another status than 200, or it does not boot."""
+	path = bench_path() / "web.json"
+	web.update(json.loads(path.read_text()) if path.exists() else {})
+	if web["exits"]:
+		sys.exit("The web of this bench does not boot, as its web.json says.")
+
+
 def application(environ, start_response):
 	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second. The desk has
 	nothing but the board."""
@@ -113,7 +123,7 @@ def application(environ, start_response):
 		from . import desk  # not at the top: workers and scheduler need no engine
 
 		return desk.answer(environ, start_response)
-	status = "503 Service Unavailable" if is_down else "200 OK"
+	status = "503 Service Unavailable" if is_down else web["status"]
 	start_response(status, [("Content-Type", "application/json")])
 	return [b'{"message": "pong"}']
 
@@ -136,3 +146,4 @@ if __name__ == "__main__":
 	main(sys.argv[1:])
 elif "gunicorn" in sys.argv[0]:
 	boot()
+	load_web()

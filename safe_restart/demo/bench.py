@@ -77,6 +77,7 @@ directory={directory}
 {more}
 """
 WORKER_OPTIONS = "killasgroup=true\nnumprocs={count}\nprocess_name=%(program_name)s-%(process_num)d"
+THREADED = "-w 1 --threads 4 --preload -t 120"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class Workers:
 class DemoBench:
 	"""A bench in miniature. Use as a context manager: it starts, and ends without leaving a process.
 
-	`web_threads`: a browser opens connections ahead of use, and one thread would wait for the first word on each.
+	`gunicorn_options`: THREADED where a browser comes, which opens connections ahead of use; one thread would wait for the
+	first word on each.
 	"""
 
 	boot_seconds: float = 1.0
@@ -101,8 +103,9 @@ class DemoBench:
 	path: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="safe-restart-bench-")))
 	dies_with_us: bool = True
 	web: bool = True
-	web_threads: int = 1
 	queue_url: str = ""
+	gunicorn_options: str = "-w 1 --preload -t 120"
+	has_setup_web: bool = False
 
 	def __post_init__(self):
 		self.path = self.path.resolve()
@@ -114,6 +117,8 @@ class DemoBench:
 		try:
 			self.write()
 			self.start()
+			if self.has_setup_web:
+				self.setup_web()
 		except BaseException:
 			self.end()
 			raise
@@ -199,8 +204,7 @@ class DemoBench:
 		if self.queue_url.endswith(f":{self.redis_port}"):
 			add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf", 10)
 		if self.web:
-			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} -w 1 --preload -t 120"
-			gunicorn += f" --threads {self.web_threads}"
+			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} {self.gunicorn_options}"
 			add("web", "frappe-web", f"{gunicorn} safe_restart.demo.app:application", 40)
 		bench = f"{self.path}/env/bin/bench"
 		add("workers", "frappe-schedule", f"{bench} schedule", 10, restarts=False)
@@ -240,6 +244,12 @@ class DemoBench:
 			if time.monotonic() > deadline or self.supervisord.poll() is not None:
 				raise RestartError(f"The demo bench did not start; its logs are in {self.path}/logs.")
 			time.sleep(0.05)
+
+	def setup_web(self) -> None:
+		"""As a person would do it. Raises subprocess.CalledProcessError."""
+		words = [sys.executable, "-m", "safe_restart", "--bench", str(self.path), "setup", "web", "--yes"]
+		environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+		subprocess.run(words, check=True, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
 
 	def is_up(self) -> bool:
 		with suppress(Exception):

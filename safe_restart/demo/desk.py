@@ -5,14 +5,17 @@ There is no login here, so only a page of this very server may ask, under a name
 
 import json
 import uuid
+from inspect import signature
 from pathlib import Path
 
 from ..engine import apps, board
 from ..engine import bench as benches
 from ..engine.errors import Refused, RestartError
+from ..engine.journal import Journal
 from ..engine.queues import Observer
 from ..engine.sight import sight_of
-from ..engine.strategies import choose
+from ..engine.strategies import Options, choose
+from ..helper import spawn
 from . import app
 from .bench import enqueue
 
@@ -95,14 +98,15 @@ def read(environ) -> dict:
 
 
 def call(method: str, arguments: dict):
-	"""Answer as safe_restart.api would on a site. Raises RestartError."""
+	"""Answer as safe_restart.api would on a site. Raises RestartError, OSError where no helper can be started."""
 	if method not in CALLS:
 		raise Refused(f"There is no method {method!r}. Nothing was touched.")
 	bench = benches.load(app.bench_path())
 	try:
-		return CALLS[method](bench, sight_of(bench, app.SITE), **arguments)
-	except (TypeError, ValueError) as error:
+		bound = signature(CALLS[method]).bind(bench, sight_of(bench, app.SITE), **arguments)
+	except TypeError as error:
 		raise Refused(f"These arguments do not fit ({error}). Nothing was touched.") from None
+	return CALLS[method](*bound.args, **bound.kwargs)
 
 
 def overview(bench, sight) -> dict:
@@ -123,24 +127,15 @@ def request(
 	override_blockers: bool = False,
 	confirm: str = "",
 ) -> dict:
+	"""Write a request down and start its helper, as Frappe's desk and the command line do."""
 	if choose(strategy).interrupts and confirm != app.SITE:
 		raise Refused(f"Type {app.SITE} to confirm that jobs may be interrupted. Nothing was touched.")
-	return {"request": board.ask(bench, strategy, options or {}, USER, reason, override_blockers)}
-
-
-def TEMPORARY_ask(bench, strategy, options, who, reason, override_blockers):
-	from ..engine.journal import Journal
-	from ..engine.strategies import Options
-	from ..helper import spawn
-
-	options = {**options, "override_blockers": override_blockers}
-	request = Journal(bench).add(strategy, Options.from_dict(options).as_dict(), who, reason)
-	spawn(bench.path, request.id)
-	return request.id
-
-
-if not hasattr(board, "ask"):
-	board.ask = TEMPORARY_ask
+	if override_blockers and not reason:
+		raise Refused("Say why you restart in spite of an objection. Nothing was touched.")
+	choice = Options.from_dict({**(options or {}), "override_blockers": override_blockers})
+	asked = Journal(bench).add(strategy, choice.as_dict(), USER, reason)
+	spawn(bench.path, asked.id)
+	return {"request": asked.id}
 
 
 def give_work(bench, sight) -> dict:
@@ -155,11 +150,11 @@ def give_work(bench, sight) -> dict:
 CALLS = {
 	"overview": overview,
 	"preview": preview,
-	"progress": lambda bench, sight, request, after=0: board.progress(bench, request, int(after), sight),
-	"history": lambda bench, sight, limit=20, before=None: board.history(bench, sight, int(limit), before),
+	"progress": lambda bench, sight, request, after=0: board.progress(bench, request, after, sight),
+	"history": lambda bench, sight, limit=20, before=None: board.history(bench, sight, limit, before),
 	"request": request,
 	"cancel": lambda bench, sight, request: board.cancel(bench, request),
 	"requeue": lambda bench, sight, job: board.requeue(bench, job, USER, sight),
-	"give_work": give_work,
 	"discard": lambda bench, sight, job: board.discard(bench, job, USER, sight),
+	"give_work": give_work,
 }

@@ -11,9 +11,15 @@ async function call(method, args) {
 		body: JSON.stringify(args),
 	});
 	if (NOBODY_ANSWERS.includes(response.status)) throw new Error(response.statusText);
+	if (response.status === 500)
+		throw refusal("The server failed; its log is logs/frappe-web.error.log in the bench.");
 	const answer = await response.json();
 	if (response.ok) return answer.message;
-	throw Object.assign(new Error(answer.exception), { refused: true });
+	throw refusal(answer.exception);
+}
+
+function refusal(sentence) {
+	return Object.assign(new Error(sentence), { refused: true });
 }
 
 function translate(text, values = []) {
@@ -25,7 +31,14 @@ theme.addEventListener("change", () => {
 	if (theme.value) document.documentElement.dataset.theme = theme.value;
 	else delete document.documentElement.dataset.theme;
 });
-document.getElementById("work").addEventListener("click", () => call("give_work", {}).then(() => board.look_now()));
+document.getElementById("work").addEventListener("click", async () => {
+	await call("give_work", {}).catch(() => {}); // the board says when nobody answers
+	board.look_now();
+});
 
-const board = new Board(document.getElementById("board"), { call, translate, confirm_name: "demo.localhost" });
+const board = new Board(document.getElementById("board"), {
+	call,
+	translate,
+	confirm_name: "demo.localhost",
+});
 board.start();

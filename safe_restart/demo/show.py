@@ -13,7 +13,7 @@ from ..engine.journal import Journal
 from ..engine.report import as_json as report_json
 from ..engine.strategies import Options, choose
 from ..helper import spawn
-from .bench import DemoBench, redis_server
+from .bench import THREADED, DemoBench, redis_server
 from .watcher import Seen, Watcher
 
 LONG_JOBS, LONG_SECONDS = 3, 8
@@ -30,7 +30,9 @@ def show(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	choose(strategy)
 	check_parts()
 	say = lambda text: click.echo(text, err=as_json)  # noqa: E731
-	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep, web_threads=4 if keep else 1)
+	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep)
+	if keep:
+		demo.gunicorn_options = THREADED
 	say(f"Building a bench in {demo.path}: Redis, 3 workers, a scheduler and gunicorn under supervisord …")
 	try:
 		demo.__enter__()

@@ -12,6 +12,7 @@ from .fleet import Watch
 from .forecast import forecast
 from .journal import OPEN, Event, Journal, Request, Step, seconds_between, utc_now
 from .queues import Observer
+from .recovery import Way, way_on
 from .report import Account
 from .sight import Sight
 from .strategies import DRAIN, STRATEGIES, Options, choose, steps_of
@@ -116,7 +117,7 @@ def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
 	return {
 		**summary(request, sight),
 		"is_open": request.status in OPEN,
-		"can_cancel": request.status in OPEN and not request.cancel_requested,
+		"can_cancel": can_cancel(request, steps),
 		"planned_steps": list(steps_of(choose(request.strategy), migrates)),
 		"steps": [
 			{
@@ -133,6 +134,15 @@ def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
 		"affected": mine,
 		"affected_elsewhere": len(account["affected"]) - len(mine),
 	}
+
+
+def can_cancel(request: Request, steps: list[Step]) -> bool:
+	"""Whether it would still be unwound; a drain always can be, and sites in maintenance are not left there."""
+	names = {step.name for step in steps}
+	is_before = way_on(request.strategy, names, bool(request.options.get("migrate"))) is Way.UNWIND
+	return (
+		request.status in OPEN and not request.cancel_requested and is_before and "maintenance" not in names
+	)
 
 
 def previews(bench: Bench, options: dict, sight: Sight) -> dict:

@@ -10,14 +10,15 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from . import leftovers, managers, processes, queues, web
+from . import leftovers, managers, processes, queues, web, web_config
 from .bench import Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
-from .managers import OTHER, WORKERS, Service
+from .managers import OTHER, WEB, WORKERS, Service
 from .queues import Worker
 from .rescue import find_orphans
 from .suspension import TOKEN_PREFIX
+from .swap import keeper_of
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -43,6 +44,7 @@ def examine(bench: Bench) -> list[Finding]:
 		manager = managers.detect(bench)
 		services = manager.services()
 		findings += examine_services(bench, services)
+		findings += examine_web(bench, services)
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
 	observer = queues.Observer(bench)
@@ -85,6 +87,13 @@ def examine_services(bench: Bench, services: list[Service]) -> Iterator[Finding]
 					"may take: a plain supervisorctl stop kills them (safe-restart does not)",
 					f"set stopwaitsecs={longest + 60} in the supervisor config, then `supervisorctl update`",
 				)
+
+
+def examine_web(bench: Bench, services: list[Service]) -> Iterator[Finding]:
+	if lost := web_config.what_is_lost(bench, services):
+		yield Finding(WARNING, lost, web_config.MEND)
+	elif any(service.kind == WEB and keeper_of(service.command) for service in services):
+		yield Finding(OK, "the web is replaced without refusing a request")
 
 
 def queues_of(command: str, known: Iterable[str]) -> list[str]:

@@ -5,17 +5,16 @@ from .errors import Blocked, Refused
 from .run import Run
 
 
-def ask_blockers(run: Run) -> None:
-	"""Let apps object. Raises Blocked with what they say, unless a person overrides them; then it is noted."""
+def before_hooks(run: Run, detail: list[str]) -> None:
+	"""Let apps object, then tell them that a restart begins; one that cannot cope with it objects by raising.
+
+	Raises Blocked with what they say, unless a person overrides them; then it is noted.
+	"""
 	if run.options.override_blockers and not run.request.reason:
 		raise Refused("--override-blockers needs a --reason, which is recorded. Nothing was touched.")
 	heed(run, apps.objections(run.bench))
-
-
-def before_hooks(run: Run, detail: list[str]) -> None:
-	"""Tell apps that a restart begins; one that cannot cope with it objects by raising."""
 	if not (apps.declares(run.bench, apps.BEFORE) or apps.declares(run.bench, apps.AFTER)):
-		detail.append("no app has any")
+		detail.append("no app has to be told")
 		return
 	run.journal.remember(run.request.id, owes_after_hooks=True)
 	if apps.declares(run.bench, apps.BEFORE):

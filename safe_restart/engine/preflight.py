@@ -4,7 +4,6 @@ import dataclasses
 
 from . import queues, web
 from .errors import Refused
-from .hooks import ask_blockers
 from .managers import REDIS, WEB, WORKERS, Service
 from .migrating import check_migration
 from .run import Run
@@ -32,7 +31,6 @@ def preflight(run: Run, detail: list[str]) -> None:
 		check_redis_keeps_jobs(run)
 	if WEB in run.options.only and any(service.kind == WEB for service in services):
 		run.sites_before = web.health(run.bench)
-	ask_blockers(run)
 	counts = run.account
 	detail.append(
 		f"{counts.workers.before} workers, {counts.jobs.running_at_start} jobs running, "

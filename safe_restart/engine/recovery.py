@@ -29,17 +29,17 @@ class Way(Enum):
 	FINISH = "finish"
 
 
-def way_on(strategy: str, steps: Iterable[str]) -> Way:
+def way_on(strategy: str, steps: Iterable[str], migrates: bool = False) -> Way:
 	"""What to do with a request that reached these steps. Pure.
 
-	Where jobs finish first nothing but idle workers is touched before `stop`, or `halt` where it migrates; every other
-	strategy tells workers to go in `drain`, and a bench that is half new is best made whole.
+	Where jobs finish first, and before a migration, nothing but idle workers is touched before `stop` or `halt`; every
+	other strategy tells workers to go in `drain`, and a bench that is half new is best made whole.
 	"""
 	names = set(steps)
 	if strategy == DRAIN:
 		return Way.UNWIND
 	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
-	if choose(strategy).busy != FINISH_FIRST:
+	if choose(strategy).busy != FINISH_FIRST and not migrates:
 		irrevocable |= {"drain"}
 	return Way.FINISH if names & irrevocable else Way.UNWIND
 
@@ -77,16 +77,22 @@ def recover(run: Run) -> None:
 		drop_lease(run)
 		if run.request.state.get("prior"):
 			recover_migration(run, steps)
-		elif way_on(run.request.strategy, (step.name for step in steps)) is Way.UNWIND:
+		elif way_on(run.request.strategy, (s.name for s in steps), run.options.migrate) is Way.UNWIND:
 			unwind(run, reached)
 		else:
-			# Whatever the strategy was, from here on the gentlest one makes new what is still old.
-			run.strategy = STRATEGIES[ROLLING]
-			run_steps(run, run.strategy.steps)
-			finish(run)
+			finish_gently(run)
 	finally:
 		run.lease.release()
 		after_hooks(run, run.journal.request(run.request.id).status)
+
+
+def finish_gently(run: Run) -> None:
+	"""Whatever the strategy was, from here on the gentlest one makes new what is still old. A migration is over by then,
+	and apps were asked."""
+	run.strategy = STRATEGIES[ROLLING]
+	run.options = replace(run.options, migrate=False, allow_running_jobs=False)
+	run_steps(run, tuple(name for name in run.strategy.steps if name != "before-hooks"))
+	finish(run)
 
 
 def recover_migration(run: Run, steps: list[Step]) -> None:
@@ -98,11 +104,8 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 	is_restored = maintenance.read_prior(run.bench, list(prior)) == prior
 	if is_restored and ended:
 		# Only a helper that came to its end restores them, so it was the journal that stopped.
-		run.strategy = STRATEGIES[ROLLING]
-		run.options = replace(run.options, migrate=False, allow_running_jobs=False)
 		run.journal.remember(run.request.id, prior={}, halted=[])
-		run_steps(run, run.strategy.steps)
-		finish(run)
+		finish_gently(run)
 	elif ended == "done":
 		names = steps_of(run.strategy, True)
 		run_steps(run, names[names.index("start") :])

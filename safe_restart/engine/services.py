@@ -2,7 +2,7 @@
 
 import time
 
-from . import leftovers, queues, web
+from . import leftovers, queues, web, web_config
 from .errors import RestartError
 from .fleet import LOOK_SECONDS
 from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
@@ -13,7 +13,7 @@ ORDER = (SCHEDULER, WEB, SOCKETIO)
 
 
 def begin_services(run: Run) -> None:
-	"""Signal scheduler, web and socketio, and start workers that were down; the manager brings each back."""
+	"""Replace scheduler, web and socketio, and start workers that were down: each is only begun here, and comes back."""
 	if run.services_began:
 		return
 	run.services_began = True
@@ -21,6 +21,8 @@ def begin_services(run: Run) -> None:
 		begin_probe(run)
 	end_leftovers(run)
 	services = run.manager.services()
+	if WEB in run.options.only and (lost := web_config.what_is_lost(run.bench, services)):
+		run.warn(f"{lost}; type {web_config.MEND}")
 	for kind in ORDER:
 		for service in services:
 			if service.kind == kind in run.options.only and (run.is_old(service) or not service.pid):

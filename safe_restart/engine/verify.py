@@ -32,12 +32,15 @@ def verify(run: Run, detail: list[str]) -> None:
 
 def sweep(run: Run) -> None:
 	"""A manager that died during the restart was started again beside what it had run: end that too."""
+	if WORKERS in run.options.only and queues.is_up(run.watch.observer.redis):
+		sweep_workers(run)
 	ended = end_leftovers(run)
 	for service in run.manager.services():
 		if service.kind in ended and service.state == "failed":
 			run.manager.start(service)
-	if WORKERS not in run.options.only or not queues.is_up(run.watch.observer.redis):
-		return
+
+
+def sweep_workers(run: Run) -> None:
 	run.patiently(run.watch.see)
 	if any(unit.is_orphan for unit in run.untold()) and run.lock.take():
 		run.patiently(run.retirement.take_flag)

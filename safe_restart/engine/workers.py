@@ -5,10 +5,9 @@ from collections.abc import Iterable
 
 from . import processes
 from .fleet import LOOK_SECONDS, Fleet, Unit
+from .replacement import START_TIMEOUT_SECONDS
 from .retire import Told
 from .run import Run
-
-START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
 
 
 def tell(run: Run, names: set[str]) -> None:
@@ -104,10 +103,10 @@ def kill(run: Run, told: list[Told]) -> None:
 
 def wait_back(run: Run) -> None:
 	"""Wait until all that left is back, batch after batch, but not for workers with a job."""
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	began = time.monotonic()
 	while away := advance(run):
-		if time.monotonic() > deadline:
-			run.returning.give_up(away, START_TIMEOUT_SECONDS)
+		if any(time.monotonic() - began > run.returning.patience_seconds(name) for name in away):
+			run.returning.give_up(away, time.monotonic() - began)
 			break
 		time.sleep(LOOK_SECONDS)
 

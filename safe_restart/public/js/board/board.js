@@ -37,7 +37,10 @@ export class Board {
 			has_all: false,
 		};
 		this.overview_due = 0;
-		this.poller = new Poller(() => this.look(), (error) => this.missed(error));
+		this.poller = new Poller(
+			() => this.look(),
+			(error) => this.missed(error)
+		);
 		this.root = document.createElement("div");
 		this.dialog = new RestartDialog(element, { call, tools: this.tools, asked: (id) => this.asked(id) });
 		this.actions = {
@@ -122,7 +125,10 @@ export class Board {
 	missed(error) {
 		const { state } = this;
 		if (error.refused) return this.say({ tone: "red", text: error.message });
-		const shown = state.progress && state.progress.is_open ? state.progress : state.overview && state.overview.current;
+		const shown =
+			state.progress && state.progress.is_open
+				? state.progress
+				: state.overview && state.overview.current;
 		state.away = {
 			since: state.away ? state.away.since : Date.now(),
 			is_restart: Boolean(this.following || shown),
@@ -155,7 +161,8 @@ export class Board {
 		const { __ } = this.tools;
 		const title = __("Discard this job?");
 		const text = __("{0} is marked as failed and does not run again by itself.", [job.method]);
-		if (await confirm(this.element, this.tools, { title, text, act: __("Discard") })) await this.act("discard", { job: job.id });
+		if (await confirm(this.element, this.tools, { title, text, act: __("Discard") }))
+			await this.act("discard", { job: job.id });
 	}
 
 	/** Do something and say what the server says to that; resolves to whether it was done. */
@@ -167,7 +174,9 @@ export class Board {
 			this.look_now();
 			return true;
 		} catch (error) {
-			const unknown = __("No server answered, so it is not known whether this was done. Look again when the site is back.");
+			const unknown = __(
+				"No server answered, so it is not known whether this was done. Look again when the site is back."
+			);
 			this.say({ tone: "red", text: error.refused ? error.message : unknown });
 			return false;
 		}

@@ -1,15 +1,12 @@
 // The Restart dialog: how, what that would do, and what has to be said before it may begin.
 
 import { h, render } from "./dom.js";
-import { kind_text } from "./services.js";
-import { plan, takes } from "./plan.js";
+import { answers, choices, KINDS, MIGRATING, more_options } from "./fields.js";
+import { plan } from "./plan.js";
 import { Poller } from "./poller.js";
-import { pill } from "./words.js";
 
 const PREVIEW_SECONDS = 3;
 const TYPING_SECONDS = 0.3;
-const KINDS = ["web", "workers", "scheduler", "socketio", "redis"];
-const MIGRATING = "wait-workers";
 
 export class RestartDialog {
 	/** `asked` is given the id of the request that was made. */
@@ -27,7 +24,10 @@ export class RestartDialog {
 		this.parent.append(this.element);
 		this.draw();
 		this.element.showModal();
-		this.poller = new Poller(() => this.look(), (error) => this.failed(error));
+		this.poller = new Poller(
+			() => this.look(),
+			(error) => this.failed(error)
+		);
 		this.poller.start();
 	}
 
@@ -57,7 +57,7 @@ export class RestartDialog {
 
 	changed(event) {
 		this.draw();
-		if (event.target.dataset.free) return;
+		if ("free" in event.target.dataset) return; // it changes nothing in the preview
 		clearTimeout(this.typing);
 		this.typing = setTimeout(() => this.poller.soon(), TYPING_SECONDS * 1000);
 	}
@@ -69,7 +69,13 @@ export class RestartDialog {
 		Object.assign(this.state, { is_sending: true, refusal: "" });
 		this.draw();
 		try {
-			const { request } = await this.call("request", { strategy, options, reason, override_blockers, confirm });
+			const { request } = await this.call("request", {
+				strategy,
+				options,
+				reason,
+				override_blockers,
+				confirm,
+			});
 			this.close();
 			this.asked(request);
 		} catch (error) {
@@ -80,7 +86,9 @@ export class RestartDialog {
 	}
 
 	get unknown() {
-		return this.tools.__("No server answered, so it is not known whether the restart began. The board behind this shows it.");
+		return this.tools.__(
+			"No server answered, so it is not known whether the restart began. The board behind this shows it."
+		);
 	}
 
 	/** What the person has chosen and typed so far. */
@@ -115,9 +123,11 @@ export class RestartDialog {
 		if (!form.is_valid) return __("A figure under More options is not a number of seconds.");
 		if (!form.options.only.length) return __("Choose at least one service.");
 		if (!preview && !problem) return __("Looking at the jobs that run now …");
-		if (preview && preview.blockers.length && !form.override_blockers) return __("Something objects to a restart now.");
+		if (preview && preview.blockers.length && !form.override_blockers)
+			return __("Something objects to a restart now.");
 		if (form.override_blockers && !form.reason) return __("Say why you restart anyway.");
-		if (this.strategy.interrupts && form.confirm !== confirm_name) return __("Type the site's name to confirm.");
+		if (this.strategy.interrupts && form.confirm !== confirm_name)
+			return __("Type the site's name to confirm.");
 		return "";
 	}
 
@@ -135,24 +145,61 @@ export class RestartDialog {
 			this.element,
 			h(
 				"form",
-				{ novalidate: true, on: { submit: (event) => this.send(event), input: (event) => this.changed(event) } },
-				h("header", null, h("h2", { id: "sr-dialog-title" }, __("Restart {0}", [this.overview.bench])), this.close_button()),
+				{
+					novalidate: true,
+					on: { submit: (event) => this.send(event), input: (event) => this.changed(event) },
+				},
+				h(
+					"header",
+					null,
+					h("h2", { id: "sr-dialog-title" }, __("Restart {0}", [this.overview.bench])),
+					this.close_button()
+				),
 				h(
 					"div",
 					{ class: "sr-dialog-body" },
-					h("fieldset", { class: "sr-choices" }, h("legend", null, __("How")), this.choices()),
-					h("section", { class: "sr-preview", "aria-label": __("What this restart does") }, h("h3", null, __("What it does")), plan(this.tools, form.strategy, preview, problem)),
-					h("div", { class: "sr-answers" }, this.answers(), this.more_options())
+					h(
+						"fieldset",
+						{ class: "sr-choices" },
+						h("legend", null, __("How")),
+						choices(this.tools, this.overview, preview)
+					),
+					h(
+						"section",
+						{ class: "sr-preview", "aria-label": __("What this restart does") },
+						h("h3", null, __("What it does")),
+						plan(this.tools, form.strategy, preview, problem)
+					),
+					h(
+						"div",
+						{ class: "sr-answers" },
+						answers(this.tools, form, preview, this.strategy),
+						more_options(this.tools, this.overview, form)
+					)
 				),
 				refusal ? h("p", { key: "refusal", class: "sr-alert sr-red", role: "alert" }, refusal) : null,
 				h(
 					"footer",
 					null,
 					h("span", { id: "sr-objection", class: "sr-muted", "aria-live": "polite" }, objection),
-					h("button", { key: "close", type: "button", class: "sr-button", on: { click: () => this.close() } }, __("Close")),
 					h(
 						"button",
-						{ key: "send", class: `sr-button ${this.strategy.interrupts ? "sr-danger-filled" : "sr-primary"}`, disabled: Boolean(objection) || is_sending, "aria-describedby": "sr-objection" },
+						{
+							key: "close",
+							type: "button",
+							class: "sr-button",
+							on: { click: () => this.close() },
+						},
+						__("Close")
+					),
+					h(
+						"button",
+						{
+							key: "send",
+							class: `sr-button ${this.strategy.interrupts ? "sr-danger-filled" : "sr-primary"}`,
+							disabled: Boolean(objection) || is_sending,
+							"aria-describedby": "sr-objection",
+						},
 						is_sending ? __("Asking …") : __("Restart")
 					)
 				)
@@ -162,76 +209,15 @@ export class RestartDialog {
 
 	close_button() {
 		const { __ } = this.tools;
-		return h("button", { class: "sr-close", type: "button", "aria-label": __("Close"), on: { click: () => this.close() } }, "×");
-	}
-
-	choices() {
-		const { __ } = this.tools;
-		const { preview } = this.state;
-		return this.overview.strategies.map(({ name, summary, interrupts, holds_jobs }) => {
-			const is_recommended = preview && preview.recommended === name;
-			const initial = { checked: name === this.overview.defaults.strategy };
-			return h(
-				"label",
-				{ key: name, class: "sr-choice" },
-				h("input", { type: "radio", name: "strategy", value: name, initial }),
-				h(
-					"span",
-					null,
-					h(
-						"span",
-						{ class: "sr-choice-name" },
-						h("strong", null, name),
-						is_recommended ? pill("green", __("Recommended")) : null,
-						interrupts ? pill("red", __("Interrupts jobs")) : null,
-						holds_jobs ? pill("gray", __("New jobs wait")) : null,
-						preview ? h("small", { class: "sr-number" }, takes(__, preview.expected[name])) : null
-					),
-					h("span", { class: "sr-muted" }, summary),
-					is_recommended ? h("span", { class: "sr-recommended" }, preview.reason) : null
-				)
-			);
-		});
-	}
-
-	answers() {
-		const { __, confirm_name } = this.tools;
-		const { form, state } = this;
-		const blocked = (state.preview && state.preview.blockers.length) || form.override_blockers;
-		const text = (name, label, more) => h("label", { key: name, class: "sr-field" }, h("span", null, label), h("input", { type: "text", name, autocomplete: "off", "data-free": true, ...more }));
-		return [
-			blocked ? h("label", { key: "override", class: "sr-check" }, h("input", { type: "checkbox", name: "override_blockers", "data-free": true }), h("span", null, __("Restart anyway"))) : null,
-			text("reason", form.override_blockers ? __("Reason (needed)") : __("Reason (for the history)"), { maxlength: 500, required: form.override_blockers }),
-			this.strategy.interrupts ? text("confirm", __("Jobs may be interrupted. Type {0} to confirm", [confirm_name]), { spellcheck: "false" }) : null,
-		];
-	}
-
-	more_options() {
-		const { __ } = this.tools;
-		const { defaults } = this.overview;
-		const { form } = this;
-		const seconds = (name, label, more) => h("label", { key: name, class: "sr-field" }, h("span", null, label), h("input", { type: "number", name, min: 0, step: "any", initial: { value: defaults[name] === null ? "" : defaults[name] }, ...more }));
-		const check = (name, label, more) => h("label", { key: `${name} ${label}`, class: "sr-check" }, h("input", { type: "checkbox", name, ...more }), h("span", null, label));
-		const choices = { requeue: __("Queue them again"), hold: __("Hold them for a person"), fail: __("Mark them as failed") };
 		return h(
-			"details",
-			{ key: "more" },
-			h("summary", null, __("More options")),
-			h(
-				"div",
-				{ class: "sr-options" },
-				h("fieldset", { class: "sr-checks" }, h("legend", null, __("Restart")), KINDS.map((kind) => check("only", kind_text(__, kind), { value: kind, initial: { checked: kind !== "redis" } }))),
-				seconds("wait_workers_timeout", __("Wait for jobs, seconds"), { required: true }),
-				seconds("force_kill_timeout", __("Grace before an interruption, seconds"), { placeholder: __("the process manager's own") }),
-				h(
-					"label",
-					{ key: "interrupted", class: "sr-field" },
-					h("span", null, __("Interrupted jobs")),
-					h("select", { name: "interrupted", initial: { value: defaults.interrupted } }, Object.keys(choices).map((value) => h("option", { key: value, value }, choices[value])))
-				),
-				check("migrate", form.strategy === MIGRATING ? __("Migrate all sites") : __("Migrate all sites (goes with wait-workers)"), { disabled: form.strategy !== MIGRATING }),
-				seconds("migrate_timeout", __("Time for a migration, seconds"))
-			)
+			"button",
+			{
+				class: "sr-close",
+				type: "button",
+				"aria-label": __("Close"),
+				on: { click: () => this.close() },
+			},
+			"×"
 		);
 	}
 }

@@ -31,7 +31,9 @@ export function render(parent, ...descriptions) {
 }
 
 function flatten(children) {
-	return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+	return children
+		.flat(Infinity)
+		.filter((child) => child !== null && child !== undefined && child !== false);
 }
 
 function named(descriptions) {
@@ -70,7 +72,8 @@ function update(node, description) {
 		else node.setAttribute(name, value === true ? "" : value);
 	}
 	for (const type of Object.keys(on)) {
-		if (!(node.boardListeners || {})[type]) node.addEventListener(type, (event) => node.boardListeners[type](event));
+		if (!(node.boardListeners || {})[type])
+			node.addEventListener(type, (event) => node.boardListeners[type](event));
 	}
 	node.boardListeners = { ...node.boardListeners, ...on };
 	for (const name of Object.keys(style)) node.style.setProperty(name, style[name]);

@@ -18,7 +18,15 @@ export function headline({ __ }, { overview, progress, away }) {
 	if (down) return ["orange", __("{0} of {1} services do not run.", [down, overview.services.length])];
 	if (!workers.length) return ["orange", __("No worker is registered, so no job runs.")];
 	const held = overview.set_aside.filter(({ kind }) => kind === "held").length;
-	if (held) return ["orange", counted(held, __("1 interrupted job is held until you decide."), __("{0} interrupted jobs are held until you decide.", [held]))];
+	if (held)
+		return [
+			"orange",
+			counted(
+				held,
+				__("1 interrupted job is held until you decide."),
+				__("{0} interrupted jobs are held until you decide.", [held])
+			),
+		];
 	const busy = workers.filter((worker) => worker.job).length;
 	const waiting = overview.queues.reduce((sum, queue) => sum + queue.depth, 0);
 	const jobs = counted(waiting, __("1 job waits"), __("{0} jobs wait", [waiting]));
@@ -26,18 +34,25 @@ export function headline({ __ }, { overview, progress, away }) {
 }
 
 function away_text(__, away) {
-	if (away.is_migration) return __("The site is in maintenance while it is migrated … This page goes on by itself.");
+	if (away.is_migration)
+		return __("The site is in maintenance while it is migrated … This page goes on by itself.");
 	if (away.is_restart) return __("The site is restarting … This page goes on by itself.");
 	return __("The site does not answer. Asking again …");
 }
 
 function restart_text(__, { strategy, status, planned_steps, steps }) {
 	if (status === "queued") return __("A restart was asked for and is about to begin.");
-	if (status === "watching") return __("Restarted. The last jobs finish on the old code, then their workers are replaced.");
+	if (status === "watching")
+		return __("Restarted. The last jobs finish on the old code, then their workers are replaced.");
 	const step = steps[steps.length - 1];
 	if (!step) return __("Restarting ({0}) …", [strategy]);
 	const total = Math.max(planned_steps.length, steps.length);
-	return __("Restarting ({0}), step {1} of {2}: {3}", [strategy, steps.length, total, step_text(__, step.name)]);
+	return __("Restarting ({0}), step {1} of {2}: {3}", [
+		strategy,
+		steps.length,
+		total,
+		step_text(__, step.name),
+	]);
 }
 
 function is_suspended_by_somebody({ suspended_by }) {
@@ -54,7 +69,8 @@ export function alerts(tools, { overview, notice }, { dismiss }) {
 			const text = __("The next restart ends what was left, or type: bench safe-restart recover");
 			found.push(alert("red", text, "abandoned"));
 		}
-		if (is_suspended_by_somebody(overview)) found.push(alert("orange", suspension_text(__, overview), "suspended"));
+		if (is_suspended_by_somebody(overview))
+			found.push(alert("orange", suspension_text(__, overview), "suspended"));
 		for (const problem of overview.problems) found.push(alert("red", problem));
 	}
 	return found;

@@ -7,9 +7,11 @@ import { cell, duration, linked, table } from "./words.js";
 export function plan(tools, strategy, preview, problem) {
 	const { __ } = tools;
 	if (problem) return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, problem);
-	if (!preview) return h("p", { key: "waiting", class: "sr-none" }, __("Looking at the jobs that run now …"));
+	if (!preview)
+		return h("p", { key: "waiting", class: "sr-none" }, __("Looking at the jobs that run now …"));
 	const chosen = preview.plans[strategy];
-	if (!chosen) return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, preview.reason);
+	if (!chosen)
+		return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, preview.reason);
 	return [
 		blockers(tools, preview),
 		figures(tools, chosen, preview),
@@ -23,8 +25,16 @@ function blockers({ __ }, { blockers }) {
 	return h(
 		"div",
 		{ key: "blockers", class: "sr-alert sr-red", role: "alert" },
-		h("div", null, h("strong", null, __("Something objects to a restart now")),
-			h("ul", null, blockers.map(({ by, sentence }) => h("li", null, sentence, " ", h("code", null, by)))))
+		h(
+			"div",
+			null,
+			h("strong", null, __("Something objects to a restart now")),
+			h(
+				"ul",
+				null,
+				blockers.map(({ by, sentence }) => h("li", null, sentence, " ", h("code", null, by)))
+			)
+		)
 	);
 }
 
@@ -40,14 +50,24 @@ function figures({ __ }, chosen, { expected, users_active }) {
 	return h(
 		"dl",
 		{ key: "figures", class: "sr-figures" },
-		told.map(([name, value, tone]) => h("div", { key: name }, h("dt", null, name), h("dd", { class: tone ? `sr-text-${tone}` : "" }, value)))
+		told.map(([name, value, tone]) =>
+			h(
+				"div",
+				{ key: name },
+				h("dt", null, name),
+				h("dd", { class: tone ? `sr-text-${tone}` : "" }, value)
+			)
+		)
 	);
 }
 
 /** How long a strategy should take, in few words; empty where nobody knows. */
 export function takes(__, expected) {
 	if (!expected || expected.seconds === null) return "";
-	return __("about {0}", [duration(__, expected.seconds)]);
+	const least = duration(__, expected.seconds);
+	if (expected.at_most === null) return __("{0} or more", [least]);
+	const most = duration(__, expected.at_most);
+	return most === least ? __("about {0}", [least]) : __("{0} to {1}", [least, most]);
 }
 
 function jobs(tools, { running, running_elsewhere }) {
@@ -57,23 +77,45 @@ function jobs(tools, { running, running_elsewhere }) {
 		h(
 			"tr",
 			{ key: job.job },
-			cell(__("Job"), { class: "sr-two sr-job" }, linked(tools, "job", job.job, h("code", null, job.method)), h("small", null, job.site)),
+			cell(
+				__("Job"),
+				{ class: "sr-two sr-job" },
+				linked(tools, "job", job.job, h("code", null, job.method)),
+				h("small", null, job.site)
+			),
 			cell(__("Runs for"), { class: "sr-number" }, duration(__, job.age_seconds)),
-			cell(__("What becomes of it"), { class: job.may_be_interrupted ? "sr-text-red" : "" }, h("div", { class: "sr-fate" }, job.fate))
+			cell(
+				__("What becomes of it"),
+				{ class: job.may_be_interrupted ? "sr-text-red" : "" },
+				h("div", { class: "sr-fate" }, job.fate)
+			)
 		)
 	);
 	return [
 		rows.length
-			? table(__("What becomes of the jobs that run now"), heads, rows, { key: "jobs", class: "sr-table sr-short", tabindex: "0" })
-			: h("p", { key: "none", class: "sr-none" }, running_elsewhere ? __("No job of this site runs now.") : __("No job runs now.")),
-		running_elsewhere ? h("p", { key: "elsewhere", class: "sr-none" }, __("{0} jobs of other sites run, too.", [running_elsewhere])) : null,
+			? table(__("What becomes of the jobs that run now"), heads, rows, {
+					key: "jobs",
+					class: "sr-table sr-short",
+					tabindex: "0",
+				})
+			: h(
+					"p",
+					{ key: "none", class: "sr-none" },
+					running_elsewhere ? __("No job of this site runs now.") : __("No job runs now.")
+				),
+		running_elsewhere
+			? h(
+					"p",
+					{ key: "elsewhere", class: "sr-none" },
+					__("{0} jobs of other sites run, too.", [running_elsewhere])
+				)
+			: null,
 	];
 }
 
 function rest(__, { queued, queued_fate, scheduled, scheduled_fate }, expected) {
 	const lines = [];
 	if (expected && expected.why) lines.push(expected.why);
-	if (expected && expected.at_most !== null) lines.push(__("It takes at most {0}.", [duration(__, expected.at_most)]));
 	if (queued) lines.push(__("{0} queued jobs {1}.", [queued, queued_fate]));
 	if (scheduled) lines.push(__("{0} scheduled jobs {1}.", [scheduled, scheduled_fate]));
 	return lines.map((line, place) => h("li", { key: place }, line));

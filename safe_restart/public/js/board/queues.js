@@ -12,14 +12,27 @@ const LINES = 6; // as many as the style sheet knows
 
 export function queues(tools, overview) {
 	const { __ } = tools;
-	const all = linked(tools, "all-jobs", null, __("All jobs"));
-	return card("queues", __("Queues"), h("span", { class: "sr-aside" }, all), chart(__, overview), figures(__, overview));
+	const all = tools.link ? linked(tools, "all-jobs", null, __("All jobs")) : null;
+	return card(
+		"queues",
+		__("Queues"),
+		h("span", { class: "sr-aside" }, all),
+		chart(__, overview),
+		figures(__, overview)
+	);
 }
 
 function chart(__, { queues, depths, now }) {
-	const highest = Math.max(1, ...queues.flatMap(({ name }) => depths.queues[name] || []));
-	const lines = queues.map(({ name }, place) =>
-		h("path", { key: name, class: `sr-line sr-line-${place % LINES}`, d: path(depths, name, highest, now) })
+	const highest = Math.max(
+		1,
+		...queues.flatMap(({ name, depth }) => [depth, ...(depths.queues[name] || [])])
+	);
+	const lines = queues.map((queue, place) =>
+		h("path", {
+			key: queue.name,
+			class: `sr-line sr-line-${place % LINES}`,
+			d: path(depths, queue, highest, now),
+		})
 	);
 	return h(
 		"figure",
@@ -27,7 +40,12 @@ function chart(__, { queues, depths, now }) {
 		h("span", { class: "sr-chart-top" }, __("{0} waiting", [highest])),
 		h(
 			"svg",
-			{ viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": told(__, queues, depths) },
+			{
+				viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+				preserveAspectRatio: "none",
+				role: "img",
+				"aria-label": told(__, queues, depths),
+			},
 			[0, 0.5, 1].map((part) =>
 				h("line", { class: "sr-grid", x1: 0, x2: WIDTH, y1: part * HEIGHT, y2: part * HEIGHT })
 			),
@@ -38,18 +56,20 @@ function chart(__, { queues, depths, now }) {
 }
 
 /** Depths stay until the next sample, hence steps rather than slopes. */
-function path(depths, name, highest, now) {
+function path(depths, { name, depth }, highest, now) {
+	const height = (waiting) => (HEIGHT * (1 - waiting / highest)).toFixed(1);
 	const end = new Date(now).getTime() / 1000;
-	let before = -Infinity;
+	let before = 0;
 	const steps = depths.at.map((at, place) => {
 		const age = Math.min(SPAN_SECONDS, Math.max(0, end - new Date(at).getTime() / 1000));
 		const x = (WIDTH * (1 - age / SPAN_SECONDS)).toFixed(1);
-		const y = (HEIGHT * (1 - ((depths.queues[name] || [])[place] || 0) / highest)).toFixed(1);
+		const y = height((depths.queues[name] || [])[place] || 0);
 		const is_apart = before - age > GAP_SECONDS || !place;
 		before = age;
 		return is_apart ? `M${x} ${y}` : `H${x}V${y}`;
 	});
-	return steps.join("") + (before < GAP_SECONDS ? `H${WIDTH}` : "");
+	const is_recent = steps.length && before < GAP_SECONDS;
+	return steps.join("") + (is_recent ? `H${WIDTH}V${height(depth)}` : "");
 }
 
 function told(__, queues, depths) {

@@ -1,17 +1,36 @@
 // One restart: its steps as they are planned and done, its account, and what it said meanwhile.
 
 import { h } from "./dom.js";
-import { card, cell, counted, duration, linked, moment, pill, status_text, step_text, table, tone_of } from "./words.js";
+import {
+	card,
+	cell,
+	counted,
+	duration,
+	linked,
+	moment,
+	pill,
+	status_text,
+	step_text,
+	table,
+	tone_of,
+} from "./words.js";
 
 export function restart(tools, { progress, events, is_cancelling }, { cancel }) {
 	const { __ } = tools;
 	if (!progress) return null;
 	const title = progress.is_open ? __("Restart under way") : __("Last restart");
-	const asked = { type: "button", class: "sr-button", disabled: is_cancelling, on: { click: () => cancel(progress.request) } };
+	const asked = {
+		type: "button",
+		class: "sr-button",
+		disabled: is_cancelling,
+		on: { click: () => cancel(progress.request) },
+	};
 	const aside = h(
 		"span",
 		{ class: "sr-aside" },
-		progress.can_cancel ? h("button", asked, is_cancelling ? __("Cancelling …") : __("Cancel the restart")) : null,
+		progress.can_cancel
+			? h("button", asked, is_cancelling ? __("Cancelling …") : __("Cancel the restart"))
+			: null,
 		pill(tone_of(progress.status), status_text(__, progress.status))
 	);
 	return card("restart", title, aside, facts(tools, progress), account(tools, progress), log(__, events));
@@ -36,7 +55,11 @@ export function account(tools, progress) {
 	return [
 		progress.outcome ? h("p", { key: "outcome", class: "sr-outcome" }, progress.outcome) : null,
 		progress.warnings.length
-			? h("ul", { key: "warnings", class: "sr-warnings" }, progress.warnings.map((warning) => h("li", null, warning)))
+			? h(
+					"ul",
+					{ key: "warnings", class: "sr-warnings" },
+					progress.warnings.map((warning) => h("li", null, warning))
+				)
 			: null,
 		timeline(__, progress),
 		progress.is_open && progress.status !== "watching" ? null : figures(__, progress),
@@ -50,24 +73,51 @@ function timeline(__, { planned_steps, steps, is_open }) {
 	// What was added on the way, by watching say, comes where it happened: at the end.
 	const names = [...planned_steps.map((name) => [name, begun.get(name)])];
 	for (const step of steps) if (!planned_steps.includes(step.name)) names.push([step.name, step]);
-	const progress = { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": names.length, "aria-valuenow": done };
+	const progress = {
+		role: "progressbar",
+		"aria-valuemin": 0,
+		"aria-valuemax": names.length,
+		"aria-valuenow": done,
+	};
 	return [
 		is_open
-			? h("div", { key: "bar", class: "sr-bar sr-blue", "aria-label": __("Steps done"), ...progress },
-				h("span", { style: { width: `${(100 * done) / (names.length || 1)}%` } }))
+			? h(
+					"div",
+					{ key: "bar", class: "sr-bar sr-blue", "aria-label": __("Steps done"), ...progress },
+					h("span", { style: { width: `${(100 * done) / (names.length || 1)}%` } })
+				)
 			: null,
-		h("ol", { key: "steps", class: "sr-steps", "aria-label": __("Steps") }, names.map(([name, step]) => step_row(__, name, step, is_open))),
+		h(
+			"ol",
+			{ key: "steps", class: "sr-steps", "aria-label": __("Steps") },
+			names.map(([name, step]) => step_row(__, name, step, is_open))
+		),
 	];
 }
 
 function step_row(__, name, step, is_open) {
 	const state = step ? step.status : is_open ? "ahead" : "skipped";
-	const states = { done: __("done"), running: __("running"), failed: __("failed"), ahead: __("ahead"), skipped: __("not reached") };
+	const states = {
+		done: __("done"),
+		running: __("running"),
+		failed: __("failed"),
+		ahead: __("ahead"),
+		skipped: __("not reached"),
+	};
 	return h(
 		"li",
 		{ key: name, class: `sr-step sr-step-${state}` },
-		h("span", { class: "sr-step-name" }, step_text(__, name), h("span", { class: "sr-unseen" }, `: ${states[state]}`)),
-		h("span", { class: "sr-number" }, step ? duration(__, step.seconds || 0) : state === "skipped" ? states.skipped : ""),
+		h(
+			"span",
+			{ class: "sr-step-name" },
+			step_text(__, name),
+			h("span", { class: "sr-unseen" }, `: ${states[state]}`)
+		),
+		h(
+			"span",
+			{ class: "sr-number" },
+			step ? duration(__, step.seconds || 0) : state === "skipped" ? states.skipped : ""
+		),
 		step && step.detail ? h("small", null, step.detail) : null
 	);
 }
@@ -75,7 +125,11 @@ function step_row(__, name, step, is_open) {
 function figures(__, { jobs, workers, web }) {
 	const away = web.checked ? duration(__, web.outage_ms / 1000) : __("not checked");
 	const told = [
-		[__("Workers replaced"), __("{0} of {1}", [workers.replaced, workers.before]), workers.still_old && "orange"],
+		[
+			__("Workers replaced"),
+			__("{0} of {1}", [workers.replaced, workers.before]),
+			workers.still_old && "orange",
+		],
 		[__("Jobs finished"), jobs.finished_during],
 		[__("Interrupted"), jobs.interrupted, jobs.interrupted && "orange"],
 		[__("Queued again"), jobs.requeued],
@@ -88,7 +142,12 @@ function figures(__, { jobs, workers, web }) {
 		"dl",
 		{ class: "sr-figures" },
 		told.map(([name, value, tone]) =>
-			h("div", { key: name }, h("dt", null, name), h("dd", { class: tone ? `sr-text-${tone}` : "" }, value))
+			h(
+				"div",
+				{ key: name },
+				h("dt", null, name),
+				h("dd", { class: tone ? `sr-text-${tone}` : "" }, value)
+			)
 		)
 	);
 }
@@ -100,7 +159,12 @@ function affected(tools, { affected, affected_elsewhere }) {
 		h(
 			"tr",
 			{ key: one.job },
-			cell(__("Job"), { class: "sr-two sr-job" }, linked(tools, "job", one.job, h("code", null, one.method)), h("small", null, one.site)),
+			cell(
+				__("Job"),
+				{ class: "sr-two sr-job" },
+				linked(tools, "job", one.job, h("code", null, one.method)),
+				h("small", null, one.site)
+			),
 			cell(__("What became of it"), null, h("div", { class: "sr-fate" }, one.fate))
 		)
 	);
@@ -110,8 +174,12 @@ function affected(tools, { affected, affected_elsewhere }) {
 		"details",
 		{ key: "affected" },
 		h("summary", null, title),
-		rows.length ? table(__("Jobs that this restart affected"), [__("Job"), __("What became of it")], rows) : null,
-		affected_elsewhere ? h("p", { class: "sr-none" }, __("{0} of them belong to other sites.", [affected_elsewhere])) : null
+		rows.length
+			? table(__("Jobs that this restart affected"), [__("Job"), __("What became of it")], rows)
+			: null,
+		affected_elsewhere
+			? h("p", { class: "sr-none" }, __("{0} of them belong to other sites.", [affected_elsewhere]))
+			: null
 	);
 }
 
@@ -120,11 +188,21 @@ function log(__, events) {
 	return h(
 		"details",
 		{ key: "events" },
-		h("summary", null, __("What it said ({0} lines)", [events.length])),
+		h(
+			"summary",
+			null,
+			counted(
+				events.length,
+				__("What it said (1 line)"),
+				__("What it said ({0} lines)", [events.length])
+			)
+		),
 		h(
 			"ol",
 			{ class: "sr-log", tabindex: "0", "aria-label": __("What the restart said") },
-			events.map((event) => h("li", { key: event.number, class: `sr-${event.kind}` }, moment(event.at), " ", event.text))
+			events.map((event) =>
+				h("li", { key: event.number, class: `sr-${event.kind}` }, moment(event.at), " ", event.text)
+			)
 		)
 	);
 }

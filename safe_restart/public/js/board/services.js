@@ -5,7 +5,11 @@ import { card, duration, pill } from "./words.js";
 
 export function services(tools, { services, bench }) {
 	const { __ } = tools;
-	const list = h("ul", { class: "sr-list" }, services.map((service) => row(__, service, bench)));
+	const list = h(
+		"ul",
+		{ class: "sr-list" },
+		services.map((service) => row(__, service, bench))
+	);
 	const none = h("p", { class: "sr-none" }, __("No service can be seen."));
 	return card("services", __("Services"), null, services.length ? list : none);
 }
@@ -13,7 +17,10 @@ export function services(tools, { services, bench }) {
 function row(__, { name, kind, state, pid, age_seconds }, bench) {
 	const program = name.split(":").pop();
 	const short = program.startsWith(`${bench}-`) ? program.slice(bench.length + 1) : program;
-	const facts = [pid && `pid ${pid}`, age_seconds !== null && age_seconds !== undefined && duration(__, age_seconds)];
+	const facts = [
+		pid && `pid ${pid}`,
+		age_seconds !== null && age_seconds !== undefined && duration(__, age_seconds),
+	];
 	return h(
 		"li",
 		{ key: name },

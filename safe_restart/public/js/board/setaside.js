@@ -1,7 +1,18 @@
 // Jobs that were interrupted and now wait: for a person, or for their pause to be over.
 
 import { h } from "./dom.js";
-import { attempts_text, card, cell, duration, linked, moment, pill, status_text, table, tone_of } from "./words.js";
+import {
+	attempts_text,
+	card,
+	cell,
+	duration,
+	linked,
+	moment,
+	pill,
+	status_text,
+	table,
+	tone_of,
+} from "./words.js";
 
 export function set_aside(tools, { set_aside, set_aside_elsewhere }, actions) {
 	const { __ } = tools;
@@ -21,7 +32,17 @@ export function set_aside(tools, { set_aside, set_aside_elsewhere }, actions) {
 function row(tools, job, { requeue, discard }) {
 	const { __ } = tools;
 	const act = (text, act, tone) =>
-		h("button", { key: text, type: "button", class: `sr-button ${tone}`, "aria-label": `${text}: ${job.method}`, on: { click: () => act(job) } }, text);
+		h(
+			"button",
+			{
+				key: text,
+				type: "button",
+				class: `sr-button ${tone}`,
+				"aria-label": `${text}: ${job.method}`,
+				on: { click: () => act(job) },
+			},
+			text
+		);
 	const due = job.due_in_seconds;
 	return h(
 		"tr",
@@ -36,7 +57,11 @@ function row(tools, job, { requeue, discard }) {
 			__("State"),
 			{ class: "sr-two" },
 			pill(tone_of(job.kind), status_text(__, job.kind)),
-			h("small", null, due === null ? __("until somebody decides") : __("runs in {0}", [duration(__, due)]))
+			h(
+				"small",
+				null,
+				due === null ? __("until somebody decides") : __("runs in {0}", [duration(__, due)])
+			)
 		),
 		cell(
 			__("Why"),
@@ -44,6 +69,11 @@ function row(tools, job, { requeue, discard }) {
 			h("span", { class: "sr-fate" }, job.why || attempts_text(__, job.attempts)),
 			h("small", null, job.who, job.who && job.at ? " · " : null, job.at ? moment(job.at) : null)
 		),
-		cell(__("Decide"), { class: "sr-acts" }, act(__("Requeue"), requeue, ""), act(__("Discard"), discard, "sr-danger"))
+		cell(
+			__("Decide"),
+			{ class: "sr-acts" },
+			act(__("Requeue"), requeue, ""),
+			act(__("Discard"), discard, "sr-danger")
+		)
 	);
 }

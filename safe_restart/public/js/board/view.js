@@ -38,7 +38,10 @@ function head(tools, state, { open }) {
 	const { __ } = tools;
 	const { overview, away } = state;
 	const [tone, sentence] = headline(tools, state);
-	const is_ready = overview && !away && (!overview.current || overview.abandoned || overview.current.status === "watching");
+	const is_ready =
+		overview &&
+		!away &&
+		(!overview.current || overview.abandoned || overview.current.status === "watching");
 	const facts = overview && [overview.bench, overview.site].filter(Boolean).join(" · ");
 	return h(
 		"header",
@@ -51,6 +54,15 @@ function head(tools, state, { open }) {
 			overview && h("p", { class: "sr-muted" }, facts, " · ", __("as of"), " ", moment(overview.now))
 		),
 		// Not `disabled`: it would lose the focus that comes back to it when the dialog closes.
-		h("button", { type: "button", class: "sr-button sr-primary", "aria-disabled": String(!is_ready), on: { click: () => is_ready && open() } }, __("Restart …"))
+		h(
+			"button",
+			{
+				type: "button",
+				class: "sr-button sr-primary",
+				"aria-disabled": String(!is_ready),
+				on: { click: () => is_ready && open() },
+			},
+			__("Restart …")
+		)
 	);
 }

@@ -1,7 +1,18 @@
 // Workers, with the job each has.
 
 import { h } from "./dom.js";
-import { attempts_text, bar, card, cell, duration, linked, pill, status_text, table, tone_of } from "./words.js";
+import {
+	attempts_text,
+	bar,
+	card,
+	cell,
+	duration,
+	linked,
+	pill,
+	status_text,
+	table,
+	tone_of,
+} from "./words.js";
 
 const NEARLY_OVER = 0.8;
 
@@ -11,7 +22,11 @@ export function workers(tools, { workers }) {
 	const all = linked(tools, "all-workers", null, __("{0} in all", [workers.length]));
 	const rows = [...workers].sort(busiest_first).map((worker) => row(tools, worker));
 	const content = workers.length
-		? table(__("Workers and their jobs"), heads, rows, { tabindex: "0", role: "region", "aria-label": __("Workers and their jobs") })
+		? table(__("Workers and their jobs"), heads, rows, {
+				tabindex: "0",
+				role: "region",
+				"aria-label": __("Workers and their jobs"),
+			})
 		: h("p", { class: "sr-none" }, __("No worker is registered."));
 	return card("workers", __("Workers"), h("span", { class: "sr-aside" }, all), content);
 }
@@ -34,8 +49,17 @@ function row(tools, worker) {
 			linked(tools, "worker", worker.name, `pid ${worker.pid}`),
 			h("small", null, [...worker.queues, worker.hostname].filter(Boolean).join(" · "))
 		),
-		cell(__("State"), null, pill(tone_of(worker.state), status_text(__, worker.state)), leaving(__, worker)),
-		cell(__("Job"), { class: "sr-two sr-job" }, job ? job_text(tools, job) : h("span", { class: "sr-muted" }, "–")),
+		cell(
+			__("State"),
+			null,
+			pill(tone_of(worker.state), status_text(__, worker.state)),
+			leaving(__, worker)
+		),
+		cell(
+			__("Job"),
+			{ class: "sr-two sr-job" },
+			job ? job_text(tools, job) : h("span", { class: "sr-muted" }, "–")
+		),
 		cell(__("Runs for"), { class: "sr-number" }, job ? duration(__, job.age_seconds) : ""),
 		cell(__("Time left"), { class: "sr-left" }, job ? time_left(__, job) : "")
 	);
@@ -59,5 +83,8 @@ function time_left(__, { age_seconds, seconds_left }) {
 	if (seconds_left <= 0) return h("small", { class: "sr-text-red" }, __("past its time limit"));
 	const part = age_seconds / (age_seconds + seconds_left);
 	const label = __("at most {0} more", [duration(__, seconds_left)]);
-	return [bar(part, part > NEARLY_OVER ? "orange" : "blue", label), h("small", null, duration(__, seconds_left))];
+	return [
+		bar(part, part > NEARLY_OVER ? "orange" : "blue", label),
+		h("small", null, duration(__, seconds_left)),
+	];
 }

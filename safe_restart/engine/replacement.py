@@ -1,0 +1,61 @@
+"""Bringing a service from its old process to a new one, without ever telling its manager to keep it down."""
+
+import time
+
+import psutil
+
+from . import processes
+from .errors import RestartError
+from .managers import Manager, Service
+
+START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
+
+
+class Replacement:
+	"""One service on its way from an old process to a new one.
+
+	The old process is signalled and its manager brings a new one; so if we die in between, the service comes back by
+	itself. A process that outlives its manager's grace is killed with all its children.
+	"""
+
+	patience_seconds = START_TIMEOUT_SECONDS
+
+	def __init__(self, manager: Manager, service: Service):
+		self.manager = manager
+		self.old = service
+		self.process: psutil.Process | None = processes.get(service.pid) if service.pid else None
+		self.started = False
+		self.kill_at: float | None = None
+
+	def begin(self) -> None:
+		"""Signal the old process; a service that is down is started."""
+		if self.process:
+			self.manager.signal(self.old, "TERM")
+			self.kill_at = time.monotonic() + self.old.stop_wait_seconds
+
+	def is_done(self, now: Service) -> bool:
+		"""Move on by what the manager says now; True once a new process is up. Raises RestartError if it fails."""
+		if self.process and processes.is_alive(self.process):
+			if self.kill_at and time.monotonic() > self.kill_at:
+				processes.kill(processes.family(self.process))
+			return False
+		if now.state == "failed":
+			if self.started or self.process:
+				raise RestartError(failure(now))
+			self._start(now)
+		if now.state == "stopped":
+			self._start(now)
+		return now.state == "running" and now.pid != self.old.pid
+
+	def _start(self, now: Service) -> None:
+		self.manager.start(now)
+		self.started = True
+
+
+def failure(service: Service) -> str:
+	log = (
+		f" Its log is {service.log_paths[-1]}; see `safe-restart logs {service.kind}`."
+		if service.log_paths
+		else ""
+	)
+	return f"{service.name} does not stay up{f' ({service.problem})' if service.problem else ''}.{log}"
