@@ -150,7 +150,8 @@ class Run:
 	def untold_orphans(self) -> list[Unit]:
 		"""Of the last look; each is told by its pid, as it may have been told while its manager lived."""
 		told = {one.process.pid for one in self.retirement.told.values() if one.process}
-		return [unit for unit in self.watch.orphans if unit.service.pid not in told]
+		orphans = self.watch.orphans if WORKERS in self.options.only else []
+		return [unit for unit in orphans if unit.service.pid not in told]
 
 	def is_old(self, service: Service) -> bool:
 		"""Whether its process was there when this restart began. By pid, as a clock may be set meanwhile."""

@@ -16,11 +16,11 @@ def verify(run: Run, detail: list[str]) -> None:
 	sweep(run)
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
 	while (
-		((wrong := run.patiently(lambda: what_is_wrong(run))) or has_orphans(run))
+		((wrong := run.patiently(lambda: what_is_wrong(run))) or run.untold_orphans())
 		and time.monotonic() < deadline
 		and not run.account.problems
 	):
-		if has_orphans(run):
+		if run.untold_orphans():
 			sweep(run)
 		time.sleep(LOOK_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
@@ -30,10 +30,6 @@ def verify(run: Run, detail: list[str]) -> None:
 	detail.append(
 		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
 	)
-
-
-def has_orphans(run: Run) -> bool:
-	return WORKERS in run.options.only and bool(run.untold_orphans())
 
 
 def sweep(run: Run) -> None:
@@ -48,7 +44,7 @@ def sweep(run: Run) -> None:
 
 def sweep_workers(run: Run) -> None:
 	run.patiently(run.watch.see)
-	if has_orphans(run) and run.lock.take():
+	if run.untold_orphans() and run.lock.take():
 		run.patiently(run.retirement.take_flag)
 		retire_orphans(run)
 		run.lease.release()

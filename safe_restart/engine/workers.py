@@ -18,9 +18,8 @@ def tell(run: Run, names: set[str]) -> None:
 		if name not in run.expected:
 			run.expected.add(name)
 			if not told.unit.is_orphan:
-				run.returning.expect(
-					told.unit.service
-				).process = told.process  # none: it is not to be waited for
+				replacement = run.returning.expect(told.unit.service)
+				replacement.process = told.process  # none where it had left, or lives on as an orphan
 			run.note(
 				f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}"
 			)
