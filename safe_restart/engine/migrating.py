@@ -206,9 +206,8 @@ def pick_up(run: Run) -> None:
 	run.can_be_cancelled = False
 	run.sites_before = {site: Health(site, 200) for site in run.request.state.get("answered", [])}
 	if run.options.allow_running_jobs:
-		run.workers_before = run.patiently(
-			run.watch.see
-		)  # those of them that had a job when it began are still old
+		# Those of them that had a job when it began are still old.
+		run.workers_before = run.patiently(run.watch.see)
 	report = run.request.report or {}
 	run.account.jobs = Jobs(**report.get("jobs", {}))
 	run.account.workers = Workers(**report.get("workers", {}))

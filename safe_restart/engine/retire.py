@@ -13,7 +13,7 @@ a worker is told to go only while it provably cannot pop:
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import psutil
@@ -206,7 +206,7 @@ class Retirement:
 		names = set(old)
 		while names:
 			fleet = self.look()
-			self._notice_who_left(fleet, old)
+			self._notice_who_left(fleet, old, self.has_waited(since))
 			self._tell_who_can_go(fleet, names, self.has_waited(since))
 			self._tell_late_children(fleet, names)
 			self.hasten(fleet.look)
@@ -280,12 +280,20 @@ class Retirement:
 		told = self.told.get(unit.name)
 		return told is not None and told.process is not None and told.process.pid == unit.service.pid
 
-	def _notice_who_left(self, fleet: Fleet, old: dict[str, Unit]) -> None:
-		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told."""
+	def _notice_who_left(self, fleet: Fleet, old: dict[str, Unit], waited: bool) -> None:
+		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told.
+
+		An orphan is known only by its workers, so a pool without any, as while they boot, is told without proof at last.
+		"""
 		for name, unit in old.items():
 			now = fleet.unit(name)
-			if name not in self.told and (now is None or now.service.pid != unit.service.pid):
+			if name in self.told or (now and now.service.pid == unit.service.pid):
+				continue
+			process = processes.get(unit.service.pid) if unit.is_orphan else None
+			if process is None:
 				self._tell(unit, None, "left by itself", False)
+			elif waited:
+				self._tell(unit, process, self._fall_back(replace(unit, workers=())), False)
 
 	def _act(self, unit: Unit, act: Act, waiting: dict[int, int]) -> None:
 		process = processes.get(unit.service.pid)

@@ -150,9 +150,13 @@ class Run:
 		if not self.workers_before or WORKERS not in self.options.only:
 			return []
 		old = [u for u in self.workers_before.units if self.is_old(u.service) and not u.is_orphan]
+		return [unit for unit in old if unit.name not in self.retirement.told] + self.untold_orphans()
+
+	def untold_orphans(self) -> list[Unit]:
+		"""Of the last look; each is told by its pid, as it may have been told while its manager lived."""
 		told = {one.process.pid for one in self.retirement.told.values() if one.process}
-		orphans = [unit for unit in self.watch.orphans if unit.service.pid not in told]
-		return [unit for unit in old if unit.name not in self.retirement.told] + orphans
+		orphans = self.watch.orphans if WORKERS in self.options.only else []
+		return [unit for unit in orphans if unit.service.pid not in told]
 
 	def is_old(self, service: Service) -> bool:
 		"""Whether its process was there when this restart began. By pid, as a clock may be set meanwhile."""

@@ -16,10 +16,12 @@ def verify(run: Run, detail: list[str]) -> None:
 	sweep(run)
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
 	while (
-		(wrong := run.patiently(lambda: what_is_wrong(run)))
+		((wrong := run.patiently(lambda: what_is_wrong(run))) or run.untold_orphans())
 		and time.monotonic() < deadline
 		and not run.account.problems
 	):
+		if run.untold_orphans():
+			sweep(run)
 		time.sleep(LOOK_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
@@ -42,7 +44,7 @@ def sweep(run: Run) -> None:
 
 def sweep_workers(run: Run) -> None:
 	run.patiently(run.watch.see)
-	if any(unit.is_orphan for unit in run.untold()) and run.lock.take():
+	if run.untold_orphans() and run.lock.take():
 		run.patiently(run.retirement.take_flag)
 		retire_orphans(run)
 		run.lease.release()
@@ -51,9 +53,9 @@ def sweep_workers(run: Run) -> None:
 
 
 def name_leftovers(run: Run) -> None:
-	told = {one.process.pid for one in run.retirement.told.values() if one.process}
+	named = {told.unit.service.pid for told in run.stragglers}
 	for process in find_orphans(run.watch):
-		if not told & set(processes.ancestors(process)):
+		if not named & set(processes.ancestors(process)):
 			run.warn(
 				f"process {process.pid} belongs to no service and still runs old code; see `safe-restart doctor`"
 			)
@@ -126,7 +128,11 @@ def name_stragglers(run: Run) -> None:
 	"""Say which workers are still old, and why."""
 	for told in run.stragglers:
 		name = f"{told.unit.name} (pid {told.unit.service.pid})"
-		if told.how == KEPT and run.account.problems:
+		if told.how == KEPT and told.unit.is_orphan:
+			run.warn(
+				f"{name} was left by a {run.manager.name} that died and may run old code; `safe-restart` retires it"
+			)
+		elif told.how == KEPT and run.account.problems:
 			run.warn(
 				f"{name} was left with its old code, so that its queues are served while the new workers fail"
 			)

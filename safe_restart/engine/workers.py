@@ -17,9 +17,8 @@ def tell(run: Run, names: set[str]) -> None:
 		if name not in run.expected:
 			run.expected.add(name)
 			if not told.unit.is_orphan:
-				run.returning.expect(
-					told.unit.service
-				).process = told.process  # none: it is not to be waited for
+				replacement = run.returning.expect(told.unit.service)
+				replacement.process = told.process  # none where it had left, or lives on as an orphan
 			run.note(
 				f"{name} (pid {told.unit.service.pid}): {told.how}{', after its job' if told.was_busy else ''}"
 			)
@@ -72,7 +71,7 @@ def wait_gone(run: Run, names: Iterable[str] = ()) -> None:
 def retire_orphans(run: Run) -> None:
 	"""Tell the workers to go that a manager which died has left, and wait for those without a job. The lease is held."""
 	run.patiently(run.watch.see)
-	if names := {unit.name for unit in run.untold() if unit.is_orphan}:
+	if names := {unit.name for unit in run.untold_orphans()}:
 		tell(run, names)
 		wait_gone(run, names)
 
@@ -117,14 +116,16 @@ def advance(run: Run) -> set[str]:
 	if run.redis_is_up and any(told.lingers for told in run.retirement.told.values()):
 		run.retirement.hasten(run.patiently(run.watch.see).look)
 	away = run.patiently(run.returning.look) - in_job
-	if run.redis_is_up and run.strategy.in_batches and run.untold():
+	if run.redis_is_up and (run.untold() if run.strategy.in_batches else run.untold_orphans()):
 		fleet = run.patiently(run.watch.see)
 		batch = next_batch(run, fleet)
 		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.
 		if batch and run.lock.take():
+			was_held = run.lease.is_held
 			run.retirement.take_flag()
 			tell(run, batch)
-			run.lease.release()
+			if not was_held:
+				run.lease.release()
 			if run.is_watching:
 				run.lock.release()
 			return batch

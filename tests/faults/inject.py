@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from safe_restart.demo import app
 from safe_restart.engine import processes
+from safe_restart.engine.errors import RestartError
 from tests.conftest import start_cli, wait_for, worker_pids
 
 from .clock import Clock, compiler
@@ -239,6 +240,13 @@ def kill_supervisord(scene: Scene) -> None:
 	scene.demo.supervisord.wait()
 	time.sleep(scene.dice.uniform(0.5, 8))
 	scene.demo.launch()
+	wait_for(lambda: supervisord_answers(scene), "supervisord answers")
+
+
+def supervisord_answers(scene: Scene) -> bool:
+	with suppress(RestartError):
+		return bool(scene.demo.watch().manager.services())
+	return False
 
 
 def give_small_disk(scene: Scene) -> None:

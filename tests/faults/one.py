@@ -140,7 +140,6 @@ def what_a_person_does(scene: Scene, by_itself: bool) -> None:
 
 def do_what_doctor_says(scene: Scene) -> None:
 	"""Type the first command that it names, until it names none."""
-	wait_for(lambda: scene.type("status").exit_code == 0 and scene.typed.pop(), "supervisord answers")
 	for _ in range(MENDS):
 		findings = json.loads(scene.type("doctor", "--json").out)["findings"]
 		scene.typed.pop()
