@@ -135,7 +135,8 @@ class SystemdBench(DemoBench):
 	"""A bench in miniature whose services are units, as `bench setup systemd` writes them."""
 
 	restart = "always"
-	more = ""
+	application = "safe_restart.demo.app:application"
+	web_more = ""
 	cgroup: Path | None = None
 
 	@property
@@ -175,7 +176,7 @@ class SystemdBench(DemoBench):
 				path=self.path,
 				log="worker" if instances else label,
 				directory=self.path if group == "workers" else self.path / "sites",
-				more=self.more if group == "workers" else "",
+				more=self.web_more if group == "web" else "",
 			)
 			numbers = [f"@{number + 1}" for number in range(instances)] or [""]
 			groups[group] += [f"{name}-{label}{number}.service" for number in numbers]
@@ -183,7 +184,7 @@ class SystemdBench(DemoBench):
 		add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf")
 		if self.web:
 			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} -w 1 -t 120"
-			add("web", "frappe-web", f"{gunicorn} safe_restart.demo.app:application --preload")
+			add("web", "frappe-web", f"{gunicorn} {self.application} --preload")
 		add("workers", "frappe-schedule", f"{bench} schedule")
 		for number, workers in enumerate(self.workers):
 			label = f"frappe-{workers.queues.replace(',', '-')}-worker{number or ''}"

@@ -118,11 +118,15 @@ class Systemd(Manager):
 	def stop(self, service: Service) -> None:
 		self.act("stop", "--no-block", service.name)
 
+	def reload(self) -> None:
+		"""Let systemd read the unit files again."""
+		self.act("daemon-reload")
+
 	def act(self, verb: str, *words: str) -> None:
 		done = self.ask(verb, *words)
 		if done.returncode:
 			raise RestartError(
-				f"systemd could not {verb} {words[-1]}: {done.stderr.strip()}. See `{self.typed('status', words[-1])}`."
+				f"`{self.typed(verb, *words)}` failed: {done.stderr.strip()}. See `{self.typed('status', *words[-1:])}`."
 			)
 
 	def start_command(self, service: Service) -> str:
