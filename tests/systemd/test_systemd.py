@@ -191,7 +191,7 @@ def test_a_bench_under_two_managers_is_refused_until_somebody_says_which_counts(
 		wait_for(lambda: cli(systemd_bench, "plan").exit_code == 2, "both run services")
 		said = cli(systemd_bench)
 		assert said.exit_code == 2
-		assert "under supervisor and systemd at once" in said.err
+		assert "under supervisor and systemd at once" in said.text
 		config = path / "sites/common_site_config.json"
 		settings = {"safe_restart": {"process_manager": "systemd"}}
 		config.write_text(json.dumps({**json.loads(config.read_text()), **settings}))

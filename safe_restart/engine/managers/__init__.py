@@ -167,11 +167,14 @@ def is_inside(folder: Path, path: str) -> bool:
 
 
 def several(found: list[Manager]) -> Refused:
-	names = " and ".join(sorted({one.name for one in found}))
+	names = sorted({one.name for one in found})
+	decide = " or ".join(f'"safe_restart": {{"process_manager": "{name}"}}' for name in names)
 	return Refused(
-		f"Services of this bench run under {names} at once, so each would work against the other. Nothing was touched. Stop "
-		"it in one of them, or say which counts in sites/common_site_config.json: "
-		f'"safe_restart": {{"process_manager": "{found[0].name}"}}.'
+		f"Services of this bench run under {' and '.join(names)} at once, so each would work against the other. Nothing was "
+		f"touched. Stop them in one, or say in sites/common_site_config.json which one counts: {decide}."
+		if len(names) > 1
+		else "Services of this bench run as units of the system and of a user at once, so each would work against the other. "
+		"Nothing was touched. Stop them in one: systemctl stop …, or systemctl --user stop …"
 	)
 
 
