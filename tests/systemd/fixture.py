@@ -28,6 +28,7 @@ set -eu
 echo $$ > "$1/cgroup.procs"
 exec unshare --mount --cgroup --propagation private sh -euc '
 	mount -t cgroup2 none /sys/fs/cgroup
+	mkdir -p /run/systemd
 	mount -t tmpfs none /run/systemd
 	mkdir /run/systemd/system
 	grep -qx 0::/ /proc/self/cgroup

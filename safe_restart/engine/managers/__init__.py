@@ -125,7 +125,11 @@ def detect(bench: Bench) -> Manager:
 			"touched."
 		)
 	tried: list[str] = []
-	found = [one for name in finders if chosen in (None, name) for one in finders[name](bench, tried)]
+	found: list[Manager] = []
+	for name in (chosen,) if chosen else finders:
+		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder.
+		if not found or (bench.path / "config" / name).is_dir():
+			found += finders[name](bench, tried)
 	if len(found) > 1:
 		# One that runs nothing here is left over from before the bench was moved to the other.
 		found = [one for one in found if any(s.is_up and s.kind != OTHER for s in one.services())] or found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..bench import Bench
 from ..errors import Unreachable
-from .systemd import SYSTEM, USER, Systemd, run
+from .systemd import SYSTEM, USER, Systemd
 from .units import is_of
 
 # A process that is neither killed nor told when its unit stops
@@ -27,7 +27,7 @@ def way_out(bench: Bench) -> tuple[list[str], Mapping[str, str]]:
 	for manager in managers:
 		words = ["systemd-run", *manager.flags, "--scope", "--collect", "--quiet", "--no-ask-password"]
 		try:
-			trial = run([*words, "true"], manager.environment)
+			trial = manager.run([*words, "true"])
 		except Unreachable as error:
 			refusals.append(str(error))
 			continue

@@ -19,6 +19,7 @@ import psutil
 from .. import processes
 from ..bench import Bench
 from ..errors import RestartError, Unreachable
+from ..programs import as_owner
 from . import OTHER, WORKERS, Drawback, Manager, Service, units
 from .units import Properties
 
@@ -42,7 +43,9 @@ class Systemd(Manager):
 		self.scope = scope
 		self.flags = ["--user"] if scope == USER else []
 		self.address = {"XDG_RUNTIME_DIR": str(runtime_dir(bench))} if scope == USER else {}
-		self.environment = {**os.environ, **self.address, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
+		# A user's systemd listens to that user only, not even to root.
+		environment, self.identity = as_owner(bench) if scope == USER else (os.environ, {})
+		self.environment = {**environment, **self.address, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
 		self.known_log_paths: dict[str, tuple[str, ...]] = {}
 		# Stable, so that two looks tell the same start of one process.
 		self.monotonic_zero = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -154,34 +157,28 @@ class Systemd(Manager):
 		if os.geteuid() == 0 or self.scope == USER:
 			return True
 		words = ["--action-id", "org.freedesktop.systemd1.manage-units", "--process", str(os.getpid())]
-		return bool(shutil.which("pkcheck")) and not run(["pkcheck", *words], self.environment).returncode
+		return bool(shutil.which("pkcheck")) and not self.run(["pkcheck", *words]).returncode
 
 	def drawbacks(self, longest_seconds: Mapping[str, int]) -> list[Drawback]:
 		workers = [unit for unit in self.units() if units.kind(unit) == WORKERS]
-		found = []
-		if killed := [unit["Id"] for unit in workers if unit["KillMode"] == "control-group"]:
-			found.append(
-				Drawback(
-					f"{some(killed)}: KillMode is control-group, so a stop or restart by anybody else kills a running job at "
-					"once (safe-restart does not)",
-					f"`safe-restart setup systemd{' --user' * (self.scope == USER)}`",
-				)
-			)
+		killed = [unit["Id"] for unit in workers if unit["KillMode"] == "control-group"]
 		short = [
 			unit["Id"]
 			for unit in workers
 			if units.seconds(unit["TimeoutStopUSec"]) < longest_seconds.get(unit["Id"], 0)
 		]
-		if short:
-			longest = max(longest_seconds[name] for name in short)
-			found.append(
-				Drawback(
-					f"{some(short)}: TimeoutStopSec is shorter than the {longest} s that jobs may take, so a plain systemctl "
-					"stop kills them (safe-restart does not)",
-					f"`safe-restart setup systemd{' --user' * (self.scope == USER)}`",
-				)
-			)
-		return found
+		left = [unit["Id"] for unit in workers if unit["Restart"] != "always"]
+		longest = max((longest_seconds[name] for name in short), default=0)
+		sentences = {
+			"KillMode is control-group, so a stop or restart by anybody else kills a running job at once (safe-restart does "
+			"not)": killed,
+			f"TimeoutStopSec is shorter than the {longest} s that jobs may take, so a plain systemctl stop kills them "
+			"(safe-restart does not)": short,
+			"Restart is not always, so a worker that ends well is only brought back by safe-restart; if its helper and "
+			"guard are killed right then, `safe-restart recover` does it": left,
+		}
+		mend = f"`safe-restart setup systemd{' --user' * (self.scope == USER)}`"
+		return [Drawback(f"{some(names)}: {text}", mend) for text, names in sentences.items() if names]
 
 	def show(self, *words: str) -> list[Properties]:
 		"""Properties of each unit that the words match. Raises Unreachable."""
@@ -191,22 +188,23 @@ class Systemd(Manager):
 		return units.parse(done.stdout)
 
 	def ask(self, *words: str) -> subprocess.CompletedProcess:
-		return run(["systemctl", *self.flags, "--no-pager", "--no-ask-password", *words], self.environment)
+		return self.run(["systemctl", *self.flags, "--no-pager", "--no-ask-password", *words])
 
-
-def run(words: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess:
-	try:
-		return subprocess.run(
-			words,
-			env=environment,
-			stdin=subprocess.DEVNULL,
-			capture_output=True,
-			text=True,
-			errors="replace",
-			timeout=ANSWER_TIMEOUT_SECONDS,
-		)
-	except (OSError, subprocess.TimeoutExpired) as error:
-		raise Unreachable(f"`{' '.join(words[:2])}` does not answer ({error})") from None
+	def run(self, words: list[str]) -> subprocess.CompletedProcess:
+		"""Run a command as one that this systemd listens to. Raises Unreachable."""
+		try:
+			return subprocess.run(
+				words,
+				env=self.environment,
+				stdin=subprocess.DEVNULL,
+				capture_output=True,
+				text=True,
+				errors="replace",
+				timeout=ANSWER_TIMEOUT_SECONDS,
+				**self.identity,
+			)
+		except (OSError, subprocess.SubprocessError) as error:
+			raise Unreachable(f"`{' '.join(words[:2])}` does not answer ({error})") from None
 
 
 def find(bench: Bench, tried: list[str]) -> list[Systemd]:
