@@ -93,7 +93,8 @@ class Systemd(Manager):
 		return self.known_log_paths[unit["Id"]]
 
 	def log_command(self, services: Iterable[Service], tail: int, follow: bool) -> list[str]:
-		option = "--user-unit" if self.scope == USER else "--unit"
+		# Not --user-unit, with which root would be shown root's own.
+		option = "_SYSTEMD_USER_UNIT" if self.scope == USER else "--unit"
 		names = [f"{option}={service.name}" for service in services]
 		return ["journalctl", "--no-pager", f"--lines={tail}", *names, *["--follow"] * follow]
 
