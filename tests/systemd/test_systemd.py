@@ -128,6 +128,20 @@ def test_a_unit_that_was_started_too_often_is_named_and_brought_back(systemd_ben
 	assert_bench_is_healthy(systemd_bench)
 
 
+def test_restarts_that_come_too_often_for_systemd_succeed_all_the_same(systemd_bench):
+	"""systemd starts a unit at most StartLimitBurst times in a while, and each restart of ours takes one of these."""
+	for name in ("frappe-default-worker1@", "frappe-schedule", "frappe-web"):
+		folder = systemd_bench.unit_dir / f"{systemd_bench.unit(name)}.d"
+		folder.mkdir()
+		(folder / "limit.conf").write_text("[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n")
+	systemd_bench.systemctl("daemon-reload")
+	for _ in range(3):
+		done = cli(systemd_bench, "--json")
+		assert done.exit_code == 0, done.text
+		assert done.json["workers"]["replaced"] == 4
+	assert_bench_is_healthy(systemd_bench)
+
+
 def test_a_unit_that_does_not_stay_up_is_a_failure_that_says_so(systemd_bench):
 	script = systemd_bench.path / "env/bin/bench"
 	right = script.read_text()
