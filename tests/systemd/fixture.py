@@ -205,10 +205,9 @@ class SystemdBench(DemoBench):
 			time.sleep(0.02)
 		return process
 
-	def launch(self) -> subprocess.Popen:
-		process = self.start_manager()
+	def launch(self) -> None:
+		self.supervisord = self.start_manager()
 		self.systemctl("start", f"{self.path.name}.target")
-		return process
 
 	def systemctl(self, *words: str) -> str:
 		done = subprocess.run(

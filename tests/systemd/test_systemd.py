@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from safe_restart.demo.bench import SUPERVISORD_CONFIG
+from safe_restart.engine import leftovers, processes
 from safe_restart.engine.journal import Journal
 
 from ..conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
@@ -152,6 +153,19 @@ def test_a_unit_that_does_not_stay_up_is_a_failure_that_says_so(systemd_bench):
 	script.write_text(right)
 	assert cli(systemd_bench, "--only", "scheduler").exit_code == 0
 	assert_bench_is_healthy(systemd_bench)
+
+
+def test_a_process_that_systemd_has_just_brought_back_is_not_taken_for_a_leftover(systemd_bench):
+	before = systemd_bench.watch().manager.services()
+	scheduler = next(service for service in before if service.kind == "scheduler")
+	systemd_bench.systemctl("restart", scheduler.name)
+	(new,) = [s for s in systemd_bench.watch().manager.services() if s.name == scheduler.name]
+	process = psutil.Process(new.pid)
+	wait_for(lambda: "schedule" in process.cmdline())
+	assert (
+		processes.orphan_root(process, "scheduler", ()) == process
+	)  # the control: init is all that is above it
+	assert leftovers.find(systemd_bench.bench, before) == []
 
 
 class RestartsOnFailureOnly(SystemdBench):

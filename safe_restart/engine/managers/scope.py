@@ -5,6 +5,7 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import processes
 from ..bench import Bench
 from ..errors import Unreachable
 from .systemd import SYSTEM, USER, Systemd
@@ -19,7 +20,7 @@ def way_out(bench: Bench) -> tuple[list[str], Mapping[str, str]]:
 
 	No words where we are in none, or in one whose stop spares it. Raises OSError, with the mend, where there is no way.
 	"""
-	path = own_cgroup(Path("/proc/self/cgroup").read_text())
+	path = processes.cgroup("self")
 	managers = [Systemd(bench, scope) for scope in (SYSTEM, USER)] if path.endswith(".service") else []
 	if not any(is_killed_with(manager, path) for manager in managers):
 		return [], os.environ
@@ -53,14 +54,6 @@ def is_killed_with(manager: Systemd, cgroup: str) -> bool:
 		and unit["KillMode"] not in SURVIVING_KILL_MODES
 		for unit in units
 	)
-
-
-def own_cgroup(text: str) -> str:
-	"""Our path in systemd's hierarchy, from /proc/self/cgroup: `0::` in version 2, `name=systemd` in version 1."""
-	lines = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]
-	paths = [path for _, names, path in lines if names == "name=systemd"]
-	paths += [path for number, names, path in lines if number == "0" and not names]
-	return max(paths, key=len, default="")
 
 
 def user_name() -> str:
