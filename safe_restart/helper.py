@@ -25,15 +25,20 @@ RECOVERY_PAUSE_SECONDS = 0.5
 def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 	"""Start the helper for a request that stands in the journal, detached from us.
 
+	Where we run in a unit of the bench, whose stop would take the helper along, that is started in a scope of its own.
 	Raises OSError where no process can be started.
 	"""
+	from .engine import bench
+	from .engine.managers.scope import way_out
+
+	words, environment = way_out(bench.load(bench_path))
 	package_root = str(Path(__file__).resolve().parents[1])
 	path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
 	with open(bench_path / "sites" / ".safe-restart" / "helper.log", "ab", opener=open_private) as log:
 		return subprocess.Popen(
-			[sys.executable, "-m", "safe_restart.helper", str(bench_path), request_id],
+			[*words, sys.executable, "-m", "safe_restart.helper", str(bench_path), request_id],
 			cwd="/",
-			env={**os.environ, "PYTHONPATH": path},
+			env={**environment, "PYTHONPATH": path},
 			stdin=subprocess.DEVNULL,
 			stdout=subprocess.PIPE,  # its last word, should the journal's disk be full
 			stderr=log,

@@ -367,6 +367,18 @@ def setup_web(ctx: click.Context, undo: bool, yes: bool, dry_run: bool) -> None:
 	run(this_bench(ctx), undo, yes, dry_run)
 
 
+@setup.command("systemd")
+@click.option("--user", is_flag=True, help="The units of this user's own systemd.")
+@click.option("--undo", is_flag=True, help="Take it back, and nothing else.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def setup_systemd(ctx: click.Context, user: bool, undo: bool, yes: bool) -> None:
+	"""Let workers finish their jobs whoever stops their units: KillMode=mixed, and a TimeoutStopSec above the queue's."""
+	from .setup_systemd import run_setup, run_undo
+
+	(run_undo if undo else run_setup)(this_bench(ctx), user, yes)
+
+
 commands = [safe_restart]
 
 

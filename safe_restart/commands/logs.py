@@ -1,5 +1,6 @@
 """Showing and following the log files of a service."""
 
+import subprocess
 import time
 from collections import deque
 from pathlib import Path
@@ -16,13 +17,21 @@ POLL_SECONDS = 0.2
 
 def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 	"""Print the last lines of each log of a service, and what comes after. Raises Refused for an unknown service."""
-	services = managers.detect(bench).services()
-	chosen = [s for s in services if name in (s.kind, s.name, s.name.partition(":")[2])]
+	manager = managers.detect(bench)
+	services = manager.services()
+	chosen = [
+		s
+		for s in services
+		if name in (s.kind, s.name, s.name.partition(":")[2], s.name.removesuffix(".service"))
+	]
 	if not chosen:
 		known = sorted({s.kind for s in services if s.kind in KINDS} | {s.name for s in services})
 		raise Refused(f"{name!r} is no service of this bench. Choose from {', '.join(known)}.")
 	paths = sorted({Path(path) for service in chosen for path in service.log_paths})
 	readable = [path for path in paths if path.is_file()]
+	if not paths and (command := manager.log_command(chosen, tail, follow)):
+		subprocess.run(command)
+		return
 	if not readable:
 		raise Refused(
 			f"{name} has no log file yet (looked for {', '.join(map(str, paths)) or 'none configured'})."

@@ -158,7 +158,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 
 	from redis.exceptions import RedisError
 
-	from ..engine import apps, managers, policy, preview, queues, web_config
+	from ..engine import apps, doctor, managers, policy, preview, queues, web_config
 	from ..engine.fleet import Watch
 	from ..engine.managers import WEB
 	from . import print_json, render
@@ -171,14 +171,17 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	except (RedisError, OSError):
 		answer = preview.plan_without_redis(choice)
 	objections = apps.objections(bench)
-	lost = web_config.what_is_lost(bench, manager.services()) if WEB in choice.only else ""
+	services = manager.services()
+	warnings = [f"{one.text}; {one.mend}" for one in doctor.drawbacks(bench, manager, services)]
+	if WEB in choice.only and (lost := web_config.what_is_lost(bench, services)):
+		warnings.append(f"{lost}. Type {web_config.MEND}")
 	if as_json:
 		blockers = [asdict(objection) for objection in objections]
-		print_json({**answer.as_dict(), "blockers": blockers, "warnings": [lost] if lost else []})
+		print_json({**answer.as_dict(), "blockers": blockers, "warnings": warnings})
 	else:
 		render.plan(answer, choice, objections)
-		if lost:
-			click.echo(f"Warning: {lost}. Type {web_config.MEND}.")
+		for warning in warnings:
+			click.echo(f"Warning: {warning}.")
 
 
 def run_resume(bench: Bench) -> None:

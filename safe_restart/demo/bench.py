@@ -145,7 +145,7 @@ class DemoBench:
 
 	def write(self) -> None:
 		"""Lay the bench out on disk, with the same names as bench does."""
-		for folder in (f"sites/{app.SITE}", "apps", "env/bin", "config/supervisor", "logs"):
+		for folder in (f"sites/{app.SITE}", "apps", "env/bin", "config", "logs"):
 			(self.path / folder).mkdir(parents=True, exist_ok=True)
 		config = {
 			"bench_id": self.path.name,
@@ -166,16 +166,25 @@ class DemoBench:
 		(self.path / "config/redis_queue.conf").write_text(
 			REDIS_CONFIG.format(path=self.path, redis_port=self.redis_port)
 		)
-		environment = {
+		self.write_manager()
+
+	@property
+	def environment(self) -> dict[str, str]:
+		"""What all programs of the bench find in their environment."""
+		return {
 			"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")])),
 			"SAFE_RESTART_DEMO_BENCH": str(self.path),
 			"SAFE_RESTART_DEMO_BOOT": str(self.boot_seconds),
 		}
+
+	def write_manager(self) -> None:
+		"""The configuration of the process manager."""
+		(self.path / "config/supervisor").mkdir(exist_ok=True)
 		(self.path / "config/supervisor/supervisord.conf").write_text(
 			SUPERVISORD_CONFIG.format(
 				path=self.path,
 				name=self.path.name,
-				environment=",".join(f'{name}="{value}"' for name, value in environment.items()),
+				environment=",".join(f'{name}="{value}"' for name, value in self.environment.items()),
 			)
 		)
 		(self.path / "config/supervisor.conf").write_text("\n".join(self.programs()))

@@ -14,7 +14,7 @@ from . import leftovers, managers, processes, queues, web, web_config
 from .bench import Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
-from .managers import OTHER, WEB, WORKERS, Service
+from .managers import OTHER, WEB, WORKERS, Drawback, Manager, Service
 from .queues import Worker
 from .rescue import find_orphans
 from .suspension import TOKEN_PREFIX
@@ -43,7 +43,7 @@ def examine(bench: Bench) -> list[Finding]:
 	try:
 		manager = managers.detect(bench)
 		services = manager.services()
-		findings += examine_services(bench, services)
+		findings += examine_services(bench, manager, services)
 		findings += examine_web(bench, services)
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
@@ -67,26 +67,34 @@ def examine_folder(bench: Bench) -> Iterator[Finding]:
 		yield Finding(WARNING, f"site {answer.site} {said}, so a restart cannot verify it")
 
 
-def examine_services(bench: Bench, services: list[Service]) -> Iterator[Finding]:
+def examine_services(bench: Bench, manager: Manager, services: list[Service]) -> Iterator[Finding]:
 	counts = ", ".join(
 		f"{sum(s.kind == kind for s in services)} {kind}" for kind in sorted({s.kind for s in services})
 	)
 	yield Finding(OK, f"the process manager answers: {counts}")
-	timeouts = bench.queue_timeouts_seconds
 	for service in services:
 		if service.state == "failed":
-			yield Finding(PROBLEM, f"{service.name} has failed", "see `safe-restart logs` and start it")
+			yield Finding(
+				PROBLEM,
+				f"{service.name} has failed{f' ({service.problem})' if service.problem else ''}",
+				f"see `safe-restart logs {service.name}`, mend the cause, then `{manager.start_command(service)}`",
+			)
 		if service.kind == OTHER:
 			yield Finding(OK, f"{service.name} is no service bench knows; it is left alone")
-		if service.kind == WORKERS:
-			longest = max((timeouts.get(name, 0) for name in queues_of(service.command, timeouts)), default=0)
-			if service.stop_wait_seconds < longest:
-				yield Finding(
-					WARNING,
-					f"{service.name}: stopwaitsecs is {service.stop_wait_seconds}, shorter than the {longest} s its jobs "
-					"may take: a plain supervisorctl stop kills them (safe-restart does not)",
-					f"set stopwaitsecs={longest + 60} in the supervisor config, then `supervisorctl update`",
-				)
+	for drawback in drawbacks(bench, manager, services):
+		yield Finding(WARNING, drawback.text, drawback.mend)
+
+
+def drawbacks(bench: Bench, manager: Manager, services: list[Service]) -> list[Drawback]:
+	"""What would harm jobs if somebody else stopped the workers."""
+	workers = [service for service in services if service.kind == WORKERS]
+	return manager.drawbacks({worker.name: longest_job_seconds(bench, worker.command) for worker in workers})
+
+
+def longest_job_seconds(bench: Bench, command: str) -> int:
+	"""What a job may take in the queues that a worker command serves."""
+	timeouts = bench.queue_timeouts_seconds
+	return max((timeouts.get(name, 0) for name in queues_of(command, timeouts)), default=0)
 
 
 def examine_web(bench: Bench, services: list[Service]) -> Iterator[Finding]:

@@ -77,6 +77,7 @@ def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 	programs = [service for service in services if service.kind == WORKERS]
 	by_pid = {service.pid: service for service in programs if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
+	names = {service.name for service in programs}
 	orphans: dict[int, list[Worker]] = {}
 	strays, dead = [], list(look.ghosts)
 	newest = newest_births(look.workers)
@@ -91,7 +92,7 @@ def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 		keeper = next((by_pid[pid] for pid in processes.ancestors(process) if pid in by_pid), None)
 		if keeper:
 			members[keeper.name].append(worker)
-		elif programs and (root := processes.orphan_root(process, WORKERS)):
+		elif programs and (root := processes.orphan_root(process, WORKERS, names)):
 			orphans.setdefault(root.pid, []).append(worker)
 		else:
 			strays.append(worker)

@@ -23,11 +23,14 @@ def find(
 	"""Kind and process of each, without its children. Only of kinds that the manager has a program for."""
 	kept = {service.pid for service in services if service.pid}
 	wanted = {service.kind for service in services} & set(kinds)
+	names = {service.name for service in services}
 	found = []
 	for process in processes.inside(bench.path) if wanted else ():
 		with suppress(psutil.Error):
 			kind = kind_of(" ".join(process.cmdline()))
-			if kind in wanted and process.pid not in kept and processes.orphan_root(process, kind) == process:
+			if kind not in wanted or process.pid in kept:
+				continue
+			if processes.orphan_root(process, kind, names) == process:
 				found.append((kind, process))
 	return found
 

@@ -189,10 +189,15 @@ def failure(request_id: str, why: str, tail: tuple[str, ...] = ()) -> str:
 def start_again(run: Run, detail: list[str]) -> None:
 	"""Start what was halted."""
 	halted = run.journal.request(run.request.id).state.get("halted", [])
-	for service in run.manager.services():
+	services = run.manager.services()
+	for service in services:
 		if service.name in halted and not service.is_up:
 			run.manager.start(service)
 			run.returning.expect(service)
+	for name in set(halted) - {service.name for service in services}:
+		run.account.problems.append(
+			f"{name} was stopped, and {run.manager.name} does not know it any more; start it."
+		)
 	if left := {unit.name for unit in run.untold()}:
 		if not run.lease.is_held:
 			run.retirement.take_flag()

@@ -21,6 +21,9 @@ def preflight(run: Run, detail: list[str]) -> None:
 		raise Refused(
 			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
 		)
+	touched = [service for service in services if service.kind in run.options.only]
+	if hindrance := run.manager.hindrance(touched, run.options.migrate):
+		raise Refused(hindrance)
 	run.remember_processes(services)
 	run.redis_is_up = queues.is_up(run.watch.observer.redis)
 	if run.redis_is_up:
@@ -42,7 +45,7 @@ def go_without_redis(run: Run, services: list[Service]) -> None:
 	"""Restart what does not need Redis. Workers are left: a new one could not start, an old one waits for Redis."""
 	down = f"Redis at {run.bench.redis_queue_url} does not answer"
 	others = [kind for kind in run.options.only if kind not in (WORKERS, REDIS)]
-	starts = [f"supervisorctl start {s.name}" for s in services if s.kind == REDIS and not s.is_up]
+	starts = [run.manager.start_command(s) for s in services if s.kind == REDIS and not s.is_up]
 	if run.strategy.name != NOW or not others:
 		raise Refused(
 			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "

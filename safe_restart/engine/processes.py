@@ -86,9 +86,14 @@ def ancestors(process: psutil.Process) -> list[int]:
 		return [process.pid]
 
 
-def orphan_root(process: psutil.Process, kind: str) -> psutil.Process | None:
+def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psutil.Process | None:
 	"""Of the process and its parents the topmost, where that is of this kind and only init is above it: whoever had
-	started it is dead. None where a manager, a terminal or anybody else still keeps it."""
+	started it is dead. None where a manager, a terminal or anybody else still keeps it.
+
+	names: of the manager's services. Where they are units of systemd, init itself keeps what is in their cgroups.
+	"""
+	if os.path.basename(cgroup(process.pid)) in names:
+		return None
 	try:
 		chain = [process, *process.parents()]
 		above = next((i for i, one in enumerate(chain) if one.pid == 1 or one.name() in INIT_NAMES), 0)
@@ -97,6 +102,19 @@ def orphan_root(process: psutil.Process, kind: str) -> psutil.Process | None:
 		return root if is_of_kind else None
 	except psutil.Error:
 		return None
+
+
+def cgroup(pid: int | str) -> str:
+	"""Its path in systemd's hierarchy, which ends with its unit; empty where there is none."""
+	with contextlib.suppress(OSError):
+		return cgroup_in(Path(f"/proc/{pid}/cgroup").read_text())
+	return ""
+
+
+def cgroup_in(text: str) -> str:
+	"""The path that stands in /proc/PID/cgroup: after `0::` in version 2, after `name=systemd` in version 1."""
+	lines = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]
+	return max((path for number, names, path in lines if names in ("name=systemd", "")), key=len, default="")
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

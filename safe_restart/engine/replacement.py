@@ -40,7 +40,8 @@ class Replacement:
 				processes.kill(processes.family(self.process))
 			return False
 		if now.state == "failed":
-			if self.started or self.process:
+			# A manager that restarts nothing calls the end of the old process a failure: that one is started.
+			if self.started or now.started_at != self.old.started_at:
 				raise RestartError(failure(now))
 			self._start(now)
 		if now.state == "stopped":

@@ -4,7 +4,7 @@ A manager knows the processes; it knows nothing of jobs. Each kind is one file w
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +40,14 @@ class Service:
 		return self.state in UP
 
 
+@dataclass(frozen=True)
+class Drawback:
+	"""What would harm jobs if somebody stopped services by other means than ours, and what mends it."""
+
+	text: str
+	mend: str
+
+
 class Manager(Protocol):
 	"""What the engine asks of a process manager."""
 
@@ -56,6 +64,24 @@ class Manager(Protocol):
 
 	def start(self, service: Service) -> None:
 		"""Ask for a service that is down to be started; returns at once."""
+
+	def start_command(self, service: Service) -> str:
+		"""What a person types to start a service."""
+
+	def log_command(self, services: Iterable[Service], tail: int, follow: bool) -> list[str]:
+		"""The command that shows what these services said, where they write no files; empty where there is none."""
+		return []
+
+	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
+		"""Why this user cannot bring these services down and up again, as a sentence; empty where nothing is in the way.
+
+		must_stop: they have to be kept down for a while.
+		"""
+		return ""
+
+	def drawbacks(self, longest_seconds: Mapping[str, int]) -> list[Drawback]:
+		"""What is unsafe about the workers; longest_seconds is what their jobs may take, by the service's name."""
+		return []
 
 
 class Patient:
@@ -80,12 +106,38 @@ class Patient:
 	def start(self, service: Service) -> None:
 		self.patiently(lambda: self.manager.start(service))
 
+	def start_command(self, service: Service) -> str:
+		return self.manager.start_command(service)
+
+	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
+		return self.patiently(lambda: self.manager.hindrance(services, must_stop))
+
 
 def detect(bench: Bench) -> Manager:
-	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached."""
-	from .supervisor import find
+	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
+	from . import supervisor, systemd
 
-	return find(bench)
+	finders = {"supervisor": supervisor.find, "systemd": systemd.find}
+	chosen = bench.settings.get("process_manager")
+	if chosen not in (None, *finders):
+		raise Refused(
+			f"process_manager in sites/common_site_config.json is {chosen!r}; it can be {' or '.join(finders)}. Nothing was "
+			"touched."
+		)
+	tried: list[str] = []
+	found: list[Manager] = []
+	for name in (chosen,) if chosen else finders:
+		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder.
+		if not found or (bench.path / "config" / name).is_dir():
+			found += finders[name](bench, tried)
+	if len(found) > 1:
+		# One that runs nothing here is left over from before the bench was moved to the other.
+		found = [one for one in found if any(s.is_up and s.kind != OTHER for s in one.services())] or found
+	if len(found) > 1:
+		raise several(found)
+	if not found:
+		raise no_manager(bench, tried)
+	return found[0]
 
 
 def kind_of(command: str) -> str:
@@ -98,7 +150,7 @@ def kind_of(command: str) -> str:
 		return WORKERS
 	if "schedule" in names:
 		return SCHEDULER
-	if "socketio.js" in names or "socketio" in names:
+	if {"socketio.js", "socketio", "frappe.realtime.server"} & set(names):
 		return SOCKETIO
 	if any(re.match(r"(redis|valkey)-server", name) for name in names):
 		return REDIS
@@ -118,10 +170,23 @@ def is_inside(folder: Path, path: str) -> bool:
 	return Path(path) == folder or Path(path).resolve().is_relative_to(folder)
 
 
+def several(found: list[Manager]) -> Refused:
+	names = sorted({one.name for one in found})
+	decide = " or ".join(f'"safe_restart": {{"process_manager": "{name}"}}' for name in names)
+	return Refused(
+		f"Services of this bench run under {' and '.join(names)} at once, so each would work against the other. Nothing was "
+		f"touched. Stop them in one, or say in sites/common_site_config.json which one counts: {decide}."
+		if len(names) > 1
+		else "Services of this bench run as units of the system and of a user at once, so each would work against the other. "
+		"Nothing was touched. Stop them in one: systemctl stop …, or systemctl --user stop …"
+	)
+
+
 def no_manager(bench: Bench, tried: list[str]) -> Refused:
 	return Refused(
 		f"No process manager with programs of {bench.path} was found. Nothing was touched.\n"
 		+ "".join(f"  {line}\n" for line in tried)
 		+ "If supervisor runs this bench, name its socket in sites/common_site_config.json: "
-		'"safe_restart": {"supervisor_socket": "/path/to/supervisor.sock"}.'
+		'"safe_restart": {"supervisor_socket": "/path/to/supervisor.sock"}. If systemd does, load its units first: '
+		"systemctl daemon-reload."
 	)

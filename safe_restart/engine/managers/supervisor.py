@@ -11,6 +11,7 @@ import os
 import pwd
 import signal
 import xmlrpc.client
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from ..bench import Bench
 from ..errors import RestartError, Unreachable
-from . import OTHER, Manager, Service, belongs_to, kind_of, no_manager
+from . import OTHER, Drawback, Manager, Service, belongs_to, kind_of
 
 # Where Debian, Red Hat, pip and Homebrew put it (supervisord.org/configuration.html#configuration-file)
 CONFIG_FILES = (
@@ -159,6 +160,21 @@ class Supervisor(Manager):
 			if "NOT_RUNNING" not in fault.faultString:
 				raise RestartError(f"supervisor could not stop {service.name}: {fault.faultString}") from None
 
+	def start_command(self, service: Service) -> str:
+		return f"supervisorctl start {service.name}"
+
+	def drawbacks(self, longest_seconds: Mapping[str, int]) -> list[Drawback]:
+		return [
+			Drawback(
+				f"{program.name}: stopwaitsecs is {program.stop_wait_seconds}, shorter than the "
+				f"{longest_seconds[program.name]} s its jobs may take: a plain supervisorctl stop kills them (safe-restart "
+				"does not)",
+				f"set stopwaitsecs={longest_seconds[program.name] + 60} in the supervisor config, then `supervisorctl update`",
+			)
+			for program in self.programs
+			if program.stop_wait_seconds < longest_seconds.get(program.name, 0)
+		]
+
 	def call(self, method: str, *args):
 		"""Ask supervisord; once more where the connection had been closed in between (it was restarted)."""
 		for attempt in (1, 2):
@@ -174,16 +190,17 @@ class Supervisor(Manager):
 					raise Unreachable(f"supervisord at {self.server_url} does not answer ({error})") from None
 
 
-def find(bench: Bench) -> Supervisor:
-	"""The supervisord that has programs of this bench, without being told where it is.
+def find(bench: Bench, tried: list[str]) -> list[Supervisor]:
+	"""The supervisord that has programs of this bench, without being told where it is, as a list of at most one.
 
-	Raises Refused where there is none, or where this user may not talk to it.
+	Says in `tried` why others are none, for instance that this user may not talk to one.
 	"""
-	tried = []
+	sockets = 0
 	for url, username, password in candidates(bench):
 		path = Path(url.removeprefix("unix://"))
 		if url.startswith("unix://") and not path.exists():
 			continue
+		sockets += 1
 		supervisor = Supervisor(bench, url, username, password)
 		try:
 			services = supervisor.programs
@@ -191,9 +208,11 @@ def find(bench: Bench) -> Supervisor:
 			tried.append(mend(path, error))
 			continue
 		if any(service.kind != OTHER for service in services):
-			return supervisor
+			return [supervisor]
 		tried.append(f"{url}: has no programs of this bench")
-	raise no_manager(bench, tried or ["no supervisor socket was found"])
+	if not sockets:
+		tried.append("supervisor: no socket was found")
+	return []
 
 
 def mend(path: Path, error: Exception) -> str:
