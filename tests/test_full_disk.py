@@ -36,18 +36,18 @@ def test_before_anything_is_stopped_a_journal_that_cannot_be_written_is_an_error
 def test_from_then_on_what_cannot_be_written_is_kept_and_written_in_order(journal):
 	request = journal.add("rolling", {}, "a test")
 	fill(journal)
-	journal.goes_on = True
+	journal.pen.goes_on = True
 	number = journal.start_step(request.id, "replace" + "x" * 5000)
-	assert journal.problem
+	assert journal.pen.problem
 	journal.end_step(request.id, number, "done", "y" * 5000)
 	assert journal.start_step(request.id, "verify") == number + 1
 	journal.remember(request.id, halted=["z" * 5000])
 	assert journal.request(request.id).state["halted"], "what was remembered is known, if not written"
 	assert not journal.steps(request.id)
-	assert not journal.flush(0)
+	assert not journal.pen.flush(0)
 
 	make_room(journal)
-	assert journal.flush(0)
+	assert journal.pen.flush(0)
 	assert [(step.number, step.status) for step in journal.steps(request.id)] == [(1, "done"), (2, "doing")]
 	assert Journal(Bench(journal.path.parents[2], {})).request(request.id).state["halted"]
 
@@ -59,5 +59,5 @@ def test_an_end_that_cannot_be_written_is_kept_as_the_last_word(journal):
 	assert journal.request(request.id).is_open
 	assert journal.last_word["exit_code"] == 0
 	make_room(journal)
-	assert journal.flush(0)
+	assert journal.pen.flush(0)
 	assert journal.request(request.id).exit_code == 0

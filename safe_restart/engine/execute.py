@@ -67,7 +67,7 @@ def execute(bench: Bench, request_id: str) -> int:
 
 def finish_writing(journal: Journal) -> None:
 	"""Where the journal cannot be written to the end, the command line reads it on our standard output."""
-	if not journal.flush(FLUSH_SECONDS) and journal.last_word:
+	if not journal.pen.flush(FLUSH_SECONDS) and journal.last_word:
 		with suppress(OSError):
 			print(json.dumps(journal.last_word), flush=True)
 

@@ -8,20 +8,18 @@ import json
 import os
 import sqlite3
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .bench import Bench
-from .errors import Refused, Unwritable
+from .errors import Refused
+from .pen import Pen
 
 BUSY_TIMEOUT_SECONDS = 10
 KEPT_REQUESTS = 500
-FLUSH_PAUSE_SECONDS = 0.5
 
 QUEUED, RUNNING, WATCHING = "queued", "running", "watching"
 COMPLETED, FAILED, CANCELLED, REFUSED = "completed", "failed", "cancelled", "refused"
@@ -99,18 +97,14 @@ class Event:
 class Journal:
 	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account.
 
-	goes_on: what cannot be written, on a full disk say, is kept and written with what comes next, since a restart that has
-	    begun to stop things must not end there; otherwise that raises Unwritable. problem: what it was, the last time
+	pen: says what becomes of changes that cannot be written; otherwise each method raises Unwritable
 	last_word: the end of a request as `report` was told it, for the case that it could not be written
 	"""
 
 	def __init__(self, bench: Bench):
 		"""Open it, and make it where it is missing. Raises Refused where this user may not write it."""
 		self.path = bench.state_path / "journal.sqlite3"
-		self.goes_on = False
-		self.problem = ""
 		self.last_word: dict | None = None
-		self.backlog: list[Callable[[], object]] = []
 		self.remembered: dict[str, dict] = {}
 		self.numbers: dict[str, int] = {}
 		try:
@@ -118,6 +112,7 @@ class Journal:
 			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
 			self.db.row_factory = sqlite3.Row
 			self.db.executescript(SCHEMA)
+			self.pen = Pen(self.path, self.db)
 		except (OSError, sqlite3.Error) as error:
 			raise Refused(
 				f"The journal {self.path} cannot be opened ({error}). Nothing was touched. Run this as the bench's "
@@ -137,7 +132,7 @@ class Journal:
 			)
 			self.forget_old()
 
-		self.act(change)
+		self.pen.act(change)
 		return self.request(id)
 
 	def request(self, id: str) -> Request:
@@ -168,7 +163,7 @@ class Journal:
 
 		from .processes import started_at
 
-		self.execute(
+		self.pen.execute(
 			"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ?, helper_started = ? "
 			"WHERE id = ?",
 			(RUNNING, utc_now(), os.getpid(), started_at(psutil.Process()), id),
@@ -180,14 +175,14 @@ class Journal:
 		self.last_word = dict(
 			id=id, status=status, exit_code=exit_code, outcome=outcome, report=report, finished_at=finished
 		)
-		self.execute(
+		self.pen.execute(
 			"UPDATE requests SET status = ?, exit_code = ?, outcome = ?, report = ?, finished_at = ? WHERE id = ?",
 			(status, exit_code, outcome, json.dumps(report), finished, id),
 			is_end=bool(finished),
 		)
 
 	def ask_to_cancel(self, id: str) -> None:
-		self.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
+		self.pen.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
 
 	def is_cancel_requested(self, id: str) -> bool:
 		row = self.db.execute("SELECT cancel_requested FROM requests WHERE id = ?", (id,)).fetchone()
@@ -197,7 +192,7 @@ class Journal:
 		"""Journal a step before it acts; returns its number."""
 		written = self.db.execute("SELECT count(*) FROM steps WHERE request = ?", (id,)).fetchone()[0]
 		number = self.numbers[id] = 1 + max(written, self.numbers.get(id, 0))
-		self.execute(
+		self.pen.execute(
 			"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
 			(id, number, name, utc_now()),
 		)
@@ -205,7 +200,7 @@ class Journal:
 
 	def end_step(self, id: str, number: int, status: str, detail: str = "") -> None:
 		"""Journal a step after it acted; `status` is done or failed."""
-		self.execute(
+		self.pen.execute(
 			"UPDATE steps SET status = ?, detail = ?, finished_at = ? WHERE request = ? AND number = ?",
 			(status, detail, utc_now(), id, number),
 			is_end=status == "failed",
@@ -220,7 +215,7 @@ class Journal:
 
 	def note(self, id: str, text: str, kind: str = NOTE) -> None:
 		"""An event: one sentence, or one line of output, for whoever follows."""
-		self.execute(
+		self.pen.execute(
 			"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)", (id, utc_now(), kind, text)
 		)
 
@@ -233,11 +228,11 @@ class Journal:
 			state = {**json.loads(row[0]), **values}
 			self.db.execute("UPDATE requests SET state = ? WHERE id = ?", (json.dumps(state), id))
 
-		self.act(change)
+		self.pen.act(change)
 
 	def ask_again(self, id: str) -> None:
 		"""Hand an ended request to a helper once more."""
-		self.execute(
+		self.pen.execute(
 			"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL, "
 			"helper_pid = NULL WHERE id = ?",
 			(QUEUED, id),
@@ -257,53 +252,6 @@ class Journal:
 				"(SELECT id FROM requests ORDER BY rowid DESC LIMIT ?)",
 				(KEPT_REQUESTS,),
 			)
-
-	def execute(self, sql: str, values: tuple, is_end: bool = False) -> None:
-		self.act(lambda: self.db.execute(sql, values), is_end)
-
-	def act(self, change: Callable[[], object], is_end: bool = False) -> None:
-		"""Write one change, after those that could not be written before; an end is kept in any case. Raises Unwritable."""
-		self.backlog.append(change)
-		try:
-			self.write()
-		except sqlite3.Error as error:
-			self.problem = str(error)
-			if self.goes_on or is_end:
-				return
-			self.backlog.pop()
-			raise Unwritable(
-				f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. "
-				"Make room on that disk, then type it again."
-			) from None
-		except BaseException:
-			self.backlog.pop()
-			raise
-
-	def write(self) -> None:
-		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""
-		try:
-			self.db.execute("BEGIN IMMEDIATE")
-			for change in self.backlog:
-				change()
-			self.db.execute("COMMIT")
-		except BaseException:
-			# SQLite may have done so by itself (sqlite.org/lang_transaction.html)
-			with suppress(sqlite3.Error):
-				self.db.execute("ROLLBACK")
-			raise
-		self.backlog.clear()
-
-	def flush(self, patience_seconds: float) -> bool:
-		"""Try so long to write what is left; False where that is not to be."""
-		deadline = time.monotonic() + patience_seconds
-		while self.backlog:
-			try:
-				self.write()
-			except sqlite3.Error:
-				if time.monotonic() > deadline:
-					return False
-				time.sleep(FLUSH_PAUSE_SECONDS)
-		return True
 
 
 def is_abandoned(request: Request) -> bool:

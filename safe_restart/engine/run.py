@@ -66,11 +66,11 @@ class Run:
 	@property
 	def can_be_cancelled(self) -> bool:
 		"""Until something is stopped; from then on it goes forward, whether the journal can be written or not."""
-		return not self.journal.goes_on
+		return not self.journal.pen.goes_on
 
 	@can_be_cancelled.setter
 	def can_be_cancelled(self, value: bool) -> None:
-		self.journal.goes_on = not value
+		self.journal.pen.goes_on = not value
 
 	def remember_processes(self, services: Iterable[Service]) -> None:
 		"""Know from here on which processes are old, also in another helper; those of the first one count."""
@@ -135,9 +135,9 @@ class Run:
 		except BaseException as error:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
-		if self.journal.problem:
+		if self.journal.pen.problem:
 			self.warn(
-				f"the journal could not be written for a while ({self.journal.problem}): make room on its disk"
+				f"the journal could not be written for a while ({self.journal.pen.problem}): make room on its disk"
 			)
 
 	@property
