@@ -149,7 +149,8 @@ def inside(folder: os.PathLike) -> list[psutil.Process]:
 	root = os.path.join(os.fspath(folder), "")
 	found = []
 	for process in psutil.process_iter():
-		with contextlib.suppress(psutil.Error):
+		# psutil leaves it at FileNotFoundError where a process has just ended and is still in the list
+		with contextlib.suppress(psutil.Error, OSError):
 			if os.path.join(process.cwd(), "").startswith(root):
 				found.append(process)
 	return found
