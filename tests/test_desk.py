@@ -171,6 +171,7 @@ def test_a_restart_by_click_waits_for_the_running_job_and_the_page_survives_it(p
 	page.evaluate("window.still_here = true")
 	name = page.evaluate("frappe.pages['safe-restart'].board.following")
 	restart = page.locator(".sr-card-restart")
+	expect(restart).to_contain_text(name)
 	expect(restart).to_contain_text("no job interrupted", timeout=(JOB_SECONDS + 60) * 1000)
 	assert page.evaluate("window.still_here")
 	# and the job has finished, and never began again
