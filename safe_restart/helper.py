@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,7 @@ RECOVERY_PAUSE_SECONDS = 0.5
 
 
 def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
-	"""Start the helper for a request that stands in the journal, detached from us.
+	"""Start the helper, detached from us.
 
 	Where we run in a unit of the bench, whose stop would take the helper along, that is started in a scope of its own.
 	Raises OSError where no process can be started.
@@ -44,6 +45,17 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 			stderr=log,
 			start_new_session=True,
 		)
+
+
+def hand_over(bench_path: Path, request_id: str, write: Callable[[], object]) -> subprocess.Popen:
+	"""Start the helper for a request, and then write that into the journal, where the helper waits for it.
+
+	In this order no request stands in the journal for which nobody starts a helper, whenever we are killed. Raises OSError
+	where no process can be started, and what `write` raises.
+	"""
+	helper = spawn(bench_path, request_id)
+	write()
+	return helper
 
 
 def open_private(path: str, flags: int) -> int:

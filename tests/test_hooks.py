@@ -96,7 +96,7 @@ def test_apps_are_told_before_and_after_once_each(demo, answer):
 
 def test_apps_that_were_told_before_are_told_after_also_where_jobs_did_not_finish_in_time(demo, answer):
 	answer(BOTH)
-	jobs = run_long(demo, 1, 4)
+	jobs = run_long(demo, 1, 15)
 	done = cli(demo, "--wait-workers", "--wait-workers-timeout", "0.5", "--json")
 	assert done.exit_code == 3
 	assert [told[0] for told in answer.told()] == ["before", "after"]

@@ -586,8 +586,8 @@ class TestEnding:
 		assert remains(laid_out) == []
 
 	def test_the_timeout_is_for_all_sites_together(self, laid_out, migration):
-		choose(laid_out, seconds=0.6)
-		result = migration(sites=[SITE, OTHER_SITE], timeout_seconds=1)
+		choose(laid_out, seconds=6)
+		result = migration(sites=[SITE, OTHER_SITE], timeout_seconds=10)
 		assert result.timed_out
 		assert migrations(laid_out) == [f"{SITE} begin", f"{SITE} end", f"{OTHER_SITE} begin"]
 

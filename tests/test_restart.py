@@ -65,7 +65,7 @@ def test_rolling_never_leaves_a_queue_without_a_worker(demo):
 
 
 def test_rolling_names_a_straggler_and_replaces_it_when_its_job_has_ended(demo):
-	jobs = run_long(demo, 1, 8)
+	jobs = run_long(demo, 1, 20)
 
 	done = cli(demo, "--wait-workers-timeout", "1", "--json")
 
@@ -107,7 +107,7 @@ def test_wait_workers_that_run_out_of_time_leave_everything_as_it_was(demo):
 
 def test_no_wait_workers_returns_while_jobs_run_and_replaces_their_workers_later(demo):
 	old = worker_pids(demo)
-	jobs = run_long(demo, 3, 8)
+	jobs = run_long(demo, 3, 20)
 
 	done = cli(demo, "--no-wait-workers", "--json")
 
@@ -124,7 +124,7 @@ def test_no_wait_workers_returns_while_jobs_run_and_replaces_their_workers_later
 
 
 def test_now_kills_a_job_that_ignores_signals_with_its_horse_and_runs_it_again(demo):
-	jobs = run_long(demo, 1, 8, ignore_signals=True)
+	jobs = run_long(demo, 1, 12, ignore_signals=True)
 
 	done = cli(demo, "--now", "--force-kill-timeout", "1", "--yes", "--json")
 
@@ -261,7 +261,7 @@ def test_a_second_restart_is_turned_away_while_one_runs(demo):
 
 
 def test_a_new_restart_may_begin_while_the_last_one_only_watches(demo):
-	jobs = run_long(demo, 1, 8)
+	jobs = run_long(demo, 1, 15)
 	assert cli(demo, "--no-wait-workers").exit_code == 6
 	done = cli(demo, "--json")
 	assert done.exit_code == 0, done.text

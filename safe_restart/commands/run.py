@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -15,7 +17,7 @@ from ..engine.bench import Bench
 from ..engine.errors import Refused, RestartError, Unwritable
 from ..engine.journal import Journal, Request, is_abandoned
 from ..engine.strategies import STRATEGIES, Options, choose
-from ..helper import spawn
+from ..helper import hand_over
 
 POLL_SECONDS = 0.02
 EXIT_LEFT_RUNNING = 130  # what a shell says of a command that Ctrl-C ended
@@ -52,20 +54,26 @@ def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int
 
 def submit(bench: Bench, strategy: str, options: dict, params: dict) -> int:
 	"""Write the request down, hand it to a helper, and follow that to its end."""
-	journal = Journal(bench)
+	journal, id = Journal(bench), journals.new_id()
 	with Interrupts() as interrupts:
-		request = journal.add(strategy, options, requester(), params["reason"])
-		return hand_over(bench, journal, request, params, interrupts)
+		write = partial(journal.add, strategy, options, requester(), params["reason"], id)
+		return ask_and_follow(bench, journal, id, write, params, interrupts)
 
 
-def hand_over(bench: Bench, journal: Journal, request: Request, params: dict, interrupts: Interrupts) -> int:
-	"""Start the helper for a request that stands in the journal, and follow it to its end."""
+def ask_and_follow(
+	bench: Bench,
+	journal: Journal,
+	id: str,
+	write: Callable[[], object],
+	params: dict,
+	interrupts: Interrupts,
+) -> int:
+	"""Hand a request, which `write` writes down, to a helper, and follow it to its end; returns the exit code."""
 	try:
-		helper = spawn(bench.path, request.id)
+		helper = hand_over(bench.path, id, write)
 	except OSError as error:
-		sentence = f"The helper could not be started ({error}). Nothing was touched."
-		journal.report(request.id, journals.FAILED, 1, sentence, None)
-		raise RestartError(sentence) from None
+		raise RestartError(f"The helper could not be started ({error}). Nothing was touched.") from None
+	request = journal.request(id)
 	if params["detach"]:
 		tell(
 			f"Request {request.id} is on its way; `safe-restart show {request.id}` tells how it goes.", params
@@ -220,7 +228,7 @@ def run_resume(bench: Bench) -> None:
 def run_recover(bench: Bench) -> int:
 	"""End by hand what a dead helper left; returns the exit code."""
 	from ..engine.recovery import abandoned
-	from ..helper import RECOVER
+	from ..helper import RECOVER, spawn
 	from .render import closing_lines
 
 	journal = Journal(bench)
@@ -249,8 +257,8 @@ def run_again(bench: Bench, request_id: str, resume_at: str, as_json: bool) -> i
 	params = {"as_json": as_json, "wait_workers_verbose": False, "detach": False}
 	with Interrupts() as interrupts:
 		journal.remember(request_id, resume_at=resume_at)
-		journal.ask_again(request_id)
-		return hand_over(bench, journal, journal.request(request_id), params, interrupts)
+		write = partial(journal.ask_again, request_id)
+		return ask_and_follow(bench, journal, request_id, write, params, interrupts)
 
 
 def run_start_anyway(bench: Bench) -> int:

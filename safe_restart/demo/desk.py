@@ -5,17 +5,18 @@ There is no login here, so only a page of this very server may ask, under a name
 
 import json
 import uuid
+from functools import partial
 from inspect import signature
 from pathlib import Path
 
 from ..engine import apps, board
 from ..engine import bench as benches
 from ..engine.errors import Refused, RestartError
-from ..engine.journal import Journal
+from ..engine.journal import Journal, new_id
 from ..engine.queues import Observer
 from ..engine.sight import sight_of
 from ..engine.strategies import Options, choose
-from ..helper import spawn
+from ..helper import hand_over
 from . import app
 from .bench import enqueue
 
@@ -133,9 +134,9 @@ def request(
 	if override_blockers and not reason:
 		raise Refused("Say why you restart in spite of an objection. Nothing was touched.")
 	choice = Options.from_dict({**(options or {}), "override_blockers": override_blockers})
-	asked = Journal(bench).add(strategy, choice.as_dict(), USER, reason)
-	spawn(bench.path, asked.id)
-	return {"request": asked.id}
+	id = new_id()
+	hand_over(bench.path, id, partial(Journal(bench).add, strategy, choice.as_dict(), USER, reason, id))
+	return {"request": id}
 
 
 def give_work(bench, sight) -> dict:

@@ -9,10 +9,10 @@ from collections import Counter
 import click
 
 from ..engine.errors import RestartError
-from ..engine.journal import Journal
+from ..engine.journal import Journal, new_id
 from ..engine.report import as_json as report_json
 from ..engine.strategies import Options, choose
-from ..helper import spawn
+from ..helper import hand_over
 from .bench import THREADED, DemoBench, redis_server
 from .watcher import Seen, Watcher
 
@@ -71,10 +71,10 @@ def restart_under_load(demo: DemoBench, strategy: str, say) -> dict:
 	journal = Journal(demo.bench)
 	options = Options(force_kill_timeout=GRACE_SECONDS).as_dict()
 	with Watcher(demo) as watcher:
-		request = journal.add(strategy, options, "demo")
-		helper = spawn(demo.path, request.id)
-		while (request := journal.request(request.id)).is_open:
-			if helper.poll() is not None and journal.request(request.id).is_open:
+		id = new_id()
+		helper = hand_over(demo.path, id, lambda: journal.add(strategy, options, "demo", id=id))
+		while (request := journal.request(id)).is_open:
+			if helper.poll() is not None and journal.request(id).is_open:
 				raise RestartError(f"The helper died; see {demo.path}/sites/.safe-restart/helper.log.")
 			time.sleep(POLL_SECONDS)
 		wait_for(lambda: len(demo.runs()) == LONG_JOBS + SHORT_JOBS)

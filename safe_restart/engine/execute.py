@@ -14,6 +14,7 @@ from . import journal as journals
 from . import restart as runbook
 from .bench import Bench
 from .errors import Blocked, Cancelled, Refused, RestartError, Unreachable, Unwritable
+from .fleet import LOOK_SECONDS
 from .journal import Journal, Request, is_abandoned
 from .lock import Lock
 from .recovery import recover_all
@@ -22,6 +23,9 @@ from .run import Run, prepare
 from .strategies import DRAIN
 
 DUE_POLL_SECONDS = 5
+ASKED_SECONDS = (
+	30  # between the helper's start and the line in the journal; milliseconds, on a machine that breathes
+)
 FLUSH_SECONDS = 5
 
 stop_requested = threading.Event()
@@ -37,7 +41,7 @@ ENDS = {
 def execute(bench: Bench, request_id: str) -> int:
 	"""Run the request to its end, whatever that is, and return its exit code. Raises Refused without a request."""
 	journal = Journal(bench)
-	request = journal.request(request_id)
+	request = await_request(journal, request_id)
 	lock = Lock(bench)
 	run = None
 	try:
@@ -63,6 +67,23 @@ def execute(bench: Bench, request_id: str) -> int:
 	if run:
 		release_delayed(run)
 	return journal.last_word["exit_code"] if journal.last_word else 1
+
+
+def await_request(journal: Journal, request_id: str) -> Request:
+	"""The request, as soon as it is open: whoever asks starts the helper first (helper.hand_over). Raises Refused where
+	that does not come."""
+	deadline = time.monotonic() + ASKED_SECONDS
+	while True:
+		try:
+			request = journal.request(request_id)
+			if request.is_open:
+				return request
+			problem = Refused(f"Request {request_id} has ended already ({request.status}).")
+		except Refused as error:
+			problem = error
+		if time.monotonic() > deadline:
+			raise problem
+		time.sleep(LOOK_SECONDS)
 
 
 def finish_writing(journal: Journal) -> None:

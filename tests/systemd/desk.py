@@ -1,23 +1,24 @@
 """The web of a bench in miniature, which asks for a restart itself, as the desk does: GET /restart?STRATEGY."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from safe_restart.demo import app
 from safe_restart.engine import bench as benches
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.journal import Journal, new_id
 from safe_restart.engine.strategies import Options
-from safe_restart.helper import spawn
+from safe_restart.helper import hand_over
 
 
 def application(environ, start_response):
 	if environ["PATH_INFO"] != "/restart":
 		return app.application(environ, start_response)
 	bench = benches.load(os.environ["SAFE_RESTART_DEMO_BENCH"])
-	request = Journal(bench).add(environ["QUERY_STRING"], Options().as_dict(), "desk", "")
+	answer = new_id()
+	write = partial(Journal(bench).add, environ["QUERY_STRING"], Options().as_dict(), "desk", id=answer)
 	try:
-		spawn(Path(bench.path), request.id)
-		answer = request.id
+		hand_over(Path(bench.path), answer, write)
 	except OSError as error:
 		answer = str(error)
 	start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])

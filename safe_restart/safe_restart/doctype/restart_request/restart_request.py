@@ -159,19 +159,16 @@ class RestartRequest(Document):
 
 
 def hand_over(name: str, options: dict) -> None:
-	"""Write the committed request into the journal and start the helper; where that fails, the document says so."""
+	"""Hand the committed request to a helper; where that fails, the document says so."""
 	doc = frappe.get_doc("Restart Request", name)
-	journal = None
 	try:
 		bench = this_bench()
-		journal = Journal(bench)
-		journal.add(doc.strategy, options, doc.requested_by, doc.reason or "", id=name)
-		helper.spawn(bench.path, name)
+		write = partial(
+			Journal(bench).add, doc.strategy, options, doc.requested_by, doc.reason or "", id=name
+		)
+		helper.hand_over(bench.path, name, write)
 	except (RestartError, OSError, sqlite3.Error) as error:
-		sentence = _("The helper could not be started ({0}). Nothing was touched.").format(error)
-		if journal:
-			journal.report(name, journals.FAILED, 1, sentence, None)
-		sync.fail(name, sentence)
+		sync.fail(name, _("The helper could not be started ({0}). Nothing was touched.").format(error))
 
 
 def refuse() -> None:
