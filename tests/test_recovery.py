@@ -3,11 +3,15 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
+from dataclasses import replace
 
+import psutil
 import pytest
 
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.journal import Journal, is_abandoned
 
 from .conftest import (
 	assert_bench_is_healthy,
@@ -123,3 +127,14 @@ def test_redis_that_is_killed_and_comes_back_during_the_drain_is_survived(demo, 
 	assert process.returncode in (0, 6), out + err
 	demo.enqueue(0.01, "after")
 	assert_bench_is_healthy(demo, [*jobs, "after"])
+
+
+def test_a_helper_that_is_dead_but_not_reaped_has_left_its_request(quiet_demo):
+	request = Journal(quiet_demo.bench).add("rolling", {}, "somebody")
+	helper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+	begun = replace(request, helper_pid=helper.pid)
+	assert not is_abandoned(begun)
+	helper.kill()
+	wait_for(lambda: psutil.Process(helper.pid).status() == psutil.STATUS_ZOMBIE)
+	assert is_abandoned(begun)
+	helper.wait()

@@ -258,12 +258,15 @@ def is_abandoned(request: Request) -> bool:
 	"""Whether an open request was begun by a helper that lives no more; the system clock has no say in it."""
 	import psutil
 
-	from .processes import started_at
+	from . import processes
 
 	if request.helper_pid is None:
 		return False
 	try:
-		started = started_at(psutil.Process(request.helper_pid))
+		helper = processes.get(request.helper_pid)  # a container may have nobody who reaps the dead
+		if helper is None:
+			return True
+		started = processes.started_at(helper)
 	except psutil.Error:
 		return True
 	return abs(started - (request.helper_started or started)) > 1
