@@ -59,5 +59,5 @@ def test_where_the_helper_would_end_with_the_web_it_is_not_started_and_says_why(
 	assert "would end it too" in said
 	assert "systemd-run" in said
 	assert "loginctl enable-linger" in said
-	assert Journal(bench.bench).requests(1)[0].started_at is None
+	assert Journal(bench.bench).requests() == []
 	assert_bench_is_healthy(bench)
