@@ -336,3 +336,11 @@ def test_a_job_that_was_held_and_runs_again_is_not_queued_beside_itself(bench):
 	machine.a_worker_starts_it(pick=0, execution="")
 	machine.a_person_decides(id=machine.ids[0], decision=setaside.requeue)
 	machine.each_job_is_in_exactly_one_place_and_no_interruption_is_forgotten()
+
+
+def test_settling_a_job_leaves_the_entry_of_another_whose_id_begins_alike(bench):
+	machine = a_machine(bench, ttl=None)
+	machine.a_worker_pops(pick=1, place="lost")
+	machine.a_worker_starts_it(pick=0, execution=":execution")
+	machine.it_is_found_interrupted(pick=0, action=REQUEUE, is_due=False)
+	machine.each_job_is_in_exactly_one_place_and_no_interruption_is_forgotten()

@@ -26,7 +26,8 @@ if status == 'queued' and redis.call('LPOS', queue, id) then return 'waiting' en
 -- itself a job is somebody else's.
 local function is_its(member)
 	if member == id then return true end
-	return string.sub(member, 1, #id + 1) == id .. ':' and redis.call('EXISTS', 'rq:job:' .. member) == 0
+	if redis.call('EXISTS', 'rq:job:' .. member) == 1 then return false end
+	return string.match(member, '^(.*):[^:]*$') == id
 end
 local worker = redis.call('HGET', job, 'worker_name')
 for _, member in ipairs(redis.call('ZRANGE', 'rq:wip:' .. origin, 0, -1)) do
