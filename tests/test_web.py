@@ -109,7 +109,7 @@ def test_a_new_web_that_does_not_work_is_turned_away_and_the_old_one_serves_on(k
 	assert why in done.json["outcome"] and "goes on serving" in done.json["outcome"]
 	assert "logs web" in done.json["outcome"]
 	assert hammer.failures == {}
-	assert masters(kept) == old
+	wait_for(lambda: masters(kept) == old, "the one that was turned away has left")
 	deploy(kept)
 	assert cli(kept).exit_code == 0
 	assert masters(kept) != old
