@@ -29,17 +29,18 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 	Where we run in a unit of the bench, whose stop would take the helper along, that is started in a scope of its own.
 	Raises OSError where no process can be started.
 	"""
-	from .engine import bench
-	from .engine.managers.scope import way_out
+	from .engine import bench, surroundings
 
-	words, environment = way_out(bench.load(bench_path))
-	package_root = str(Path(__file__).resolve().parents[1])
-	path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+	words, environment = [], os.environ
+	if surroundings.runs_in_a_unit():
+		from .engine.managers.scope import way_out  # a tenth of a second that few have to wait
+
+		words, environment = way_out(bench.load(bench_path))
 	with open(bench_path / "sites" / ".safe-restart" / "helper.log", "ab", opener=open_private) as log:
 		return subprocess.Popen(
 			[*words, sys.executable, "-m", "safe_restart.helper", str(bench_path), request_id],
 			cwd="/",
-			env={**environment, "PYTHONPATH": path},
+			env={**environment, "PYTHONPATH": surroundings.python_path()},
 			stdin=subprocess.DEVNULL,
 			stdout=subprocess.PIPE,  # its last word, should the journal's disk be full
 			stderr=log,

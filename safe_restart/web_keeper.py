@@ -20,16 +20,14 @@ import socket
 import sys
 import time
 
-BOOT_SECONDS = (
-	90  # a Frappe boots in 1 to 10 s, on a cold disk or a busy machine in 40; the old one serves meanwhile
-)
+# A Frappe boots in 1 to 10 s, on a cold disk or a busy machine in 40; the old one serves meanwhile.
+BOOT_SECONDS = 90
 WRONG_SECONDS = 5  # answers other than 200 that a new process may give before it is turned away
 ASK_SECONDS = 5  # a process whose workers are all busy for longer counts as one that works
 LEAVE_SECONDS = 60  # gunicorn ends itself after its graceful timeout, 30 s; this is for one that hangs
 SETTLED_SECONDS = 10  # one that dies sooner has not booted: whoever keeps us decides about the next try
-BIND_SECONDS = (
-	70  # workers whose master was killed notice within half of their timeout of 120 s, and hold the port
-)
+# Workers whose master was killed notice within half of their timeout of 120 s, and hold the port.
+BIND_SECONDS = 70
 LOOK_SECONDS = 0.02
 ASKED_SITES = 5
 BACKLOG = 2048  # gunicorn's own

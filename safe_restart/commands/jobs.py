@@ -1,32 +1,20 @@
 """Showing and deciding about jobs that were set aside."""
 
-from collections.abc import Callable
-from contextlib import contextmanager
-
 import click
-from redis.exceptions import RedisError
 
-from ..engine import queues, setaside
+from ..engine import board, setaside
 from ..engine.bench import Bench
-from ..engine.errors import RestartError
+from ..engine.sight import Sight
 from . import print_json
 from .render import seconds, table
 from .run import requester
 
-
-@contextmanager
-def observer(bench: Bench):
-	try:
-		yield queues.Observer(bench)
-	except (RedisError, OSError) as error:
-		raise RestartError(
-			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
-		) from None
+ALL = Sight(None)  # whoever has a shell sees every site
 
 
 def show_jobs(bench: Bench, as_json: bool) -> None:
 	"""Print held and delayed jobs; releases those that are due."""
-	with observer(bench) as seen:
+	with setaside.observing(bench) as seen:
 		found = setaside.jobs(bench, seen)
 	if as_json:
 		print_json({"jobs": [setaside.as_dict(bench, one) for one in found]})
@@ -43,15 +31,8 @@ def row(one: setaside.SetAside) -> tuple[str, ...]:
 
 
 def requeue(bench: Bench, job_id: str) -> None:
-	decide(bench, setaside.requeue, job_id)
-	click.echo(f"{job_id} stands at the front of its queue.")
+	click.echo(board.requeue(bench, job_id, requester(), ALL)["sentence"])
 
 
 def discard(bench: Bench, job_id: str) -> None:
-	decide(bench, setaside.discard, job_id)
-	click.echo(f"{job_id} is marked as failed and will not run.")
-
-
-def decide(bench: Bench, action: Callable[[Bench, queues.Observer, str, str], None], job_id: str) -> None:
-	with observer(bench) as seen:
-		action(bench, seen, job_id, requester())
+	click.echo(board.discard(bench, job_id, requester(), ALL)["sentence"])

@@ -271,11 +271,10 @@ def run_start_anyway(bench: Bench) -> int:
 
 def run_cancel(bench: Bench, request_id: str) -> int:
 	"""Ask for cancellation and wait for the answer; returns the exit code of `cancel` itself."""
+	from ..engine import board
+
+	board.cancel(bench, request_id)
 	journal = Journal(bench)
-	request = journal.request(request_id)
-	if not request.is_open:
-		raise Refused(f"Request {request.id} has ended already ({request.status}).")
-	journal.ask_to_cancel(request.id)
 	deadline = time.monotonic() + 5
 	while (request := journal.request(request_id)).is_open and time.monotonic() < deadline:
 		time.sleep(POLL_SECONDS)

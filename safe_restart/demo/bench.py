@@ -24,9 +24,9 @@ from ..engine import managers, queues, web
 from ..engine.errors import RestartError
 from ..engine.fleet import Watch
 from ..engine.processes import inside, kill
+from ..engine.surroundings import python_path
 from . import app
 
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 60
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -172,7 +172,7 @@ class DemoBench:
 	def environment(self) -> dict[str, str]:
 		"""What all programs of the bench find in their environment."""
 		return {
-			"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")])),
+			"PYTHONPATH": python_path(),
 			"SAFE_RESTART_DEMO_BENCH": str(self.path),
 			"SAFE_RESTART_DEMO_BOOT": str(self.boot_seconds),
 		}
@@ -257,7 +257,7 @@ class DemoBench:
 	def setup_web(self) -> None:
 		"""As a person would do it. Raises subprocess.CalledProcessError."""
 		words = [sys.executable, "-m", "safe_restart", "--bench", str(self.path), "setup", "web", "--yes"]
-		environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+		environment = {**os.environ, "PYTHONPATH": python_path()}
 		subprocess.run(words, check=True, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
 
 	def is_up(self) -> bool:

@@ -5,22 +5,20 @@ hooks.py is read and not imported: an app that no longer imports is why one rest
 
 import ast
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from .bench import Bench
 from .errors import RestartError
 from .programs import Lines, Program
 from .sight import may_ask
+from .surroundings import python_path
 
 POLICY = "safe_restart_job_policy"
 BLOCKERS = "safe_restart_blockers"
 BEFORE, AFTER = "before_safe_restart", "after_safe_restart"
 
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 # Frappe gives each function 30 s (app_hooks.py); this is for all of them on all sites, and for loading Frappe.
 CALL_SECONDS = 180
 ANSWER = "safe_restart:"  # begins the lines that are ours, among whatever apps print
@@ -59,7 +57,10 @@ def assigned(bench: Bench, name: str) -> Iterator[ast.expr]:
 	"""What hooks.py of each app assigns to that name, as it is written there."""
 	for path in sorted(bench.path.glob("apps/*/*/hooks.py")):
 		try:
-			tree = ast.parse(path.read_text())
+			text = path.read_text()
+			tree = ast.parse(
+				text if name in text else ""
+			)  # most apps have none, and reading is quicker than parsing
 		except (OSError, SyntaxError, ValueError):
 			continue
 		for node in tree.body:
@@ -102,10 +103,9 @@ def call(bench: Bench, verb: str, sites: tuple[str, ...], *words: str) -> list[O
 
 	python = str(bench.path / "env/bin/python")
 	command = [python, "-m", "safe_restart.within", verb, ",".join(sites), *words]
-	path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
 	until = time.monotonic() + CALL_SECONDS
 	try:
-		program = Program(bench, command, Lines(hear), {"PYTHONPATH": path})
+		program = Program(bench, command, Lines(hear), {"PYTHONPATH": python_path()})
 		_, late = program.follow(lambda: "late" if time.monotonic() > until else None)
 	except RestartError as error:
 		said, late = [str(error)], None

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from . import depths, managers, policy, preview, setaside
 from . import status as statuses
 from .bench import Bench
-from .errors import Refused, Unreachable
+from .errors import Refused
 from .fleet import Watch
 from .forecast import forecast
 from .journal import OPEN, Event, Journal, Request, Step, seconds_between, utc_now
@@ -15,7 +15,7 @@ from .queues import Observer
 from .recovery import Way, way_on
 from .report import Account
 from .sight import Sight
-from .strategies import DRAIN, STRATEGIES, Options, choose, steps_of
+from .strategies import DRAIN, ROLLING, STRATEGIES, Options, choose, steps_of
 
 HISTORY = 20
 
@@ -27,11 +27,11 @@ def overview(bench: Bench, sight: Sight) -> dict:
 	shown = statuses.as_json(seen)
 	aside, elsewhere, chart = [], 0, depths.NONE
 	if seen.fleet:
-		observer = Observer(bench)
+		redis = seen.observer.redis
 		try:
-			aside, elsewhere = set_aside(bench, observer, sight)
-			depths.note(bench, observer.redis, seen.fleet.look)
-			chart = depths.read(bench, observer.redis)
+			aside, elsewhere = set_aside(bench, seen.observer, sight)
+			depths.note(bench, redis, seen.fleet.look)
+			chart = depths.read(bench, redis)
 		except (RedisError, OSError) as error:
 			shown["problems"].append(f"Redis went away ({error})")
 	return {
@@ -67,7 +67,7 @@ def defaults(bench: Bench) -> dict:
 	options = Options()
 	chosen = bench.settings.get("defaults") or {}
 	return {
-		"strategy": "rolling",
+		"strategy": ROLLING,
 		"wait_workers_timeout": options.wait_workers_timeout,
 		"force_kill_timeout": options.force_kill_timeout,
 		"migrate_timeout": options.migrate_timeout,
@@ -213,12 +213,7 @@ def discard(bench: Bench, job_id: str, who: str, sight: Sight) -> dict:
 
 
 def decide(action, bench: Bench, job_id: str, who: str, sight: Sight) -> None:
-	observer = Observer(bench)
-	try:
+	with setaside.observing(bench) as observer:
 		if not sight.covers(observer.job(job_id).site):
 			raise Refused(f"Job {job_id!r} does not belong to this site. Nothing was changed.")
 		action(bench, observer, job_id, who)
-	except (RedisError, OSError) as error:
-		raise Unreachable(
-			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
-		) from None

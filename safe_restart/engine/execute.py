@@ -23,9 +23,8 @@ from .run import Run, prepare
 from .strategies import DRAIN
 
 DUE_POLL_SECONDS = 5
-ASKED_SECONDS = (
-	30  # between the helper's start and the line in the journal; milliseconds, on a machine that breathes
-)
+# From the helper's start to the line in the journal: milliseconds, on a machine that breathes.
+ASKED_SECONDS = 30
 FLUSH_SECONDS = 5
 
 stop_requested = threading.Event()

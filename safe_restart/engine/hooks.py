@@ -13,11 +13,12 @@ def before_hooks(run: Run, detail: list[str]) -> None:
 	if run.options.override_blockers and not run.request.reason:
 		raise Refused("--override-blockers needs a --reason, which is recorded. Nothing was touched.")
 	heed(run, apps.objections(run.bench))
-	if not (apps.declares(run.bench, apps.BEFORE) or apps.declares(run.bench, apps.AFTER)):
+	has_before = apps.declares(run.bench, apps.BEFORE)
+	if not (has_before or apps.declares(run.bench, apps.AFTER)):
 		detail.append("no app has to be told")
 		return
 	run.journal.remember(run.request.id, owes_after_hooks=True)
-	if apps.declares(run.bench, apps.BEFORE):
+	if has_before:
 		heed(run, apps.call(run.bench, "before", run.bench.sites, run.request.id))
 	detail.append("apps were told")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from . import surroundings
 from .managers import WORKERS, kind_of
 from .queues import Worker
 
@@ -92,7 +93,7 @@ def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psu
 
 	names: of the manager's services. Where they are units of systemd, init itself keeps what is in their cgroups.
 	"""
-	if os.path.basename(cgroup(process.pid)) in names:
+	if os.path.basename(surroundings.cgroup(process.pid)) in names:
 		return None
 	try:
 		chain = [process, *process.parents()]
@@ -102,19 +103,6 @@ def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psu
 		return root if is_of_kind else None
 	except psutil.Error:
 		return None
-
-
-def cgroup(pid: int | str) -> str:
-	"""Its path in systemd's hierarchy, which ends with its unit; empty where there is none."""
-	with contextlib.suppress(OSError):
-		return cgroup_in(Path(f"/proc/{pid}/cgroup").read_text())
-	return ""
-
-
-def cgroup_in(text: str) -> str:
-	"""The path that stands in /proc/PID/cgroup: after `0::` in version 2, after `name=systemd` in version 1."""
-	lines = [line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2]
-	return max((path for number, names, path in lines if names in ("name=systemd", "")), key=len, default="")
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

@@ -195,6 +195,10 @@ class Observer:
 
 	def job(self, job_id: str) -> Job:
 		"""One job by its id; its status is empty where there is none. Raises RedisError."""
+		return self.jobs([job_id])[0]
+
+	def jobs(self, job_ids: Iterable[str]) -> list[Job]:
+		"""Jobs by their ids, in one round trip; the status is empty where there is none. Raises RedisError."""
 		fields = (
 			"status",
 			"origin",
@@ -205,10 +209,15 @@ class Observer:
 			"worker_name",
 			*OUR_FIELDS,
 		)
-		values = self.redis.hmget(f"rq:job:{job_id}", *fields)
-		return self.read_job(
-			job_id, {name: value for name, value in zip(fields, values) if value is not None}
-		)
+		ids = list(job_ids)
+		with self.redis.pipeline(transaction=False) as pipe:
+			for id in ids:
+				pipe.hmget(f"rq:job:{id}", *fields)
+			found = [dict(zip(fields, values)) for values in pipe.execute()]
+		return [
+			self.read_job(id, {name: value for name, value in values.items() if value is not None})
+			for id, values in zip(ids, found)
+		]
 
 	def blocked_clients(self, processes: Iterable) -> dict[int, int]:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.

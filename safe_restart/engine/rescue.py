@@ -180,7 +180,7 @@ def confirm_interrupted(watch: Watch, suspects: set[str]) -> list[Job]:
 	"""Those of the started suspects that no live worker has, by a look that came after they were found."""
 	if not suspects:
 		return []
-	jobs = [watch.observer.job(id) for id in suspects]
+	jobs = watch.observer.jobs(suspects)
 	fleet = watch.see()
 	return [job for job in unclaimed(jobs, fleet) if job.id not in fleet.look.jobs]
 

@@ -1,9 +1,13 @@
 """Jobs that a person has to decide about, or that wait for their pause: listed, queued again, discarded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from redis.exceptions import RedisError
+
 from .bench import Bench
-from .errors import Refused, RestartError
+from .errors import Refused, RestartError, Unreachable
 from .queues import Job, Observer
 from .rescue import Settler, delayed_key, held_key, release_due
 from .strategies import FAIL, REQUEUE
@@ -28,12 +32,21 @@ def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
 	release_due(bench, observer.redis)
 	now = observer.redis.time()[0]
 	ids = sorted(observer.redis.smembers(held_key(bench)))
-	held = [SetAside(job, HELD, None) for job in map(observer.job, ids) if job.status == "deferred"]
-	waiting = [
-		SetAside(observer.job(id), DELAYED, max(0.0, due - now))
-		for id, due in observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True)
-	]
+	held = [SetAside(job, HELD, None) for job in observer.jobs(ids) if job.status == "deferred"]
+	due = dict(observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True))
+	waiting = [SetAside(job, DELAYED, max(0.0, due[job.id] - now)) for job in observer.jobs(due)]
 	return held + [found for found in waiting if found.job.status == "scheduled"]
+
+
+@contextmanager
+def observing(bench: Bench) -> Iterator[Observer]:
+	"""An observer; where Redis does not answer it, a person is told. Raises Unreachable."""
+	try:
+		yield Observer(bench)
+	except (RedisError, OSError) as error:
+		raise Unreachable(
+			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
+		) from None
 
 
 def as_dict(bench: Bench, one: SetAside) -> dict:

@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 
 from redis.exceptions import RedisError
 
-from . import managers, queues
+from . import managers
 from .bench import Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
 from .journal import Journal, Request, is_abandoned
 from .managers import Manager, Service
+from .queues import Observer
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Status:
 	"""What could be seen; `fleet` is None where Redis is away, `services` is empty where the manager is."""
 
 	bench: Bench
+	observer: Observer
 	services: list[Service]
 	fleet: Fleet | None
 	manager_problem: str
@@ -41,6 +43,7 @@ def see(bench: Bench) -> Status:
 	manager_problem = redis_problem = ""
 	services: list[Service] = []
 	fleet = None
+	observer = Observer(bench)
 	manager: Manager = NoManager()
 	try:
 		manager = managers.detect(bench)
@@ -48,7 +51,7 @@ def see(bench: Bench) -> Status:
 	except RestartError as error:
 		manager_problem = str(error)
 	try:
-		fleet = Watch(bench, manager, queues.Observer(bench)).see()
+		fleet = Watch(bench, manager, observer).see()
 	except (RedisError, OSError) as error:
 		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
 	journal = Journal(bench)
@@ -57,6 +60,7 @@ def see(bench: Bench) -> Status:
 	last = next((request for request in requests if not request.is_open), None)
 	return Status(
 		bench,
+		observer,
 		services,
 		fleet,
 		manager_problem,

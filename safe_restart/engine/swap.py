@@ -115,9 +115,8 @@ def loads_code_on_hup(service: Service) -> bool:
 		process = psutil.Process(service.pid)
 		words = shlex.split(service.command)
 		names = [Path(word).name for word in process.cmdline()[:3]]
-		is_ours = names[0].startswith(
-			("python", "gunicorn")
-		)  # and no shell in between, which SIGHUP would end
+		# And no shell in between, which SIGHUP would end
+		is_ours = names[0].startswith(("python", "gunicorn"))
 		is_master = is_ours and any(name.startswith("gunicorn") for name in names) and process.children()
 		could_say_so_elsewhere = (
 			any(word.split("=")[0] in ("-c", "--config") or word.startswith("-c") for word in words)

@@ -115,12 +115,11 @@ def affected(run: Run, still: set[str]) -> list[dict]:
 	fates |= dict.fromkeys(rescued.held, "held") | dict.fromkeys(rescued.failed, "failed")
 	fates |= dict.fromkeys(rescued.lost_and_found, "found and queued again")
 	told = []
-	for job_id in dict.fromkeys([*run.running_at_start, *fates]):
-		now = run.watch.observer.job(job_id)
-		known = run.running_at_start.get(job_id) or now
+	for now in run.watch.observer.jobs(dict.fromkeys([*run.running_at_start, *fates])):
+		known = run.running_at_start.get(now.id) or now
 		# A job whose result is kept for no time is gone when it has ended (RQ's result_ttl=0).
-		fate = fates.get(job_id) or {"finished": "finished", "failed": "failed"}.get(now.status, "ended")
-		told.append({"job": job_id, "method": known.method, "site": known.site, "fate": fate})
+		fate = fates.get(now.id) or {"finished": "finished", "failed": "failed"}.get(now.status, "ended")
+		told.append({"job": now.id, "method": known.method, "site": known.site, "fate": fate})
 	return told
 
 

@@ -84,9 +84,8 @@ def keeper_path(bench: Bench) -> Path:
 
 
 def config_path(bench: Bench) -> Path:
-	return (
-		bench.path / CONFIG
-	).resolve()  # bench links it into supervisor's own folder, or that the other way round
+	# bench links it into supervisor's own folder, or that the other way round
+	return (bench.path / CONFIG).resolve()
 
 
 def plan(bench: Bench, undo: bool = False) -> Change:

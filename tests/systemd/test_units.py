@@ -2,7 +2,7 @@
 
 import pytest
 
-from safe_restart.engine import processes
+from safe_restart.engine import surroundings
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.managers import units
 
@@ -72,7 +72,7 @@ def test_a_page_that_a_socket_wakes_is_no_web_of_the_bench_but_a_web_with_a_sock
 	],
 )
 def test_the_own_cgroup_is_that_of_systemds_hierarchy(text, path):
-	assert processes.cgroup_in(text) == path
+	assert surroundings.cgroup_in(text) == path
 
 
 def test_units_that_are_down_and_forgotten_are_known_from_the_benchs_configuration(tmp_path):

@@ -5,7 +5,7 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import processes
+from .. import surroundings
 from ..bench import Bench
 from ..errors import Unreachable
 from .systemd import SYSTEM, USER, Systemd
@@ -20,8 +20,8 @@ def way_out(bench: Bench) -> tuple[list[str], Mapping[str, str]]:
 
 	No words where we are in none, or in one whose stop spares it. Raises OSError, with the mend, where there is no way.
 	"""
-	path = processes.cgroup("self")
-	managers = [Systemd(bench, scope) for scope in (SYSTEM, USER)] if path.endswith(".service") else []
+	path = surroundings.cgroup("self")
+	managers = [Systemd(bench, scope) for scope in (SYSTEM, USER)] if surroundings.runs_in_a_unit() else []
 	if not any(is_killed_with(manager, path) for manager in managers):
 		return [], os.environ
 	refusals = []
