@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from safe_restart.engine import processes
-from safe_restart.engine.journal import Journal, is_abandoned
+from safe_restart.engine.journal import Journal
 from safe_restart.engine.rescue import rescue
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
@@ -75,7 +75,7 @@ def test_a_helper_whose_clock_jumps_replaces_every_worker_once(demo, seconds, wo
 	process = start_cli(demo, *words, "--json")
 	wait_for(lambda: journal.requests(1) and len(journal.steps(journal.requests(1)[0].id)) > 2)
 	clock.jump(seconds)
-	assert not is_abandoned(journal.requests(1)[0])
+	assert not journal.is_abandoned(journal.requests(1)[0])
 	out, err = process.communicate(timeout=60)
 
 	assert process.returncode == 0, out + err

@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import psutil
 import pytest
 
-from safe_restart.engine.journal import Journal, is_abandoned
+from safe_restart.engine.journal import Journal
 
 from .conftest import (
 	assert_bench_is_healthy,
@@ -130,11 +129,17 @@ def test_redis_that_is_killed_and_comes_back_during_the_drain_is_survived(demo, 
 
 
 def test_a_helper_that_is_dead_but_not_reaped_has_left_its_request(quiet_demo):
-	request = Journal(quiet_demo.bench).add("rolling", {}, "somebody")
-	helper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-	begun = replace(request, helper_pid=helper.pid)
-	assert not is_abandoned(begun)
+	journal = Journal(quiet_demo.bench)
+	request = journal.add("rolling", {}, "somebody")
+	program = (
+		"import sys; from safe_restart.engine import bench; from safe_restart.engine.journal import Journal\n"
+		"journal = Journal(bench.load(sys.argv[1])); journal.begin(sys.argv[2]); print(flush=True); input()"
+	)
+	words = [sys.executable, "-c", program, str(quiet_demo.path), request.id]
+	helper = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+	helper.stdout.readline()
+	assert not journal.is_abandoned(journal.request(request.id))
 	helper.kill()
 	wait_for(lambda: psutil.Process(helper.pid).status() == psutil.STATUS_ZOMBIE)
-	assert is_abandoned(begun)
+	assert journal.is_abandoned(journal.request(request.id))
 	helper.wait()

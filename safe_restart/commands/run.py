@@ -15,7 +15,7 @@ import click
 from ..engine import journal as journals
 from ..engine.bench import Bench
 from ..engine.errors import Refused, RestartError, Unwritable
-from ..engine.journal import Journal, Request, is_abandoned
+from ..engine.journal import Journal, Request
 from ..engine.strategies import STRATEGIES, Options, choose
 from ..helper import hand_over
 
@@ -108,7 +108,7 @@ def follow(
 				sentence = "The helper died before it began. Nothing was touched. Its log is sites/.safe-restart/helper.log."
 				journal.report(request.id, journals.FAILED, 1, sentence, None)
 				raise RestartError(sentence)
-			if was_dead and is_abandoned(request):
+			if was_dead and journal.is_abandoned(request):
 				raise RestartError(
 					f"The helper of request {request.id} died, and its guard too. Workers take jobs again within 30 s "
 					"and services that left come back by themselves. Type `safe-restart recover` to end the request; "
@@ -200,7 +200,7 @@ def run_resume(bench: Bench) -> None:
 	from ..engine.strategies import DRAIN
 
 	journal = Journal(bench)
-	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not is_abandoned(r)]
+	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
 	for request in holds:
 		journal.ask_to_cancel(request.id)
 	deadline = time.monotonic() + 10

@@ -15,7 +15,7 @@ from . import restart as runbook
 from .bench import Bench
 from .errors import Blocked, Cancelled, Refused, RestartError, Unreachable, Unwritable
 from .fleet import LOOK_SECONDS
-from .journal import Journal, Request, is_abandoned
+from .journal import Journal, Request
 from .lock import Lock
 from .recovery import recover_all
 from .report import Account
@@ -166,7 +166,7 @@ def sentence_of_state(run: Run | None) -> str:
 def other_restart(journal: Journal, request: Request) -> str:
 	for other in journal.open_requests():
 		holds_lock = other.status == journals.RUNNING or other.strategy == DRAIN
-		if other.id != request.id and holds_lock and not is_abandoned(other):
+		if other.id != request.id and holds_lock and not journal.is_abandoned(other):
 			does = "holds the bench drained" if other.strategy == DRAIN else "is running"
 			end = "safe-restart resume" if other.strategy == DRAIN else f"safe-restart cancel {other.id}"
 			return (

@@ -4,14 +4,13 @@ A *unit* is what a process manager can bring back: one program with one worker, 
 is replaced whole, since a child that exits comes back with its parent's old code (FACTS 2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from . import processes
 from .bench import Bench
 from .managers import WORKERS, Manager, Service
-from .queues import Job, Look, Observer, Worker
+from .queues import Job, Look, Observer, Worker, newest_births
 
 LOOK_SECONDS = 0.02  # between two looks while something is waited for
 
@@ -36,13 +35,15 @@ class Unit:
 		return {queue for worker in self.workers for queue in worker.queues}
 
 	@property
-	def pids(self) -> set[int]:
-		"""Of the workers inside; of the program itself where Redis knows none of them."""
-		return {worker.pid for worker in self.workers} or {self.service.pid}
+	def place(self) -> str:
+		"""What it shares with others that can only be told to go together with it; otherwise it has one for itself."""
+		return self.service.place or self.name
 
 	@property
-	def idle_pids(self) -> set[int]:
-		return self.pids - {worker.pid for worker in self.workers if worker.is_busy}
+	def seats(self) -> dict[str, int]:
+		"""Who may wait for a job in it: the pids of its workers by their names; the program's own by its name where Redis
+		knows none of them."""
+		return {worker.name: worker.pid for worker in self.workers} or {self.name: self.service.pid}
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,8 @@ class Fleet:
 		return next((unit for unit in self.units if unit.name == name), None)
 
 
-def see(observer: Observer, services: Iterable[Service]) -> Fleet:
-	"""Join what RQ says with what the process manager says. Raises RedisError where Redis is away."""
-	look = observer.look()
+def see(look: Look, services: Iterable[Service]) -> Fleet:
+	"""Join what RQ says with what the process manager says of processes on this host."""
 	programs = [service for service in services if service.kind == WORKERS]
 	by_pid = {service.pid: service for service in programs if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
@@ -86,7 +86,7 @@ def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 			strays.append(worker)
 			continue
 		process = processes.of_worker(worker)
-		if process is None or worker.birth != newest[worker.pid]:
+		if process is None or worker.birth != newest[worker.hostname, worker.pid]:
 			dead.append(worker)
 			continue
 		keeper = next((by_pid[pid] for pid in processes.ancestors(process) if pid in by_pid), None)
@@ -106,20 +106,18 @@ def see(observer: Observer, services: Iterable[Service]) -> Fleet:
 	)
 
 
+def see_through_redis(look: Look, services: Iterable[Service]) -> Fleet:
+	"""Each living worker is a unit of its own; there is no other witness than Redis."""
+	by_name = {service.worker: service for service in services if service.worker}
+	units = [Unit(by_name[worker.name], (worker,)) for worker in look.workers if worker.name in by_name]
+	dead = [worker for worker in look.workers if worker.name not in by_name]
+	return Fleet(look=look, units=tuple(units), strays=(), dead=(*look.ghosts, *dead))
+
+
 def as_service(pid: int, programs: list[Service]) -> Service:
 	"""An orphan, with the grace that its program has."""
 	grace = max(service.stop_wait_seconds for service in programs)
 	return Service(f"orphan {pid}", WORKERS, "running", pid, 0, grace, "", ())
-
-
-def newest_births(workers: Iterable[Worker]) -> dict[int, datetime | None]:
-	"""By pid, when the last worker with it registered on this host: one before it is dead, whoever has the pid now."""
-	born: dict[int, datetime | None] = {}
-	for worker in filter(processes.is_local, workers):
-		known = born.get(worker.pid)
-		if known is None or (worker.birth and worker.birth > known):
-			born[worker.pid] = worker.birth
-	return born
 
 
 class Watch:
@@ -132,11 +130,20 @@ class Watch:
 		self.orphans: list[Unit] = []  # of the last look
 
 	def see(self) -> Fleet:
-		fleet = see(self.observer, self.manager.services())
+		"""One look. Raises RedisError where Redis is away, and Unreachable where the manager is."""
+		if self.manager.is_seen_through_redis:
+			look = self.observer.look()
+			fleet = see_through_redis(look, self.manager.services_in(look))
+		else:
+			services = self.manager.services()
+			fleet = see(self.observer.look(), services)
 		self.orphans = [unit for unit in fleet.units if unit.is_orphan]
 		return fleet
 
-	def blocked(self, pids: Iterable[int]) -> dict[int, int]:
-		"""Redis client ids of those processes on this host that wait in Redis for a job, by pid."""
-		found = [process for pid in pids if (process := processes.get(pid))]
-		return self.observer.blocked_clients(found) if found else {}
+	def waiting(self, seats: Mapping[str, int]) -> dict[str, int]:
+		"""Redis client ids of those who wait in Redis for a job; seats are pids on this host by the name of who sits there."""
+		if self.manager.is_seen_through_redis:
+			return self.manager.waiting(seats)
+		found = [process for pid in set(seats.values()) if (process := processes.get(pid))]
+		blocked = self.observer.blocked_clients(found) if found else {}
+		return {name: blocked[pid] for name, pid in seats.items() if pid in blocked}

@@ -9,13 +9,13 @@ import os
 import sqlite3
 import sys
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from .bench import Bench
 from .errors import Refused
+from .lock import Life, give_to_owner
 from .pen import Pen
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -30,7 +30,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
 	id TEXT PRIMARY KEY, created_at TEXT NOT NULL, strategy TEXT NOT NULL, options TEXT NOT NULL,
 	requested_by TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, exit_code INTEGER, outcome TEXT,
-	started_at TEXT, finished_at TEXT, helper_pid INTEGER, helper_started REAL,
+	started_at TEXT, finished_at TEXT, helper_pid INTEGER,
 	cancel_requested INTEGER NOT NULL DEFAULT 0, report TEXT, state TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE IF NOT EXISTS steps (
@@ -60,7 +60,6 @@ class Request:
 	started_at: str | None
 	finished_at: str | None
 	helper_pid: int | None
-	helper_started: float | None
 	cancel_requested: bool
 	report: dict | None
 	state: dict
@@ -107,6 +106,7 @@ class Journal:
 		self.last_word: dict | None = None
 		self.remembered: dict[str, dict] = {}
 		self.numbers: dict[str, int] = {}
+		self.lives: dict[str, Life] = {}
 		try:
 			prepare(self.path)
 			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
@@ -159,15 +159,19 @@ class Journal:
 
 	def begin(self, id: str) -> None:
 		"""This process carries the request out from here on, also where another did before."""
-		import psutil  # not at the top: the command line only writes the request, and should be quick at that
-
-		from .processes import started_at
-
+		life = self.lives.setdefault(id, Life(self.path.parent, id))
+		try:
+			life.take()
+		except OSError as error:
+			raise self.pen.unwritable(error) from None
 		self.pen.execute(
-			"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ?, helper_started = ? "
-			"WHERE id = ?",
-			(RUNNING, utc_now(), os.getpid(), started_at(psutil.Process()), id),
+			"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ? WHERE id = ?",
+			(RUNNING, utc_now(), os.getpid(), id),
 		)
+
+	def is_abandoned(self, request: Request) -> bool:
+		"""Whether an open request was begun by a helper that lives no more, in whatever container that was."""
+		return request.helper_pid is not None and Life(self.path.parent, request.id).is_free()
 
 	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
 		"""Set down what became of it; with status WATCHING the helper stays for the stragglers."""
@@ -180,6 +184,8 @@ class Journal:
 			(status, exit_code, outcome, json.dumps(report), finished, id),
 			is_end=bool(finished),
 		)
+		if finished and id in self.lives:
+			self.lives.pop(id).end()
 
 	def ask_to_cancel(self, id: str) -> None:
 		self.pen.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
@@ -254,35 +260,14 @@ class Journal:
 			)
 
 
-def is_abandoned(request: Request) -> bool:
-	"""Whether an open request was begun by a helper that lives no more; the system clock has no say in it."""
-	import psutil
-
-	from . import processes
-
-	if request.helper_pid is None:
-		return False
-	try:
-		helper = processes.get(request.helper_pid)  # a container may have nobody who reaps the dead
-		if helper is None:
-			return True
-		started = processes.started_at(helper)
-	except psutil.Error:
-		return True
-	return abs(started - (request.helper_started or started)) > 1
-
-
 def prepare(path: Path) -> None:
 	"""Make folder (0700) and file (0600), owned like `sites/` even where root runs this first."""
 	folder = path.parent
 	folder.mkdir(mode=0o700, exist_ok=True)
 	if not path.exists():
 		os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-	if os.geteuid() == 0:
-		owner = folder.parent.stat()
-		for made in (folder, path):
-			with suppress(OSError):
-				os.chown(made, owner.st_uid, owner.st_gid)
+	give_to_owner(folder, folder.parent)
+	give_to_owner(path, folder.parent)
 
 
 def new_id() -> str:

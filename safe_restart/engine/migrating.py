@@ -97,7 +97,7 @@ def busy_units(run: Run) -> set[str]:
 	for worker, job in what_runs(fleet, run.retirement).busy:
 		pids[worker.pid] = job
 		run.warn(f"{job or 'a job'} (on pid {worker.pid}) was running on old code when the migration began")
-	return {unit.name for unit in fleet.units if unit.pids & set(pids)}
+	return {unit.name for unit in fleet.units if set(unit.seats.values()) & set(pids)}
 
 
 def stop_the_rest(run: Run) -> None:
@@ -108,7 +108,7 @@ def stop_the_rest(run: Run) -> None:
 		busy = {worker.pid for worker, _ in what_runs(fleet, run.retirement).busy}
 		halted = run.journal.request(run.request.id).state["halted"]
 		up = [unit for unit in fleet.units if unit.name not in halted and not unit.is_orphan]
-		done = [unit.service for unit in up if not unit.pids & busy]
+		done = [unit.service for unit in up if not set(unit.seats.values()) & busy]
 		run.journal.remember(run.request.id, halted=[*halted, *(service.name for service in done)])
 		keep_down(run, done)
 		if len(done) == len(up):

@@ -38,13 +38,16 @@ class Pen:
 			if self.goes_on or is_end:
 				return
 			self.backlog.pop()
-			raise Unwritable(
-				f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. "
-				"Make room on that disk, then type it again."
-			) from None
+			raise self.unwritable(error) from None
 		except BaseException:
 			self.backlog.pop()
 			raise
+
+	def unwritable(self, error: Exception) -> Unwritable:
+		return Unwritable(
+			f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. "
+			"Make room on that disk, then type it again."
+		)
 
 	def write(self) -> None:
 		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""

@@ -24,6 +24,8 @@ def preflight(run: Run, detail: list[str]) -> None:
 	touched = [service for service in services if service.kind in run.options.only]
 	if hindrance := run.manager.hindrance(touched, run.options.migrate):
 		raise Refused(hindrance)
+	if left := run.manager.out_of_reach(run.options.only):
+		run.warn(left)
 	run.remember_processes(services)
 	run.redis_is_up = queues.is_up(run.watch.observer.redis)
 	if run.redis_is_up:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from .bench import Bench
@@ -78,12 +78,33 @@ class Worker:
 	shutdown_requested: bool
 
 	@property
+	def address(self) -> str:
+		"""From where Redis sees it; empty where RQ could not find out."""
+		return port_key(self.ip_address)[0] if ":" in self.ip_address else ""
+
+	@property
 	def is_busy(self) -> bool:
 		return self.state == "busy"
 
 	@property
 	def is_suspended(self) -> bool:
 		return self.state == "suspended"
+
+
+@dataclass(frozen=True)
+class Client:
+	"""A connection as Redis sees it (redis.io/commands/client-list)."""
+
+	id: int
+	name: str
+	address: str
+	port: int
+	is_blocked: bool
+	command: str
+
+	@property
+	def waits_for_a_job(self) -> bool:
+		return self.is_blocked and self.command in ("blpop", "blmove", "brpoplpush")
 
 
 @dataclass(frozen=True)
@@ -111,6 +132,7 @@ class Look:
 	jobs: Mapping[str, Job]
 	queues: tuple[Queue, ...]
 	other_queues: Mapping[str, int]
+	other_addresses: frozenset[str] = frozenset()
 
 	@property
 	def queued(self) -> int:
@@ -171,6 +193,7 @@ class Observer:
 			jobs={id: self.read_job(id, fields) for id, fields in dict(raw["jobs"] or {}).items()},
 			queues=tuple(sorted(map(read_queue, raw["queues"] or []), key=lambda queue: queue.name)),
 			other_queues=dict(raw["other_queues"] or {}),
+			other_addresses=frozenset(port_key(address)[0] for address in raw["other_addresses"] or []),
 		)
 
 	def read_job(self, job_id: str, fields: Mapping[str, str]) -> Job:
@@ -219,21 +242,25 @@ class Observer:
 			for id, values in zip(ids, found)
 		]
 
+	def clients(self) -> list[Client]:
+		"""All connections that Redis has; none where it forbids CLIENT LIST (FACTS 1.16). Raises RedisError."""
+		try:
+			return [read_client(client) for client in self.redis.client_list()]
+		except ResponseError:  # NoPermissionError is one
+			return []
+
 	def blocked_clients(self, processes: Iterable) -> dict[int, int]:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.
 
 		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
 		sockets cannot be read, or that is on another host, is simply not in the answer; nor is any where Redis forbids
-		CLIENT LIST (FACTS 1.16) or is away.
+		CLIENT LIST or is away.
 		"""
 		try:
-			clients = self.redis.client_list()
+			clients = self.clients()
 		except (RedisError, OSError):
 			return {}
-		# flags `b`: "the client is waiting in a blocking operation" (redis.io/commands/client-list)
-		waiting = {
-			port_key(client["addr"]): int(client["id"]) for client in clients if "b" in client["flags"]
-		}
+		waiting = {(client.address, client.port): client.id for client in clients if client.is_blocked}
 		found = {}
 		if waiting:
 			for process in processes:
@@ -252,10 +279,10 @@ class Observer:
 		except (RedisError, OSError):
 			return False
 
-	def send_shutdown(self, worker: Worker) -> bool:
+	def send_shutdown(self, worker_name: str) -> bool:
 		"""RQ's own shutdown command; True where somebody received it. The worker sends itself SIGINT."""
 		try:
-			return bool(self.redis.publish(f"rq:pubsub:{worker.name}", json.dumps({"command": "shutdown"})))
+			return bool(self.redis.publish(f"rq:pubsub:{worker_name}", json.dumps({"command": "shutdown"})))
 		except (RedisError, OSError):
 			return False
 
@@ -288,8 +315,25 @@ def read_worker(fields: Mapping[str, str]) -> Worker:
 	)
 
 
+def read_client(fields: Mapping[str, str]) -> Client:
+	address, port = port_key(fields["addr"])
+	# Flag b: "the client is waiting in a blocking operation"
+	is_blocked = "b" in fields["flags"]
+	return Client(int(fields["id"]), fields.get("name", ""), address, port, is_blocked, fields.get("cmd", ""))
+
+
 def read_queue(fields: Mapping) -> Queue:
 	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
+
+
+def newest_births(workers: Iterable[Worker]) -> dict[tuple[str, int], datetime | None]:
+	"""When the last worker registered with a pid on a host, by both: one before it is dead, whoever has the pid now."""
+	born: dict[tuple[str, int], datetime | None] = {}
+	for worker in workers:
+		known = born.get((worker.hostname, worker.pid))
+		if known is None or (worker.birth and worker.birth > known):
+			born[worker.hostname, worker.pid] = worker.birth
+	return born
 
 
 def method_of(description: str) -> str:

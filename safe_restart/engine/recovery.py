@@ -13,7 +13,7 @@ from . import journal as journals
 from . import maintenance, queues, rescue
 from .bench import Bench
 from .hooks import after_hooks
-from .journal import Journal, Request, Step, is_abandoned
+from .journal import Journal, Request, Step
 from .lock import Lock
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
@@ -47,7 +47,7 @@ def way_on(strategy: str, steps: Iterable[str], migrates: bool = False) -> Way:
 def abandoned(journal: Journal) -> list[Request]:
 	"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""
 	begun = [request for request in journal.open_requests() if request.status != journals.QUEUED]
-	return [request for request in begun if is_abandoned(request)]
+	return [request for request in begun if journal.is_abandoned(request)]
 
 
 def recover_all(

@@ -23,7 +23,7 @@ class Replacement:
 	def __init__(self, manager: Manager, service: Service):
 		self.manager = manager
 		self.old = service
-		self.process: psutil.Process | None = processes.get(service.pid) if service.pid else None
+		self.process: psutil.Process | None = manager.process(service)
 		self.started = False
 		self.kill_at: float | None = None
 
@@ -46,7 +46,7 @@ class Replacement:
 			self._start(now)
 		if now.state == "stopped":
 			self._start(now)
-		return now.state == "running" and now.pid != self.old.pid
+		return now.state == "running" and now.incarnation != self.old.incarnation
 
 	def _start(self, now: Service) -> None:
 		self.manager.start(now)

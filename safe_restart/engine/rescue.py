@@ -199,10 +199,10 @@ def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:
 	deadline = time.monotonic() + CONFIRM_SECONDS
 	while True:
 		fleet = watch.see()
-		waiting = watch.blocked(worker.pid for worker in fleet.workers if not worker.is_busy)
+		waiting = watch.waiting({w.name: w.pid for w in fleet.workers if not w.is_busy})
 		for worker in fleet.workers:
 			suspects.discard(worker.job_id)
-			if worker.pid in waiting or worker.is_suspended or (worker.is_busy and worker.job_id):
+			if worker.name in waiting or worker.is_suspended or (worker.is_busy and worker.job_id):
 				cleared.add(worker.name)
 		if all(worker.name in cleared for worker in fleet.workers):
 			return suspects
@@ -241,7 +241,7 @@ def find_orphans(watch: Watch) -> list[psutil.Process]:
 def look_for_orphans(watch: Watch) -> list[psutil.Process]:
 	services = watch.manager.services()
 	kept = {service.pid for service in services if service.pid}
-	commands = [service.command for service in services if service.kind == WORKERS]
+	commands = [service.command for service in services if service.kind == WORKERS and service.command]
 	orphans = []
 	for process in processes.inside(watch.bench.path):
 		with suppress(psutil.Error):

@@ -111,14 +111,14 @@ class Evidence:
 		since = self.busy_since.get(worker.name, (None, None))[1]
 		return since is not None and time.monotonic() - since >= SHORT_JOB_SECONDS
 
-	def condition(self, worker: Worker, waiting: dict[int, int]) -> Condition:
+	def condition(self, worker: Worker, waiting: dict[str, int]) -> Condition:
 		if worker.shutdown_requested:
 			return Condition.ASKED
 		if self.has_read_the_flag(worker):
 			return Condition.SUSPENDED
 		if self.is_in_a_long_job(worker):
 			return Condition.BUSY
-		if not worker.is_busy and worker.pid in waiting:
+		if not worker.is_busy and worker.name in waiting:
 			return Condition.WAITING
 		return Condition.IN_BETWEEN
 
@@ -146,6 +146,12 @@ class Told:
 		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
 
 
+def seats(units: Iterable[Unit]) -> dict[str, int]:
+	"""Of all workers of these units but those in a job."""
+	busy = {worker.name for unit in units for worker in unit.workers if worker.is_busy}
+	return {name: pid for unit in units for name, pid in unit.seats.items() if name not in busy}
+
+
 class Retirement:
 	"""Tells the units of a bench to go, each once in the life of a restart."""
 
@@ -161,6 +167,7 @@ class Retirement:
 		self.note = note
 		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
+		self.unblocked: set[str] = set()  # names of workers
 		self.evidence = Evidence(processes.uptime())
 
 	def take_flag(self) -> None:
@@ -234,13 +241,13 @@ class Retirement:
 		Strays, which somebody else keeps, are left. Where no proof can be had that a worker waits, and that has
 		been waited for, it is stopped in the next best way.
 		"""
-		pids = {worker.pid for worker in unproven}
-		waiting = self.watch.blocked(pids)
+		names = {worker.name for worker in unproven}
+		waiting = self.watch.waiting({name: pid for name, pid in seats(fleet.units).items() if name in names})
 		for unit in fleet.units:
-			idle = pids & {unit.service.pid, *(worker.pid for worker in unit.workers)}
-			unblocked = [pid for pid in idle if pid in waiting and self.watch.observer.unblock(waiting[pid])]
-			process = processes.get(unit.service.pid)
-			if unit.service.pid in unblocked:
+			idle = names & set(unit.seats)
+			process = self.watch.manager.process(unit.service)
+			unblocked = self._unblock(unit, waiting)
+			if self._leaves(unit, unblocked):
 				self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
 			elif idle and not unblocked and has_been_waited and unit.name not in self.told:
 				self._tell(unit, process, self._fall_back(unit), False)
@@ -255,30 +262,31 @@ class Retirement:
 
 	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
 		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
-		waiting = self.watch.blocked(pid for unit in units for pid in unit.idle_pids)
+		waiting = self.watch.waiting(seats(units))
 		for unit in units:
 			conditions = [self.evidence.condition(worker, waiting) for worker in unit.workers]
 			# A worker that Redis forgot still waits in it: its connection tells.
-			if not conditions and unit.service.pid in waiting:
+			if not conditions and unit.name in waiting:
 				conditions = [Condition.WAITING]
 			self._act(unit, decide(conditions, waited), waiting)
 
 	def _tell_late_children(self, fleet: Fleet, names: set[str]) -> None:
 		"""A pool that is told to go tells its children once. One that it has just forked still has the pool's own signal
 		handlers (rq/worker_pool.py, 1.15 to 3.0), misses that, and would be waited for for ever."""
-		told = [unit for unit in fleet.units if unit.name in names and self._is_on_its_way(unit)]
+		told = [u for u in fleet.units if u.name in names and u.service.pid and self._is_on_its_way(u)]
 		children = [worker for unit in told for worker in unit.workers if worker.pid != unit.service.pid]
-		waiting = self.watch.blocked(child.pid for child in children if not child.is_busy)
+		waiting = self.watch.waiting({child.name: child.pid for child in children if not child.is_busy})
 		for child in children:
 			condition = self.evidence.condition(child, waiting)
 			if condition is Condition.WAITING:
-				self.watch.observer.unblock(waiting[child.pid])
+				self.watch.observer.unblock(waiting[child.name])
 			elif condition is Condition.SUSPENDED and (process := processes.of_worker(child)):
 				process.send_signal(signal.SIGINT)  # it holds no job, so being told twice does no harm
 
 	def _is_on_its_way(self, unit: Unit) -> bool:
 		told = self.told.get(unit.name)
-		return told is not None and told.process is not None and told.process.pid == unit.service.pid
+		is_same = told is not None and told.unit.service.incarnation == unit.service.incarnation
+		return is_same and told.process is not None
 
 	def _notice_who_left(self, fleet: Fleet, old: dict[str, Unit], waited: bool) -> None:
 		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told.
@@ -287,27 +295,37 @@ class Retirement:
 		"""
 		for name, unit in old.items():
 			now = fleet.unit(name)
-			if name in self.told or (now and now.service.pid == unit.service.pid):
+			if name in self.told or (now and now.service.incarnation == unit.service.incarnation):
 				continue
 			process = processes.get(unit.service.pid) if unit.is_orphan else None
 			if process is None:
-				self._tell(unit, None, "left by itself", False)
+				how = Act.UNBLOCK.value if unit.service.incarnation in self.unblocked else "left by itself"
+				self._tell(unit, None, how, False)
 			elif waited:
 				self._tell(unit, process, self._fall_back(replace(unit, workers=())), False)
 
-	def _act(self, unit: Unit, act: Act, waiting: dict[int, int]) -> None:
-		process = processes.get(unit.service.pid)
+	def _unblock(self, unit: Unit, waiting: dict[str, int]) -> list[str]:
+		"""Make those in it leave who wait in Redis; returns who does."""
+		names = [
+			name for name in unit.seats if name in waiting and self.watch.observer.unblock(waiting[name])
+		]
+		self.unblocked.update(names)
+		return names
+
+	def _leaves(self, unit: Unit, unblocked: list[str]) -> bool:
+		"""Whether the unit itself leaves with those who were unblocked in it. A pool brings the child back, suspended, and
+		goes as a whole once none of its children waits; of workers at one place it is only seen later who left."""
+		return any(unit.seats[name] == unit.service.pid for name in unblocked)
+
+	def _act(self, unit: Unit, act: Act, waiting: dict[str, int]) -> None:
+		process = self.watch.manager.process(unit.service)
 		is_busy = any(worker.is_busy for worker in unit.workers) or bool(
 			not unit.workers and processes.children(unit.service.pid)
 		)
 		if act is Act.LOOK_AGAIN:
 			return
 		if act is Act.UNBLOCK:
-			unblocked = [
-				pid for pid in unit.pids if pid in waiting and self.watch.observer.unblock(waiting[pid])
-			]
-			# A pool brings the child back, suspended; it goes as a whole once none of its children waits.
-			if unit.service.pid not in unblocked:
+			if not self._leaves(unit, self._unblock(unit, waiting)):
 				return
 		if act is Act.SIGNAL:
 			self.watch.manager.signal(unit.service, "TERM")
@@ -323,7 +341,7 @@ class Retirement:
 
 	def _stop_without_proof(self, unit: Unit) -> str:
 		sent = bool(unit.workers) and all(
-			self.watch.observer.send_shutdown(worker) for worker in unit.workers
+			self.watch.observer.send_shutdown(worker.name) for worker in unit.workers
 		)
 		if sent and len(unit.workers) == 1:
 			return "RQ's shutdown command"
@@ -339,6 +357,6 @@ class Retirement:
 		if unit is None or not self._is_on_its_way(unit):
 			return True
 		asked = {worker.pid for worker in unit.workers if worker.shutdown_requested}
-		is_pool = any(worker.pid != unit.service.pid for worker in unit.workers)
-		expected = processes.children(unit.service.pid) if is_pool else unit.pids
+		is_pool = bool(unit.service.pid) and any(w.pid != unit.service.pid for w in unit.workers)
+		expected = processes.children(unit.service.pid) if is_pool else set(unit.seats.values())
 		return bool(unit.workers) and asked >= expected

@@ -46,7 +46,7 @@ class Run:
 	account: Account = field(default_factory=Account)
 	redis_is_up: bool = True
 	is_watching: bool = False
-	pids_before: set[int] = field(init=False)
+	old_incarnations: set[str] = field(init=False)
 	sites_before: dict[str, web.Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
 	running_at_start: dict[str, Job | None] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Run:
 	def __post_init__(self):
 		self.can_be_cancelled = True
 		self.manager = self.watch.manager = Patient(self.manager, self.patiently)
-		self.pids_before = set(self.request.state.get("pids", ()))
+		self.old_incarnations = set(self.request.state.get("incarnations", ()))
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
 		self.announcer = Announcer(self.bench, self.watch.observer.redis)
@@ -74,9 +74,9 @@ class Run:
 
 	def remember_processes(self, services: Iterable[Service]) -> None:
 		"""Know from here on which processes are old, also in another helper; those of the first one count."""
-		if not self.pids_before:
-			self.pids_before = {service.pid for service in services if service.pid}
-			self.journal.remember(self.request.id, pids=sorted(self.pids_before))
+		if not self.old_incarnations:
+			self.old_incarnations = {service.incarnation for service in services if service.incarnation}
+			self.journal.remember(self.request.id, incarnations=sorted(self.old_incarnations))
 
 	@property
 	def signature(self) -> str:
@@ -159,8 +159,8 @@ class Run:
 		return [unit for unit in orphans if unit.service.pid not in told]
 
 	def is_old(self, service: Service) -> bool:
-		"""Whether its process was there when this restart began. By pid, as a clock may be set meanwhile."""
-		return service.pid in self.pids_before
+		"""Whether its process was there when this restart began. Not by its age, as a clock may be set meanwhile."""
+		return service.incarnation in self.old_incarnations
 
 
 def prepare(

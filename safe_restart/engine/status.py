@@ -9,7 +9,7 @@ from . import managers
 from .bench import Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
-from .journal import Journal, Request, is_abandoned
+from .journal import Journal, Request
 from .managers import Manager, Service
 from .queues import Observer
 
@@ -66,7 +66,7 @@ def see(bench: Bench) -> Status:
 		manager_problem,
 		redis_problem,
 		current,
-		current is not None and is_abandoned(current),
+		current is not None and journal.is_abandoned(current),
 		last,
 	)
 

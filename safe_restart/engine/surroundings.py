@@ -26,6 +26,12 @@ def cgroup_in(text: str) -> str:
 	return max((path for number, names, path in lines if names in ("name=systemd", "")), key=len, default="")
 
 
+def runs_in_a_container() -> bool:
+	"""Whether Docker, Podman or Kubernetes started us, by the marks they leave."""
+	marks = ("/.dockerenv", "/run/.containerenv")
+	return any(map(os.path.exists, marks)) or "KUBERNETES_SERVICE_HOST" in os.environ
+
+
 def runs_in_a_unit() -> bool:
 	"""Whether systemd started us, or whoever did, as part of a service."""
 	return cgroup("self").endswith(".service")

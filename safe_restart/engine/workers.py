@@ -52,7 +52,7 @@ def next_batch(run: Run, fleet: Fleet) -> set[str]:
 
 def is_back(run: Run, unit: Unit) -> bool:
 	told = run.retirement.told[unit.name]
-	return bool(unit.workers) and unit.service.pid != told.unit.service.pid
+	return bool(unit.workers) and unit.service.incarnation != told.unit.service.incarnation
 
 
 def wait_gone(run: Run, names: Iterable[str] = ()) -> None:

@@ -13,7 +13,7 @@ import redis
 from safe_restart.demo.bench import DemoBench
 from safe_restart.engine import processes, web
 from safe_restart.engine.errors import RestartError
-from safe_restart.engine.journal import Journal, Request, is_abandoned
+from safe_restart.engine.journal import Journal, Request
 from safe_restart.engine.suspension import TOKEN_PREFIX
 from tests.conftest import Cli, cli, start_cli
 
@@ -133,7 +133,9 @@ class Scene:
 		"""Until no request is open, or nobody is left who would end it."""
 		deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
 		while open_requests := self.journal.open_requests():
-			if not self.helpers() and all(r.helper_pid is None or is_abandoned(r) for r in open_requests):
+			if not self.helpers() and all(
+				r.helper_pid is None or self.journal.is_abandoned(r) for r in open_requests
+			):
 				return
 			assert time.monotonic() < deadline, f"requests stay open: {[r.id for r in open_requests]}"
 			time.sleep(0.05)

@@ -3,7 +3,7 @@
 --
 -- ARGV[1]  the prefix of the bench's queues, with its separator
 -- ARGV[2…] full names of queues that are known from the configuration
--- returns  JSON: {now, suspended, suspended_ttl_ms, workers, jobs, queues, other_queues}
+-- returns  JSON: {now, suspended, suspended_ttl_ms, workers, jobs, queues, other_queues, other_addresses}
 local prefix = ARGV[1]
 
 local WORKER_FIELDS = {'pid', 'hostname', 'ip_address', 'state', 'queues', 'current_job', 'birth', 'death',
@@ -29,7 +29,7 @@ local function job_id_of(member)
 	return string.match(member, '^(.*):[^:]*$') or member
 end
 
-local jobs, workers, queues, other_queues = {}, {}, {}, {}
+local jobs, workers, queues, other_queues, other_addresses = {}, {}, {}, {}, {}
 
 local function note_job(id)
 	if not jobs[id] then jobs[id] = read('rq:job:' .. id, JOB_FIELDS) end
@@ -49,6 +49,7 @@ for _, key in ipairs(redis.call('SMEMBERS', 'rq:workers')) do
 		workers[#workers + 1] = worker
 	else
 		other_queues[first] = (other_queues[first] or 0) + 1
+		other_addresses[#other_addresses + 1] = worker.ip_address
 	end
 end
 
@@ -83,4 +84,5 @@ return cjson.encode({
 	suspended = redis.call('GET', 'rq:suspended'),
 	suspended_ttl_ms = redis.call('PTTL', 'rq:suspended'),
 	workers = workers, jobs = jobs, queues = queues, other_queues = other_queues,
+	other_addresses = other_addresses,
 })

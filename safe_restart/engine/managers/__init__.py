@@ -7,10 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..bench import Bench
 from ..errors import Refused
+
+if TYPE_CHECKING:
+	import psutil
+
+	from ..queues import Look
 
 WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS, OTHER = "web", "workers", "scheduler", "socketio", "redis", "other"
 KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
@@ -23,6 +28,8 @@ class Service:
 	"""One process a manager keeps. `state` is running, starting, stopping, stopped, backoff or failed.
 
 	`stop_wait_seconds` is the manager's grace between its stop signal and the kill. A stopped service has pid 0.
+	worker: RQ's name of the worker inside, where the process itself is out of reach
+	place: what it shares with others, so that all of them can only be told to go together
 	"""
 
 	name: str
@@ -34,10 +41,17 @@ class Service:
 	command: str
 	log_paths: tuple[str, ...]
 	problem: str = ""
+	worker: str = ""
+	place: str = ""
 
 	@property
 	def is_up(self) -> bool:
 		return self.state in UP
+
+	@property
+	def incarnation(self) -> str:
+		"""What tells this run of it from the next: the pid, or the worker's name; empty where it is down."""
+		return self.worker or (str(self.pid) if self.pid else "")
 
 
 @dataclass(frozen=True)
@@ -52,9 +66,22 @@ class Manager(Protocol):
 	"""What the engine asks of a process manager."""
 
 	name: str
+	is_seen_through_redis = False  # then there are no processes, and one look at RQ says all there is to know
 
 	def services(self) -> list[Service]:
 		"""This bench's services as they are now. Asking also makes the manager notice exits (FACTS 2)."""
+
+	def services_in(self, look: "Look") -> list[Service]:
+		"""The same by a look at RQ that was just had, where it is seen through Redis."""
+
+	def waiting(self, names: Iterable[str]) -> dict[str, int]:
+		"""Redis client ids of those workers that wait for a job, by name, where it is seen through Redis."""
+
+	def process(self, service: Service) -> "psutil.Process | None":
+		"""The living process of a service, or what stands for it."""
+		from .. import processes
+
+		return processes.get(service.pid) if service.pid else None
 
 	def signal(self, service: Service, signal_name: str) -> None:
 		"""Send a signal such as TERM to the service's own process, and to no other."""
@@ -79,7 +106,11 @@ class Manager(Protocol):
 		"""
 		return ""
 
-	def drawbacks(self, longest_seconds: Mapping[str, int]) -> list[Drawback]:
+	def out_of_reach(self, kinds: Iterable[str]) -> str:
+		"""Which of these kinds it cannot replace, and what does, as a sentence; empty where there is none."""
+		return ""
+
+	def drawbacks(self, longest_seconds: Mapping[str, int]) -> Iterable[Drawback]:
 		"""What is unsafe about the workers; longest_seconds is what their jobs may take, by the service's name."""
 		return []
 
@@ -93,9 +124,19 @@ class Patient:
 	def __init__(self, manager: Manager, patiently: Callable[[Callable], object]):
 		self.manager, self.patiently = manager, patiently
 		self.name = manager.name
+		self.is_seen_through_redis = manager.is_seen_through_redis
 
 	def services(self) -> list[Service]:
 		return self.patiently(self.manager.services)
+
+	def services_in(self, look: "Look") -> list[Service]:
+		return self.manager.services_in(look)
+
+	def waiting(self, names: Iterable[str]) -> dict[str, int]:
+		return self.manager.waiting(names)
+
+	def process(self, service: Service) -> "psutil.Process | None":
+		return self.manager.process(service)
 
 	def signal(self, service: Service, signal_name: str) -> None:
 		self.manager.signal(service, signal_name)
@@ -112,12 +153,15 @@ class Patient:
 	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
 		return self.patiently(lambda: self.manager.hindrance(services, must_stop))
 
+	def out_of_reach(self, kinds: Iterable[str]) -> str:
+		return self.manager.out_of_reach(kinds)
+
 
 def detect(bench: Bench) -> Manager:
 	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
-	from . import supervisor, systemd
+	from . import containers, supervisor, systemd
 
-	finders = {"supervisor": supervisor.find, "systemd": systemd.find}
+	finders = {"supervisor": supervisor.find, "systemd": systemd.find, "containers": containers.find}
 	chosen = bench.settings.get("process_manager")
 	if chosen not in (None, *finders):
 		raise Refused(

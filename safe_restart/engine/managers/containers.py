@@ -1,0 +1,221 @@
+"""Containers, and any workers out of reach: no process manager answers here, only Redis does.
+
+A worker is told to go through Redis alone, and whatever restarts its container (a restart policy, the kubelet) brings it
+back. Whether it lives is told by its connections, one of which RQ names after it (`client_setname` in rq's worker; seen on
+rq 1.15.1, 2.6.1 and 3.0.0).
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+
+from redis.exceptions import RedisError
+
+from .. import surroundings
+from ..bench import Bench
+from ..errors import RestartError
+from ..queues import Client, Look, Observer, Worker, newest_births
+from . import SCHEDULER, SOCKETIO, WEB, WORKERS, Drawback, Manager, Service
+from .slots import Slot, Slots
+
+NAME = "containers"
+
+# What Kubernetes gives a container between SIGTERM and SIGKILL (terminationGracePeriodSeconds); Docker gives 10 s.
+GRACE_SECONDS = 30
+# Docker restarts after 0.1 s; the kubelet at once, then after 10 and 20 s where it is the second and third time within ten
+# minutes (kubernetes.io, Pod Lifecycle).
+RETURN_SECONDS = 120
+# RQ's workers come back to a Redis that was away after at most 60 s (rq.defaults: MAX_RECONNECTION… in rq/worker).
+RECONNECT_SECONDS = 90
+
+POLICY = "restart policy `unless-stopped` or `always` (Docker), `Always` (Kubernetes)"
+COMPOSE_NAMES = {WEB: "backend", SCHEDULER: "scheduler", SOCKETIO: "websocket"}  # frappe_docker, compose.yaml
+HELM_NAMES = {
+	WEB: "gunicorn",
+	SCHEDULER: "scheduler",
+	SOCKETIO: "socketio",
+}  # the Helm chart erpnext, templates
+
+
+class RemoteProcess:
+	"""A worker out of reach in the shape of a psutil.Process: what the engine asks of one that was told to go."""
+
+	pid = 0
+
+	def __init__(self, containers: "Containers", name: str):
+		self.containers, self.name = containers, name
+
+	def is_running(self) -> bool:
+		return self.containers.has(self.name)
+
+	def status(self) -> str:
+		return "running"
+
+	def children(self, recursive: bool = False) -> list:
+		return []
+
+	def kill(self) -> None:
+		"""The second stop, more than a second after the first, ends an RQ worker and its job (FACTS 1.4)."""
+		self.containers.shut_down(self.name)
+
+
+class Containers(Manager):
+	"""The workers of a bench as Redis sees them, wherever they run."""
+
+	name = NAME
+	is_seen_through_redis = True
+
+	def __init__(self, bench: Bench):
+		self.bench = bench
+		self.observer = Observer(bench)
+		self.slots = Slots()
+		self.look: Look | None = None
+		self.clients: list[Client] = []
+
+	def services(self) -> list[Service]:
+		return self.services_in(self.observer.look())
+
+	def services_in(self, look: Look) -> list[Service]:
+		self.look, self.clients = look, self.observer.clients()
+		alive = self.living_in(look)
+		return [as_service(slot) for slot in self.slots.fill(alive, self.bench.queue_prefix)]
+
+	def living_in(self, look: Look) -> list[Worker]:
+		uptime = float(self.observer.redis.info("server")["uptime_in_seconds"])
+		return living(look.workers, self.clients, look.now - uptime)
+
+	def waiting(self, names: Iterable[str]) -> dict[str, int]:
+		wanted = set(names)
+		found = who_waits(self.look, self.clients) if self.look else {}
+		return {name: client for name, client in found.items() if name in wanted}
+
+	def process(self, service: Service) -> RemoteProcess | None:
+		return RemoteProcess(self, service.worker) if service.worker else None
+
+	def has(self, name: str) -> bool:
+		"""Whether a worker is still there; where Redis does not answer nobody knows, and it counts as there."""
+		with suppress(RedisError, OSError):
+			return any(service.worker == name for service in self.services())
+		return True
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		if service.worker:
+			self.shut_down(service.worker)
+
+	def shut_down(self, name: str) -> None:
+		self.observer.send_shutdown(name)
+
+	def start(self, service: Service) -> None:
+		raise RestartError(f"{service.name} cannot be started from here. Type {self.start_command(service)}.")
+
+	def stop(self, service: Service) -> None:
+		raise RestartError(f"{service.name} cannot be kept down from here. Nothing was stopped.")
+
+	def start_command(self, service: Service) -> str:
+		return "docker compose up -d, or kubectl rollout restart deployment/NAME"
+
+	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
+		if not must_stop:
+			return ""
+		return (
+			"Workers in containers cannot be kept down from here, as a migration needs it. Nothing was touched. Type "
+			"`safe-restart drain --hold 3600`, then `bench --site all migrate` in a container with the new code, then start "
+			"the new containers and type `safe-restart resume`."
+		)
+
+	def out_of_reach(self, kinds: Iterable[str]) -> str:
+		left = [kind for kind in (WEB, SCHEDULER, SOCKETIO) if kind in kinds]
+		if not left:
+			return ""
+		compose = " ".join(COMPOSE_NAMES[kind] for kind in left)
+		helm = " ".join(f"deployment/RELEASE-{HELM_NAMES[kind]}" for kind in left)
+		return (
+			f"{', '.join(left)}: their containers cannot be reached from here and go on with their old code. Type `docker "
+			f"compose restart {compose}`, or `kubectl rollout restart {helm}`; with `--only workers` this is not said"
+		)
+
+	def drawbacks(self, longest_seconds: Mapping[str, int]) -> Iterator[Drawback]:
+		yield Drawback(
+			"nobody can see from here whether a worker that ends is started again, so each restart tries it with one first",
+			f"give worker containers the {POLICY}",
+		)
+		held = sorted(
+			(slot.last for slot in self.slots.slots if slot.is_held), key=lambda worker: worker.hostname
+		)
+		for hostname, workers in groupby(held, key=lambda worker: worker.hostname):
+			if (count := len(list(workers))) > 1:
+				yield Drawback(
+					f"{count} workers share the host {hostname}: where they are a worker pool, its children come back with "
+					"its old code",
+					"run `bench worker` in containers, one in each, or restart a pool's container",
+				)
+
+
+def find(bench: Bench, tried: list[str]) -> list[Containers]:
+	"""The workers behind Redis, where we are in a container ourselves or the settings say so."""
+	if surroundings.runs_in_a_container() or bench.settings.get("process_manager") == NAME:
+		return [Containers(bench)]
+	tried.append("containers: this is none")
+	return []
+
+
+def as_service(slot: Slot) -> Service:
+	worker = slot.last
+	return Service(
+		name=slot.name,
+		kind=WORKERS,
+		state="running" if slot.is_held else "backoff",
+		pid=0,
+		started_at=worker.birth.timestamp() if worker.birth and slot.is_held else 0,
+		stop_wait_seconds=GRACE_SECONDS,
+		command="",
+		log_paths=(),
+		problem="" if slot.is_held else f"nobody has started it again; it needs the {POLICY}",
+		worker=worker.name if slot.is_held else "",
+		place=worker.address,
+	)
+
+
+def living(workers: Sequence[Worker], clients: Iterable[Client], redis_started_at: float) -> list[Worker]:
+	"""All registered workers but those that are surely dead, since a job must not be run again beside itself. Pure.
+
+	Dead is one that has no connection of its name, and either nobody at its address has any, or a later worker has its
+	place: the same host name and pid, as in a container that was started anew. A Redis that has just started has not got
+	all connections back, and has no names of those that were there before.
+	"""
+	clients = list(clients)
+	named = {client.name for client in clients}
+	addresses = {client.address for client in clients} | {""}
+	newest = newest_births(workers)
+
+	def is_dead(worker: Worker) -> bool:
+		birth = worker.birth.timestamp() if worker.birth else 0
+		is_succeeded = birth > redis_started_at and worker.birth != newest[worker.hostname, worker.pid]
+		is_silent = worker.address not in addresses and redis_started_at < time.time() - RECONNECT_SECONDS
+		return bool(clients) and worker.name not in named and (is_succeeded or is_silent)
+
+	return [worker for worker in workers if not is_dead(worker)]
+
+
+def who_waits(look: Look, clients: Iterable[Client]) -> dict[str, int]:
+	"""Redis client ids of the idle workers that wait for a job, by worker. Pure.
+
+	The waiting connection has no name (FACTS 1.3), so all that is known is how many wait at an address. Where as many
+	wait as there are idle workers, each does; which of them has which connection makes no difference, as those at one
+	address are told together. Where other benches' workers share the address, nothing is known.
+	"""
+	idle: dict[str, list[str]] = {}
+	for worker in look.workers:
+		if worker.state == "idle" and worker.address and worker.address not in look.other_addresses:
+			idle.setdefault(worker.address, []).append(worker.name)
+	blocked: dict[str, list[int]] = {}
+	for client in clients:
+		if client.waits_for_a_job:
+			blocked.setdefault(client.address, []).append(client.id)
+	return {
+		name: client
+		for address, names in idle.items()
+		if len(names) == len(blocked.get(address, ()))
+		for name, client in zip(names, blocked[address])
+	}
