@@ -50,7 +50,7 @@ class Cli:
 
 def start_cli(demo: DemoBench, *words: str) -> subprocess.Popen:
 	return subprocess.Popen(
-		[sys.executable, "-m", "safe_restart", "--bench", str(demo.path), *words],
+		demo.command(*words),
 		stdin=subprocess.DEVNULL,
 		stdout=subprocess.PIPE,
 		stderr=subprocess.PIPE,
@@ -125,8 +125,7 @@ def assert_bench_is_healthy(demo: DemoBench, jobs: list[str] = (), interrupted: 
 	assert {name: begun[name] for name in uninterrupted} == dict.fromkeys(uninterrupted, 1)
 
 	watch = demo.watch()
-	wanted = sum(workers.count * (workers.pool_size or 1) for workers in demo.workers)
-	wait_for(lambda: len(watch.see().workers) == wanted, "all workers registered")
+	wait_for(lambda: len(watch.see().workers) == demo.all_workers, "all workers registered")
 	wait_for(lambda: not watch.see().running, "no job runs")
 	wait_for(lambda: all(s.state == "running" for s in watch.manager.services()), "all services run")
 	fleet = watch.see()

@@ -136,6 +136,11 @@ class DemoBench:
 		return Redis.from_url(self.queue_url)
 
 	@property
+	def all_workers(self) -> int:
+		"""How many workers there are when all are up."""
+		return sum(workers.count * (workers.pool_size or 1) for workers in self.workers)
+
+	@property
 	def supervisor_socket(self) -> Path:
 		return self.path / "config" / "supervisor" / "supervisord.sock"
 
@@ -254,18 +259,25 @@ class DemoBench:
 				raise RestartError(f"The demo bench did not start; its logs are in {self.path}/logs.")
 			time.sleep(0.05)
 
+	def command(self, *words: str) -> list[str]:
+		"""The command line for this bench."""
+		return [sys.executable, "-m", "safe_restart", "--bench", str(self.path), *words]
+
 	def setup_web(self) -> None:
 		"""As a person would do it. Raises subprocess.CalledProcessError."""
-		words = [sys.executable, "-m", "safe_restart", "--bench", str(self.path), "setup", "web", "--yes"]
+		words = self.command("setup", "web", "--yes")
 		environment = {**os.environ, "PYTHONPATH": python_path()}
 		subprocess.run(words, check=True, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
 
 	def is_up(self) -> bool:
 		with suppress(Exception):
 			fleet = self.watch().see()
-			wanted = sum(workers.count * (workers.pool_size or 1) for workers in self.workers)
 			serving = not self.web or web.ask(self.bench, app.SITE).is_ok
-			return len(fleet.workers) == wanted and serving and all(w.state == "idle" for w in fleet.workers)
+			return (
+				len(fleet.workers) == self.all_workers
+				and serving
+				and all(w.state == "idle" for w in fleet.workers)
+			)
 		return False
 
 	def end(self) -> None:

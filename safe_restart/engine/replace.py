@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from .errors import RestartError
-from .managers import Manager, Service
-from .replacement import START_TIMEOUT_SECONDS, Replacement
+from .managers import START_TIMEOUT_SECONDS, Manager, Service
+from .replacement import Replacement
 from .swap import way_of
 
 

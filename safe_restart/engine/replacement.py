@@ -8,8 +8,6 @@ from . import processes
 from .errors import RestartError
 from .managers import Manager, Service
 
-START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
-
 
 class Replacement:
 	"""One service on its way from an old process to a new one.
@@ -18,14 +16,17 @@ class Replacement:
 	itself. A process that outlives its manager's grace is killed with all its children.
 	"""
 
-	patience_seconds = START_TIMEOUT_SECONDS
-
 	def __init__(self, manager: Manager, service: Service):
 		self.manager = manager
 		self.old = service
 		self.process: psutil.Process | None = manager.process(service)
 		self.started = False
 		self.kill_at: float | None = None
+
+	@property
+	def patience_seconds(self) -> float:
+		"""How long it may be away."""
+		return self.old.return_seconds
 
 	def begin(self) -> None:
 		"""Signal the old process; a service that is down is started."""

@@ -24,6 +24,7 @@ from .workers import (
 	advance,
 	interrupt,
 	next_batch,
+	prove_return,
 	tell,
 	wait_back,
 	wait_gone,
@@ -118,6 +119,7 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 	elif not run.redis_is_up:
 		detail.append("not possible: Redis is down")
 	elif run.strategy.busy == FINISH_FIRST or run.options.migrate:
+		prove_return(run)
 		drain(
 			run.retirement,
 			run.options.wait_workers_timeout,
@@ -127,6 +129,7 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		is_all = run.strategy.busy == FINISH_FIRST
 		detail.append("nothing runs, seen twice" if is_all else "no worker takes a new job, seen twice")
 	else:
+		prove_return(run)
 		run.can_be_cancelled = False
 		tell(run, next_batch(run, run.watch.see()))
 		busy = sum(one.was_busy for one in run.retirement.told.values())
@@ -149,6 +152,7 @@ def stop(run: Run, detail: list[str]) -> None:
 		run.can_be_cancelled = False
 		begin_services(run)
 		if WORKERS in run.options.only:
+			prove_return(run)
 			tell(run, {unit.name for unit in run.untold()})
 			wait_gone(run)
 			detail.append(f"{len(run.retirement.told)} workers left")

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterable
 
 from . import processes
+from .errors import RestartError
 from .fleet import LOOK_SECONDS, Fleet, Unit
-from .replacement import START_TIMEOUT_SECONDS
+from .managers import START_TIMEOUT_SECONDS
 from .retire import Told
 from .run import Run
 
@@ -26,28 +27,86 @@ def tell(run: Run, names: set[str]) -> None:
 
 def next_batch(run: Run, fleet: Fleet) -> set[str]:
 	"""The units that may be told now: each queue keeps one worker, either new or not told yet."""
-	untold = {unit.name: unit for unit in run.untold()}
-	if not run.strategy.in_batches:
-		return set(untold)
+	untold = run.untold()
+	if not takes_turns(run, fleet):
+		return {unit.name for unit in untold}
 	busy = {worker.name for worker, _ in fleet.running}
 	serving: dict[str, set[str]] = {}
 	for unit in fleet.units:
 		is_leaving = unit.name in run.retirement.told and not is_back(run, unit)
 		for queue in unit.queues if not is_leaving else ():
 			serving.setdefault(queue, set()).add(unit.name)
+	before = run.workers_before.units
 	alone = {
 		queue
-		for unit in run.workers_before.units
+		for unit in before
 		for queue in unit.queues
-		if not any(queue in other.queues for other in run.workers_before.units if other.name != unit.name)
+		if not any(queue in other.queues for other in before if other.place != unit.place)
 	}
+	places: dict[str, list[Unit]] = {}
+	for unit in untold:
+		places.setdefault(unit.place, []).append(unit)
 	batch: set[str] = set()
-	for name, unit in sorted(untold.items(), key=lambda item: any(w.name in busy for w in item[1].workers)):
-		if all(queue in alone or serving.get(queue, set()) - {name} for queue in unit.queues):
-			batch.add(name)
-			for queue in unit.queues:
-				serving.get(queue, set()).discard(name)
+	for units in sorted(
+		places.values(), key=lambda units: any(w.name in busy for u in units for w in u.workers)
+	):
+		names = {unit.name for unit in units}
+		queues = {queue for unit in units for queue in unit.queues}
+		if all(queue in alone or serving.get(queue, set()) - names for queue in queues):
+			batch |= names
+			for queue in queues:
+				serving.get(queue, set()).difference_update(names)
+			if not is_return_proven(run, fleet):
+				break
 	return batch
+
+
+def takes_turns(run: Run, fleet: Fleet) -> bool:
+	"""Whether units are told batch after batch."""
+	return run.strategy.in_batches or not (run.strategy.interrupts or is_return_proven(run, fleet))
+
+
+def is_return_proven(run: Run, fleet: Fleet) -> bool:
+	"""Whether a worker that leaves is known to come back: by who keeps it, or as one has in this restart."""
+	return not run.manager.is_seen_through_redis or any(
+		unit.name in run.retirement.told and is_back(run, unit) for unit in fleet.units
+	)
+
+
+def prove_return(run: Run) -> None:
+	"""Where only trying tells whether a worker that leaves is started again, one place without a job goes first, alone.
+
+	The lease must be held. Raises RestartError where it stays away; all others are then as they were.
+	"""
+	fleet = run.patiently(run.watch.see)
+	if run.strategy.interrupts or is_return_proven(run, fleet):
+		return
+	idle = {unit.place for unit in run.untold()} - {unit.place for unit in fleet.units if is_in_a_job(unit)}
+	names = {unit.name for unit in run.untold() if unit.place == min(idle, default=None)}
+	if not names:
+		run.note("every worker has a job; the first one to leave shows whether it is started again")
+		return
+	tell(run, names)
+	deadline = time.monotonic() + max(run.returning.patience_seconds(name) for name in names)
+	while away := names & run.patiently(run.returning.look):
+		if time.monotonic() > deadline:
+			raise RestartError(not_started_again(run, away))
+		time.sleep(LOOK_SECONDS)
+	run.note(f"{', '.join(sorted(names))} left and was started again, so the others may go too")
+
+
+def is_in_a_job(unit: Unit) -> bool:
+	return any(worker.is_busy or worker.job_id for worker in unit.workers)
+
+
+def not_started_again(run: Run, away: set[str]) -> str:
+	services = [service for service in run.manager.services() if service.name in away]
+	left = len(run.untold())
+	return (
+		f"{', '.join(sorted(away))} left, and was not started again in time ({services[0].problem}). The other {left} workers "
+		f"were left alone and work as before. Start it: {run.manager.start_command(services[0])}. Then see to that policy, and "
+		"type `safe-restart` again."
+	)
 
 
 def is_back(run: Run, unit: Unit) -> bool:
@@ -116,7 +175,8 @@ def advance(run: Run) -> set[str]:
 	if run.redis_is_up and any(told.lingers for told in run.retirement.told.values()):
 		run.retirement.hasten(run.patiently(run.watch.see).look)
 	away = run.patiently(run.returning.look) - in_job
-	if run.redis_is_up and (run.untold() if run.strategy.in_batches else run.untold_orphans()):
+	has_turns = run.strategy.in_batches or run.manager.is_seen_through_redis
+	if run.redis_is_up and (run.untold() if has_turns else run.untold_orphans()):
 		fleet = run.patiently(run.watch.see)
 		batch = next_batch(run, fleet)
 		# A helper that only watches has given the lock back; whoever has it now replaces these workers too.

@@ -22,6 +22,8 @@ KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
 
 UP = ("running", "starting")
 
+START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
+
 
 @dataclass(frozen=True)
 class Service:
@@ -30,6 +32,7 @@ class Service:
 	`stop_wait_seconds` is the manager's grace between its stop signal and the kill. A stopped service has pid 0.
 	worker: RQ's name of the worker inside, where the process itself is out of reach
 	place: what it shares with others, so that all of them can only be told to go together
+	return_seconds: how long it may take to be up again
 	"""
 
 	name: str
@@ -43,6 +46,7 @@ class Service:
 	problem: str = ""
 	worker: str = ""
 	place: str = ""
+	return_seconds: int = START_TIMEOUT_SECONDS
 
 	@property
 	def is_up(self) -> bool:

@@ -41,10 +41,8 @@ HELM_NAMES = {
 class RemoteProcess:
 	"""A worker out of reach in the shape of a psutil.Process: what the engine asks of one that was told to go."""
 
-	pid = 0
-
-	def __init__(self, containers: "Containers", name: str):
-		self.containers, self.name = containers, name
+	def __init__(self, containers: "Containers", name: str, pid: int):
+		self.containers, self.name, self.pid = containers, name, pid
 
 	def is_running(self) -> bool:
 		return self.containers.has(self.name)
@@ -91,7 +89,8 @@ class Containers(Manager):
 		return {name: client for name, client in found.items() if name in wanted}
 
 	def process(self, service: Service) -> RemoteProcess | None:
-		return RemoteProcess(self, service.worker) if service.worker else None
+		pids = {slot.last.name: slot.last.pid for slot in self.slots.slots}
+		return RemoteProcess(self, service.worker, pids[service.worker]) if service.worker else None
 
 	def has(self, name: str) -> bool:
 		"""Whether a worker is still there; where Redis does not answer nobody knows, and it counts as there."""
@@ -174,6 +173,7 @@ def as_service(slot: Slot) -> Service:
 		problem="" if slot.is_held else f"nobody has started it again; it needs the {POLICY}",
 		worker=worker.name if slot.is_held else "",
 		place=worker.address,
+		return_seconds=RETURN_SECONDS,
 	)
 
 
