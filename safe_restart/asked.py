@@ -7,7 +7,6 @@ from .engine import board
 from .engine.bench import Bench
 from .engine.errors import Refused
 from .engine.strategies import (
-	DRAIN,
 	RESTARTED_BY_DEFAULT,
 	STRATEGIES,
 	WAIT_WORKERS,
@@ -51,7 +50,7 @@ def of_board(options: dict | str | None) -> dict:
 def strategy_of(name: str | None, options: Options, bench: Bench) -> Strategy:
 	"""The strategy that was named, or else the bench's default. Raises Refused where it cannot go with the options."""
 	strategy = choose(name or (WAIT_WORKERS if options.migrate else board.defaults(bench)["strategy"]))
-	if strategy.name == DRAIN:
+	if strategy.name not in STRATEGIES:
 		raise Refused(f"{name!r} is no restart. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
 	check_redis(strategy, options)
 	check_migrate(strategy, options)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,9 +47,9 @@ class Cli:
 		return self.out + self.err
 
 
-def start_cli(demo: DemoBench, *words: str) -> subprocess.Popen:
+def start_cli(demo: DemoBench, *words: str, **where: str) -> subprocess.Popen:
 	return subprocess.Popen(
-		demo.command(*words),
+		demo.command(*words, **where),
 		stdin=subprocess.DEVNULL,
 		stdout=subprocess.PIPE,
 		stderr=subprocess.PIPE,
@@ -64,10 +63,10 @@ def hear_ctrl_c() -> None:
 	signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def cli(demo: DemoBench, *words: str, timeout_seconds: float = 90) -> Cli:
+def cli(demo: DemoBench, *words: str, timeout_seconds: float = 90, **where: str) -> Cli:
 	"""Run the command line to its end; a traceback is never an answer."""
 	since = time.monotonic()
-	process = start_cli(demo, *words)
+	process = start_cli(demo, *words, **where)
 	out, err = process.communicate(timeout=timeout_seconds)
 	assert "Traceback" not in out + err, out + err
 	return Cli(process.returncode, out, err, time.monotonic() - since)

@@ -97,8 +97,8 @@ class Hosts(DemoBench):
 	def all_workers(self) -> int:
 		return self.hosts * super().all_workers
 
-	def command(self, *words: str) -> list[str]:
-		return self.there["hub"].words(*super().command(*words))
+	def command(self, *words: str, host: str = "hub") -> list[str]:
+		return self.there[host].words(*super().command(*words))
 
 	def write_manager(self) -> None:
 		path = self.path / "sites/common_site_config.json"
@@ -156,6 +156,7 @@ class Hosts(DemoBench):
 		process = subprocess.Popen(
 			["unshare", *ENTER, "sh", "-euc", FIRST, name, *words],
 			env={**os.environ, **self.environment},
+			stderr=open(self.path / "logs/hosts.log", "ab"),
 			cwd=self.path,
 			stdin=subprocess.PIPE,
 			stdout=subprocess.PIPE,

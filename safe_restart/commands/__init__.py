@@ -229,19 +229,26 @@ def logs(ctx: click.Context, service: str, tail: int, follow: bool) -> None:
 	"--hold", type=float, default=600, show_default=True, metavar="SECONDS", help="Resume by itself then."
 )
 @click.option("--wait-workers-timeout", type=float, default=300, show_default=True, metavar="SECONDS")
+@click.option(
+	"--here", is_flag=True, help="Let the workers of this container leave instead, and wait for that."
+)
 @click.option("--reason", default="", metavar="TEXT")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def drain(ctx: click.Context, hold: float, wait_workers_timeout: float, reason: str, as_json: bool) -> None:
+def drain(
+	ctx: click.Context, hold: float, wait_workers_timeout: float, here: bool, reason: str, as_json: bool
+) -> None:
 	"""Let running jobs finish and hold new ones, for a tool that restarts by itself. Returns when nothing runs."""
-	from ..engine.strategies import DRAIN, Options
-	from .run import submit
+	from ..engine.managers import WORKERS
+	from ..engine.strategies import DRAIN, LEAVE, Options
+	from .run import submit, wait_for_host
 
-	options = Options.from_dict(
-		{"hold_seconds": hold, "wait_workers_timeout": wait_workers_timeout}
-	).as_dict()
+	given = {"hold_seconds": hold, "wait_workers_timeout": wait_workers_timeout}
+	options = Options.from_dict({**given, "only": (WORKERS,)} if here else given).as_dict()
 	params = {"reason": reason, "as_json": as_json, "wait_workers_verbose": False, "detach": False}
-	ctx.exit(submit(this_bench(ctx), DRAIN, options, params))
+	bench = this_bench(ctx)
+	exit_code = submit(bench, LEAVE if here else DRAIN, options, params)
+	ctx.exit(wait_for_host(bench, wait_workers_timeout) if here and not exit_code else exit_code)
 
 
 @safe_restart.command()

@@ -14,7 +14,7 @@ import click
 
 from ..engine import journal as journals
 from ..engine.bench import Bench
-from ..engine.errors import Refused, RestartError, Unwritable
+from ..engine.errors import JobsStillRunning, Refused, RestartError, Unwritable
 from ..engine.journal import Journal, Request
 from ..engine.strategies import STRATEGIES, Options, choose
 from ..helper import hand_over
@@ -129,6 +129,22 @@ def follow(
 			time.sleep(POLL_SECONDS)
 		view.end(request)
 	return request
+
+
+def wait_for_host(bench: Bench, timeout_seconds: float) -> int:
+	"""Wait until the workers that are to leave this host have left; returns the exit code."""
+	from ..engine import processes
+	from ..engine.queues import Observer
+
+	observer, deadline = Observer(bench), time.monotonic() + timeout_seconds
+	while left := [w for w in observer.look().workers if processes.is_local(w) and w.shutdown_requested]:
+		if time.monotonic() > deadline:
+			raise JobsStillRunning(
+				f"{len(left)} workers of this host still run a job after {timeout_seconds:g} s; each leaves when its job has "
+				"ended. Give them longer: --wait-workers-timeout SECONDS, and as much to whoever stops this container."
+			)
+		time.sleep(POLL_SECONDS * 5)
+	return 0
 
 
 def last_word(helper) -> dict | None:

@@ -20,12 +20,15 @@ from .lock import Lock
 from .recovery import recover_all
 from .report import Account
 from .run import Run, prepare
-from .strategies import DRAIN
+from .strategies import DRAIN, LEAVE
 
 DUE_POLL_SECONDS = 5
 # From the helper's start to the line in the journal: milliseconds, on a machine that breathes.
 ASKED_SECONDS = 30
 FLUSH_SECONDS = 5
+TURN_SECONDS = (
+	20  # leaving takes each host about a second; Kubernetes gives its hook and the stop 30 s together
+)
 
 stop_requested = threading.Event()
 
@@ -44,13 +47,15 @@ def execute(bench: Bench, request_id: str) -> int:
 	lock = Lock(bench)
 	run = None
 	try:
-		if not lock.take():
+		if not take(lock, request):
 			raise Blocked(other_restart(journal, request))
 		try_to_recover(bench, journal, lock, request)
 		journal.begin(request.id)
 		run = prepare(bench, request, journal, lock, stop_requested.is_set)
 		if request.strategy == DRAIN:
 			runbook.hold(run)
+		elif request.strategy == LEAVE:
+			runbook.leave(run)
 		else:
 			runbook.restart(run)
 			lock.release()  # the next restart need not wait for this one's stragglers
@@ -83,6 +88,14 @@ def await_request(journal: Journal, request_id: str) -> Request:
 		if time.monotonic() > deadline:
 			raise problem
 		time.sleep(LOOK_SECONDS)
+
+
+def take(lock: Lock, request: Request) -> bool:
+	"""Whether the bench is ours alone now. Hosts that let their workers leave wait for one another."""
+	deadline = time.monotonic() + (TURN_SECONDS if request.strategy == LEAVE else 0)
+	while not (is_ours := lock.take()) and time.monotonic() < deadline and not stop_requested.is_set():
+		time.sleep(LOOK_SECONDS)
+	return is_ours
 
 
 def finish_writing(journal: Journal) -> None:

@@ -7,7 +7,7 @@ from .errors import Refused
 from .managers import REDIS, WEB, WORKERS, Service
 from .migrating import check_migration
 from .run import Run
-from .strategies import NOW, check_migrate, check_redis
+from .strategies import LEAVE, NOW, check_migrate, check_redis
 
 
 def preflight(run: Run, detail: list[str]) -> None:
@@ -16,6 +16,11 @@ def preflight(run: Run, detail: list[str]) -> None:
 	check_migrate(run.strategy, run.options)
 	if run.options.migrate:
 		check_migration(run)
+	if run.strategy.name == LEAVE and not run.manager.is_seen_through_redis:
+		raise Refused(
+			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type `safe-restart --only "
+			"workers`."
+		)
 	services = run.manager.services()
 	if not any(service.kind in run.options.only for service in services):
 		raise Refused(

@@ -18,7 +18,7 @@ from .lock import Lock
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
 from .run import Run, prepare
-from .strategies import DRAIN, FINISH_FIRST, ROLLING, STRATEGIES, choose, steps_of
+from .strategies import FINISH_FIRST, NO_RESTARTS, ROLLING, STRATEGIES, choose, steps_of
 from .verify import count, what_is_wrong
 
 
@@ -36,7 +36,7 @@ def way_on(strategy: str, steps: Iterable[str], migrates: bool = False) -> Way:
 	other strategy tells workers to go in `drain`, and a bench that is half new is best made whole.
 	"""
 	names = set(steps)
-	if strategy == DRAIN:
+	if strategy in NO_RESTARTS:
 		return Way.UNWIND
 	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
 	if choose(strategy).busy != FINISH_FIRST and not migrates:

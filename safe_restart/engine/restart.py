@@ -7,7 +7,7 @@ its name. A step is journaled before it acts and after it acted.
 import time
 
 from . import journal as journals
-from . import queues, rescue
+from . import processes, queues, rescue
 from .drain import Undrained, drain
 from .errors import COMPLETED
 from .fleet import LOOK_SECONDS
@@ -91,6 +91,21 @@ def hold(run: Run) -> None:
 	run.report(journals.COMPLETED, run.account.exit_code, "Workers take jobs again.")
 
 
+def leave(run: Run) -> None:
+	"""Let the workers of this host leave, each when it holds no job; the helper does not stay, as its container ends too."""
+	try:
+		run_steps(run, run.strategy.steps)
+	finally:
+		run.lease.release()
+	busy = sum(told.was_busy for told in run.retirement.told.values())
+	outcome = f"{len(run.retirement.told)} workers of this host leave"
+	run.report(
+		journals.COMPLETED,
+		COMPLETED,
+		f"{outcome}, {busy} of them after their job." if busy else f"{outcome}.",
+	)
+
+
 def run_steps(run: Run, names: tuple[str, ...]) -> None:
 	for name in names:
 		run.check_cancelled()
@@ -134,6 +149,14 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		tell(run, next_batch(run, run.watch.see()))
 		busy = sum(one.was_busy for one in run.retirement.told.values())
 		detail.append(f"{len(run.retirement.told) - busy} workers can go now, {busy} after their job")
+
+
+def leave_host(run: Run, detail: list[str]) -> None:
+	"""Tell the workers of this host to go, and whoever shares their address."""
+	run.can_be_cancelled = False
+	places = {unit.place for unit in run.untold() if any(map(processes.is_local, unit.workers))}
+	tell(run, {unit.name for unit in run.untold() if unit.place in places})
+	detail.append(f"{len(run.retirement.told)} workers were told to go")
 
 
 def note_progress(run: Run, undrained: Undrained) -> None:
@@ -251,6 +274,7 @@ STEPS = {
 	"restore": restore,
 	"replace": replace,
 	"follow": follow,
+	"leave": leave_host,
 	"rescue": rescue_jobs,
 	"resume": resume,
 	"verify": verify,

@@ -8,7 +8,8 @@ from .managers import KINDS, REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 
 ROLLING, WAIT_WORKERS, NO_WAIT_WORKERS = "rolling", "wait-workers", "no-wait-workers"
 SUSPEND_RQ, NOW = "suspend-rq", "now"
-DRAIN = "drain"  # not a restart: suspend, drain, and hold for a tool that restarts by itself
+# No restarts: suspend, drain, and hold for a tool that restarts by itself; and let the workers of one host leave
+DRAIN, LEAVE = "drain", "leave"
 
 FINISH_FIRST, WAIT_BOUNDED, RETURN, INTERRUPT = "finish first", "wait", "return", "interrupt"
 
@@ -84,14 +85,24 @@ STRATEGIES = {
 		),
 	)
 }
-HOLDING = Strategy(
-	DRAIN,
-	holds_lease=True,
-	in_batches=False,
-	busy=FINISH_FIRST,
-	steps=steps("preflight suspend drain"),
-	summary="running jobs finish, new ones wait in Redis, nothing is restarted",
-)
+NO_RESTARTS = {
+	DRAIN: Strategy(
+		DRAIN,
+		holds_lease=True,
+		in_batches=False,
+		busy=FINISH_FIRST,
+		steps=steps("preflight suspend drain"),
+		summary="running jobs finish, new ones wait in Redis, nothing is restarted",
+	),
+	LEAVE: Strategy(
+		LEAVE,
+		holds_lease=False,
+		in_batches=False,
+		busy=RETURN,
+		steps=steps("preflight suspend leave resume"),
+		summary="the workers of this host leave, those with a job when it has ended",
+	),
+}
 # What remains once the call has returned and only workers with a job are still old.
 WATCHING_STEPS = steps("follow rescue verify")
 
@@ -168,11 +179,9 @@ def names(option: str, value: object) -> tuple[str, ...]:
 
 def choose(name: str) -> Strategy:
 	"""The strategy of that name. Raises Refused for any other word."""
-	if name == DRAIN:
-		return HOLDING
-	if name not in STRATEGIES:
+	if name not in STRATEGIES | NO_RESTARTS:
 		raise Refused(f"{name!r} is no strategy. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
-	return STRATEGIES[name]
+	return (STRATEGIES | NO_RESTARTS)[name]
 
 
 def check(options: Options) -> None:

@@ -30,6 +30,9 @@ def next_batch(run: Run, fleet: Fleet) -> set[str]:
 	untold = run.untold()
 	if not takes_turns(run, fleet):
 		return {unit.name for unit in untold}
+	is_proven = is_return_proven(run, fleet)
+	if run.retirement.told and not is_proven:
+		return set()
 	busy = {worker.name for worker, _ in fleet.running}
 	serving: dict[str, set[str]] = {}
 	for unit in fleet.units:
@@ -56,7 +59,7 @@ def next_batch(run: Run, fleet: Fleet) -> set[str]:
 			batch |= names
 			for queue in queues:
 				serving.get(queue, set()).difference_update(names)
-			if not is_return_proven(run, fleet):
+			if not is_proven:
 				break
 	return batch
 

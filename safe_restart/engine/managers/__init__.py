@@ -46,7 +46,7 @@ class Service:
 	problem: str = ""
 	worker: str = ""
 	place: str = ""
-	return_seconds: int = START_TIMEOUT_SECONDS
+	return_seconds: float = START_TIMEOUT_SECONDS
 
 	@property
 	def is_up(self) -> bool:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from .. import surroundings
 from ..bench import Bench
-from ..errors import RestartError
+from ..errors import Refused, RestartError
 from ..queues import Client, Look, Observer, Worker, newest_births
 from . import SCHEDULER, SOCKETIO, WEB, WORKERS, Drawback, Manager, Service
 from .slots import Slot, Slots
@@ -25,7 +25,8 @@ NAME = "containers"
 GRACE_SECONDS = 30
 # Docker restarts after 0.1 s; the kubelet at once, then after 10 and 20 s where it is the second and third time within ten
 # minutes (kubernetes.io, Pod Lifecycle).
-RETURN_SECONDS = 120
+RETURN_SECONDS = 120  # `container_return_seconds` in the settings
+MAX_RETURN_SECONDS = 3600
 # RQ's workers come back to a Redis that was away after at most 60 s (rq.defaults: MAX_RECONNECTION… in rq/worker).
 RECONNECT_SECONDS = 90
 
@@ -67,6 +68,15 @@ class Containers(Manager):
 	def __init__(self, bench: Bench):
 		self.bench = bench
 		self.observer = Observer(bench)
+		self.return_seconds = bench.settings.get("container_return_seconds", RETURN_SECONDS)
+		if (
+			not isinstance(self.return_seconds, int | float)
+			or not 0 < self.return_seconds <= MAX_RETURN_SECONDS
+		):
+			raise Refused(
+				f"container_return_seconds in sites/common_site_config.json must be a number of seconds up to "
+				f"{MAX_RETURN_SECONDS}, not {self.return_seconds!r}. Nothing was touched."
+			)
 		self.slots = Slots()
 		self.look: Look | None = None
 		self.clients: list[Client] = []
@@ -77,7 +87,8 @@ class Containers(Manager):
 	def services_in(self, look: Look) -> list[Service]:
 		self.look, self.clients = look, self.observer.clients()
 		alive = self.living_in(look)
-		return [as_service(slot) for slot in self.slots.fill(alive, self.bench.queue_prefix)]
+		slots = self.slots.fill(alive, self.bench.queue_prefix)
+		return [as_service(slot, self.return_seconds) for slot in slots]
 
 	def living_in(self, look: Look) -> list[Worker]:
 		uptime = float(self.observer.redis.info("server")["uptime_in_seconds"])
@@ -90,7 +101,7 @@ class Containers(Manager):
 
 	def process(self, service: Service) -> RemoteProcess | None:
 		pids = {slot.last.name: slot.last.pid for slot in self.slots.slots}
-		return RemoteProcess(self, service.worker, pids[service.worker]) if service.worker else None
+		return RemoteProcess(self, service.worker, pids.get(service.worker, 0)) if service.worker else None
 
 	def has(self, name: str) -> bool:
 		"""Whether a worker is still there; where Redis does not answer nobody knows, and it counts as there."""
@@ -159,7 +170,7 @@ def find(bench: Bench, tried: list[str]) -> list[Containers]:
 	return []
 
 
-def as_service(slot: Slot) -> Service:
+def as_service(slot: Slot, return_seconds: float) -> Service:
 	worker = slot.last
 	return Service(
 		name=slot.name,
@@ -173,7 +184,7 @@ def as_service(slot: Slot) -> Service:
 		problem="" if slot.is_held else f"nobody has started it again; it needs the {POLICY}",
 		worker=worker.name if slot.is_held else "",
 		place=worker.address,
-		return_seconds=RETURN_SECONDS,
+		return_seconds=return_seconds,
 	)
 
 
