@@ -60,6 +60,10 @@ class Host:
 		self.process.stdin.write("go\n")
 		self.process.stdin.flush()
 
+	def kill_all(self) -> None:
+		"""Everything that runs there, but for the first process, which holds the namespaces."""
+		processes.kill(psutil.Process(self.pid).children(recursive=True))
+
 	def end(self) -> None:
 		"""All of it: a process tree ends with its first process."""
 		psutil.Process(self.pid).kill()

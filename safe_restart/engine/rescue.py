@@ -7,7 +7,7 @@ because its worker was stopped between the pop and the start, or after it moved 
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import psutil
 from redis import Redis
@@ -37,13 +37,20 @@ ACTED = {
 
 @dataclass
 class Rescued:
-	"""What became of the jobs that were found; lists of job ids. Requeued are also those that wait for a pause."""
+	"""What became of the jobs that were found; lists of job ids. Requeued are also those that wait for a pause.
+
+	lost_and_found: those of them that this restart did not interrupt
+	"""
 
 	requeued: list[str] = field(default_factory=list)
 	held: list[str] = field(default_factory=list)
 	failed: list[str] = field(default_factory=list)
 	lost_and_found: list[str] = field(default_factory=list)
 	still_running: list[str] = field(default_factory=list)
+
+	def add(self, other: "Rescued") -> None:
+		for one in fields(self):
+			getattr(self, one.name).extend(getattr(other, one.name))
 
 	@property
 	def interrupted(self) -> int:
@@ -90,14 +97,37 @@ def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> R
 	asked: requeue, hold or fail, for jobs that had started; see policy.py for what else has a say. A lost job has not
 	run at all, so it is always queued again. who: whom `jobs` names beside the reason.
 	"""
-	done = Rescued()
-	rules = policy.of_bench(watch.bench)
 	settler = Settler(watch.bench, watch.observer.redis, who)
 	fleet = watch.see()
 	suspects = find_suspects(watch.bench, watch.observer.redis, fleet)
 	interrupted = find_interrupted(fleet) + confirm_interrupted(watch, suspects.started)
-	orphans = find_orphans(watch) if interrupted else []
-	for job in interrupted:
+	done = settle_interrupted(watch, settler, interrupted, asked, note)
+	for job_id in confirm_lost(watch, suspects.queued):
+		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", None) == "done":
+			done.lost_and_found.append(job_id)
+			done.requeued.append(job_id)
+			note(f"{job_id}, lost between queue and worker, {ACTED[REQUEUE]}")
+	forget_dead(watch, fleet)
+	return done
+
+
+def rescue_earlier(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
+	"""Settle what was interrupted before this restart, while its workers are still the old ones: a new one begins with
+	RQ's maintenance, which makes started jobs of dead workers failed ones after 90 s (FACTS 1.7). Raises RedisError."""
+	settler = Settler(watch.bench, watch.observer.redis, who)
+	done = settle_interrupted(watch, settler, find_interrupted(watch.see()), asked, note)
+	done.lost_and_found = done.requeued + done.held + done.failed
+	return done
+
+
+def settle_interrupted(
+	watch: Watch, settler: Settler, jobs: Iterable[Job], asked: str, note: Callable[[str], None]
+) -> Rescued:
+	"""Decide about each of these jobs, but for those that are still run by a work-horse without a worker."""
+	done = Rescued()
+	rules = policy.of_bench(watch.bench)
+	orphans = find_orphans(watch) if jobs else []
+	for job in jobs:
 		if horse := orphan_of(job, orphans):
 			done.still_running.append(job.id)
 			note(f"{job} is still run by process {horse.pid}, whose worker is dead; it is left to finish")
@@ -108,12 +138,6 @@ def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> R
 		if settler.settle(job.id, job.status, action, why, times, delay) == "done":
 			{HOLD: done.held, FAIL: done.failed}.get(action, done.requeued).append(job.id)
 			note(f"{job} ({job.id}), {why}, {ACTED[action]}{f' of {delay:.0f} s' if delay else ''}")
-	for job_id in confirm_lost(watch, suspects.queued):
-		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", None) == "done":
-			done.lost_and_found.append(job_id)
-			done.requeued.append(job_id)
-			note(f"{job_id}, lost between queue and worker, {ACTED[REQUEUE]}")
-	forget_dead(watch, fleet)
 	return done
 
 

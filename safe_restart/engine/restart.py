@@ -17,7 +17,7 @@ from .migrating import halt, maintenance_on, migrate, pick_up, restore, start_ag
 from .preflight import preflight
 from .run import KEPT, Run
 from .services import begin_services, end_probe, restart_redis
-from .strategies import FINISH_FIRST, WATCHING_STEPS, steps_of
+from .strategies import FINISH_FIRST, STRATEGIES, WATCHING_STEPS, steps_of
 from .verify import count, name_stragglers, verify
 from .workers import (
 	START_TIMEOUT_SECONDS,
@@ -125,6 +125,12 @@ def suspend(run: Run, detail: list[str]) -> None:
 			"until it is lifted (redis-cli DEL rq:suspended)"
 		)
 	detail.append("workers take no new job")
+	if run.strategy.name in STRATEGIES:
+		found = rescue.rescue_earlier(run.watch, run.options.interrupted, run.signature, run.note)
+		run.rescued.add(found)
+		detail += [f"{len(found.lost_and_found)} jobs found that were interrupted earlier"] * bool(
+			found.lost_and_found
+		)
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
@@ -238,8 +244,7 @@ def rescue_jobs(run: Run, detail: list[str]) -> None:
 		detail.append("not possible: Redis is down")
 		return
 	done = run.patiently(lambda: rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note))
-	for name in ("requeued", "held", "failed", "lost_and_found", "still_running"):
-		getattr(run.rescued, name).extend(getattr(done, name))
+	run.rescued.add(done)
 	found = len(done.requeued) + len(done.held) + len(done.failed)
 	detail.append(f"{found} jobs found" if found else "nothing was interrupted or lost")
 	for job_id in done.still_running:

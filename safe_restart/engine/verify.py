@@ -112,8 +112,8 @@ def affected(run: Run, still: set[str]) -> list[dict]:
 	# A job that was queued again may run again by now, so what was decided about it comes last.
 	fates = dict.fromkeys([*still, *rescued.still_running], "running on old code")
 	fates |= dict.fromkeys(rescued.requeued, "queued again")
-	fates |= dict.fromkeys(rescued.held, "held") | dict.fromkeys(rescued.failed, "failed")
 	fates |= dict.fromkeys(rescued.lost_and_found, "found and queued again")
+	fates |= dict.fromkeys(rescued.held, "held") | dict.fromkeys(rescued.failed, "failed")
 	told = []
 	for now in run.watch.observer.jobs(dict.fromkeys([*run.running_at_start, *fates])):
 		known = run.running_at_start.get(now.id) or now
