@@ -97,7 +97,7 @@ def test_a_terminated_helper_cancels_while_it_can(demo):
 
 
 def test_a_suspension_that_is_removed_during_the_drain_is_taken_again(demo):
-	jobs = run_long(demo, 1, 6)
+	jobs = run_long(demo, 1, 12)
 	process = start_draining(demo, "--json", "--wait-workers-verbose")
 	time.sleep(0.3)
 	demo.redis.delete("rq:suspended")

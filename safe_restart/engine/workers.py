@@ -79,7 +79,8 @@ def is_return_proven(run: Run, fleet: Fleet) -> bool:
 def prove_return(run: Run) -> None:
 	"""Where only trying tells whether a worker that leaves is started again, one place without a job goes first, alone.
 
-	The lease must be held. Raises RestartError where it stays away; all others are then as they were.
+	The lease must be held; a strategy that does not keep it gives it back meanwhile. Raises RestartError where it stays
+	away; all others are then as they were.
 	"""
 	fleet = run.patiently(run.watch.see)
 	if run.strategy.interrupts or is_return_proven(run, fleet):
@@ -90,11 +91,15 @@ def prove_return(run: Run) -> None:
 		run.note("every worker has a job; the first one to leave shows whether it is started again")
 		return
 	tell(run, names)
+	if not run.strategy.holds_lease:
+		run.lease.release()
 	deadline = time.monotonic() + max(run.returning.patience_seconds(name) for name in names)
 	while away := names & run.patiently(run.returning.look):
 		if time.monotonic() > deadline:
 			raise RestartError(not_started_again(run, away))
 		time.sleep(LOOK_SECONDS)
+	if not run.strategy.holds_lease:
+		run.retirement.take_flag()
 	run.note(f"{', '.join(sorted(names))} left and was started again, so the others may go too")
 
 
