@@ -161,16 +161,19 @@ class Retirement:
 		self.note = note
 		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
+		self.flag = ""
 		self.evidence = Evidence(processes.uptime())
 
 	def take_flag(self) -> None:
 		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing. Raises RedisError."""
 		before = self.watch.see()
 		self.lease.take()
+		self.flag = self.lease.holder
 		self.evidence = Evidence(processes.uptime(), before if before.look.suspended_by is None else None)
 
 	def look(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
-		"""One look under the flag. Where the flag was gone, or Redis, it is set again and all begins anew.
+		"""One look under the flag. Where the flag was gone or is another one, or Redis was, it is set again and all begins
+		anew: in between a worker may have gone on.
 
 		Raises RedisError where Redis is away for longer than `patience_seconds`, and what check_cancelled raises.
 		"""
@@ -180,10 +183,10 @@ class Retirement:
 				if away_since is not None:
 					self.take_flag()
 				fleet = self.watch.see()
-				if fleet.look.suspended_by is not None:
+				if fleet.look.suspended_by == self.flag:
 					self.evidence.add(fleet)
 					return fleet
-				self.note("the suspension was gone; it was taken again and all workers are looked at anew")
+				self.note("the suspension was gone or changed hands; all workers are looked at anew")
 				self.take_flag()
 			except (RedisError, OSError) as error:
 				if away_since is None:
@@ -307,7 +310,7 @@ class Retirement:
 				pid for pid in unit.pids if pid in waiting and self.watch.observer.unblock(waiting[pid])
 			]
 			# A pool brings the child back, suspended; it goes as a whole once none of its children waits.
-			if unit.service.pid not in unblocked:
+			if processes.main_pid(unit.service.pid) not in unblocked:
 				return
 		if act is Act.SIGNAL:
 			self.watch.manager.signal(unit.service, "TERM")
@@ -339,6 +342,7 @@ class Retirement:
 		if unit is None or not self._is_on_its_way(unit):
 			return True
 		asked = {worker.pid for worker in unit.workers if worker.shutdown_requested}
-		is_pool = any(worker.pid != unit.service.pid for worker in unit.workers)
-		expected = processes.children(unit.service.pid) if is_pool else unit.pids
+		main_pid = processes.main_pid(unit.service.pid)
+		is_pool = any(worker.pid != main_pid for worker in unit.workers)
+		expected = processes.children(main_pid) if is_pool else unit.pids
 		return bool(unit.workers) and asked >= expected

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from .. import bench as benches
 from ..bench import Bench
 from ..errors import Refused
 
@@ -16,6 +17,10 @@ WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS, OTHER = "web", "workers", "scheduler",
 KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
 
 UP = ("running", "starting")
+
+# What bench's commands are called by, and those of them that are services: `celery worker` is none of ours.
+BENCH_COMMANDS = ("bench", "frappe", "frappe.utils.bench_helper", "bench_helper.py")
+VERBS = {"serve": WEB, "worker": WORKERS, "worker-pool": WORKERS, "schedule": SCHEDULER}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ class Service:
 	command: str
 	log_paths: tuple[str, ...]
 	problem: str = ""
+	starts_itself: bool = True  # with the manager (supervisor's autostart)
+
+	@property
+	def is_left_down(self) -> bool:
+		"""Whether a person keeps it down: it is stopped, and would not come up with its manager either."""
+		return self.state == "stopped" and not self.starts_itself
 
 	@property
 	def is_up(self) -> bool:
@@ -57,7 +68,8 @@ class Manager(Protocol):
 		"""This bench's services as they are now. Asking also makes the manager notice exits (FACTS 2)."""
 
 	def signal(self, service: Service, signal_name: str) -> None:
-		"""Send a signal such as TERM to the service's own process, and to no other."""
+		"""Send a signal such as TERM to the service's own process, behind the shell if one is in front of it, and to no
+		other."""
 
 	def stop(self, service: Service) -> None:
 		"""Ask for a service to be stopped and kept down; returns at once."""
@@ -141,15 +153,22 @@ def detect(bench: Bench) -> Manager:
 
 
 def kind_of(command: str) -> str:
-	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives."""
-	words = command.split()
+	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives.
+
+	A shell in front may go somewhere first: the last command that is known counts.
+	"""
+	kinds = [kind_of_words(re.findall(r"[^\s'\"]+", part)) for part in re.split(r"&&|\|\||[;|&]", command)]
+	return next((kind for kind in reversed(kinds) if kind != OTHER), OTHER)
+
+
+def kind_of_words(words: list[str]) -> str:
 	names = [Path(word).name for word in words]
-	if any(name.startswith("gunicorn") for name in names) or "serve" in names:
+	bench = next((place for place, name in enumerate(names) if name in BENCH_COMMANDS), len(names))
+	verb = next((word for word in words[bench:] if word in VERBS), "")
+	if any(name.startswith("gunicorn") for name in names):
 		return WEB
-	if "worker" in names or "worker-pool" in names:
-		return WORKERS
-	if "schedule" in names:
-		return SCHEDULER
+	if verb:
+		return VERBS[verb]
 	if {"socketio.js", "socketio", "frappe.realtime.server"} & set(names):
 		return SOCKETIO
 	if any(re.match(r"(redis|valkey)-server", name) for name in names):
@@ -160,10 +179,19 @@ def kind_of(command: str) -> str:
 def belongs_to(bench: Bench, command: str, directory: str) -> bool:
 	"""Whether a program is this bench's: it runs in the bench, or its command names a path inside.
 
-	Paths are compared whole, so that /home/frappe/bench does not take the programs of /home/frappe/bench-2.
+	Paths are compared whole, so that /home/frappe/bench does not take the programs of /home/frappe/bench-2. What runs in
+	another bench is that one's, whatever it names.
 	"""
+	if directory.startswith("/") and (home := home_of(directory)):
+		return home == bench.path
 	paths = [directory, *re.findall(r"/[^\s'\"=,;:]+", command)]
 	return any(is_inside(bench.path, path) for path in paths if path.startswith("/"))
+
+
+def home_of(directory: str) -> Path | None:
+	"""The bench that a folder lies in, if any."""
+	folder = Path(directory).resolve()
+	return next((one for one in (folder, *folder.parents) if benches.is_bench(one)), None)
 
 
 def is_inside(folder: Path, path: str) -> bool:
