@@ -239,8 +239,8 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 
 @pytest.mark.parametrize(
 	("first", "second"),
-	[((), ()), (("--wait-workers",), ("--wait-workers",)), (("--wait-workers",), ("--no-wait-workers",))],
-	ids=["rolling", "wait-workers", "mixed"],
+	[((), ()), (("--wait-workers",), ("--wait-workers",))],
+	ids=["rolling", "wait-workers"],
 )
 def test_both_benches_restarted_at_the_same_time_lose_nothing_and_both_work(on_one_redis, first, second):
 	jobs = [run_long(demo, 1, 3) for demo in on_one_redis]

@@ -31,7 +31,7 @@ def all_pids(demo: DemoBench) -> set[int]:
 @pytest.mark.parametrize("strategy", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])
 def test_pools_and_workers_under_a_stream_of_tiny_jobs_lose_nothing_and_none_is_left_old(mixed, strategy):
 	with Stream(mixed) as stream:
-		for _ in range(RESTARTS):
+		for _ in range(max(2, RESTARTS - 1)):
 			old = all_pids(mixed)
 			assert len(old) == WORKERS + 2
 			done = cli(mixed, *strategy, "--json")
@@ -48,17 +48,14 @@ def test_pools_and_workers_under_a_stream_of_tiny_jobs_lose_nothing_and_none_is_
 	assert_bench_is_healthy(mixed, stream.names)
 
 
-@pytest.mark.parametrize(
-	"strategy", [(), ("--wait-workers",), ("--no-wait-workers",)], ids=lambda words: "".join(words)
-)
+@pytest.mark.parametrize("strategy", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])
 def test_a_pool_goes_whole_when_the_last_job_of_its_workers_has_ended(mixed, strategy):
 	old = all_pids(mixed)
 	jobs = run_long(mixed, 5, 4)
 	done = cli(mixed, *strategy, "--json")
-	assert done.exit_code in (0, 6), done.text
+	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == 0
-	wait_for(lambda: not [pid for pid in old if psutil.pid_exists(pid)], "none is left old")
-	wait_for(lambda: not cli(mixed, "status", "--json").json["request"], "nothing is watched any more")
+	assert not [pid for pid in old if psutil.pid_exists(pid)]
 	assert_bench_is_healthy(mixed, jobs)
 
 
