@@ -286,6 +286,10 @@ def test_a_restart_under_the_hold_of_another_bench_leaves_that_hold_and_says_so(
 	refused = cli(two, "resume")
 	assert refused.exit_code == 1 and "restart of bench," in refused.text and "ends by itself" in refused.text
 	assert "ends by itself" in cli(two, "doctor").out
+	assert [cli(demo, "status", "--json").json["suspended_by_bench"] for demo in on_one_redis] == [
+		None,
+		"bench",
+	]
 	assert "restart of bench," in cli(two, "status").out
 	assert one.redis.get("rq:suspended") == token
 	two.enqueue(0.01, "waits")

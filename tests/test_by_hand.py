@@ -8,6 +8,7 @@ import pytest
 
 from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine import processes
+from safe_restart.engine.journal import Journal
 from safe_restart.engine.surroundings import python_path
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for, worker_pids
@@ -67,9 +68,8 @@ def add(sections: str, to_group: str = ""):
 		text = config.read_text() + sections.format(path=demo.path, name=name)
 		if to_group:
 			label = sections.partition("[program:")[2].partition("]")[0].format(name=name)
-			text = text.replace(
-				f"[group:{name}-workers]\nprograms=", f"[group:{name}-workers]\nprograms={label},"
-			)
+			group = f"[group:{name}-{to_group}]\nprograms="
+			text = text.replace(group, f"{group}{label},")
 		config.write_text(text)
 
 	return tinker
@@ -98,11 +98,13 @@ def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced_with_t
 	horses = all_below(unusual)
 
 	done = cli(unusual, *words, "--json")
+	said = [event.text for event in Journal(unusual.bench).events(done.json["request"], 0)]
 
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == done.json["jobs"]["lost_and_found"] == 0
 	assert done.json["workers"]["before"] == WORKERS
 	assert not [one for one in [*old, *horses] if processes.is_alive(one)]
+	assert not [text for text in said if "orphan" in text or "gave no proof" in text]
 	assert_bench_is_healthy(unusual, jobs)
 
 
@@ -188,6 +190,18 @@ def test_a_program_that_a_person_started_is_replaced_and_up_again_though_nothing
 		assert done.exit_code == 0, done.text
 		assert done.json["workers"] == {"before": 2, "after": 2, "replaced": 2, "still_old": 0}
 		assert on_demand(demo).pid not in (0, old)
+	watch.manager.stop(on_demand(demo))
+	wait_for(lambda: on_demand(demo).state == "stopped", "it is down")
+	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
+
+
+def test_setup_web_starts_again_what_a_person_had_started_in_the_webs_group(make_demo):
+	demo = make_demo(add(KEPT_DOWN, "web"), workers=(Workers(count=1),))
+	watch = demo.watch()
+	watch.manager.start(on_demand(demo))
+	wait_for(lambda: len(watch.see().workers) == 2, "it has registered")
+	assert cli(demo, "setup", "web", "--yes").exit_code == 0
+	wait_for(lambda: len(demo.watch().see().workers) == 2, "it is up again")
 	watch.manager.stop(on_demand(demo))
 	wait_for(lambda: on_demand(demo).state == "stopped", "it is down")
 	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
