@@ -113,9 +113,10 @@ def test_a_worker_behind_a_shell_is_killed_with_it_and_its_job_runs_again(unusua
 	old = all_below(unusual)
 	done = cli(unusual, "--now", "--force-kill-timeout", "0", "--yes", "--json")
 	assert done.exit_code == 0, done.text
-	assert done.json["jobs"]["interrupted"] == WORKERS
 	assert not [one for one in old if processes.is_alive(one)]
 	assert_bench_is_healthy(unusual, jobs, interrupted=jobs)
+	# One that ended before it was its turn needed no rescue.
+	assert sum(unusual.runs("begin").values()) == WORKERS + done.json["jobs"]["interrupted"] > WORKERS
 
 
 def test_a_scheduler_behind_a_shell_leaves_with_it(make_demo):
