@@ -186,7 +186,8 @@ class Retirement:
 				if fleet.look.suspended_by == self.flag:
 					self.evidence.add(fleet)
 					return fleet
-				self.note("the suspension was gone or changed hands; all workers are looked at anew")
+				was = "changed hands" if fleet.look.suspended_by else "was gone and was taken again"
+				self.note(f"the suspension {was}; all workers are looked at anew")
 				self.take_flag()
 			except (RedisError, OSError) as error:
 				if away_since is None:
