@@ -111,11 +111,14 @@ def worker_pids(demo: DemoBench) -> set[int]:
 	return {service.pid for service in demo.watch().manager.services() if service.kind == "workers"}
 
 
-def assert_bench_is_healthy(demo: DemoBench, jobs: list[str] = (), interrupted: list[str] = ()) -> None:
+def assert_bench_is_healthy(
+	demo: DemoBench, jobs: list[str] = (), interrupted: list[str] = (), down: list[str] = ()
+) -> None:
 	"""What must be true after any restart, however it went.
 
 	No suspension; every job done exactly once (an interrupted one ended once, however often it began); nothing
-	failed, lost or half started; all services up, all workers registered, no ghost and no orphan.
+	failed, lost or half started; all services up but those that a person keeps `down`, all workers registered, no ghost
+	and no orphan.
 	"""
 	wait_for(lambda: set(demo.runs()) >= set(jobs), f"jobs done: {set(jobs) - set(demo.runs())}")
 	begun, ended = demo.runs("begin"), demo.runs("end")
@@ -126,7 +129,9 @@ def assert_bench_is_healthy(demo: DemoBench, jobs: list[str] = (), interrupted: 
 	watch = demo.watch()
 	wait_for(lambda: len(watch.see().workers) == demo.all_workers, "all workers registered")
 	wait_for(lambda: not watch.see().running, "no job runs")
-	wait_for(lambda: all(s.state == "running" for s in watch.manager.services()), "all services run")
+	wait_for(
+		lambda: {s.name for s in watch.manager.services() if s.state != "running"} == set(down), "all run"
+	)
 	fleet = watch.see()
 	assert fleet.look.suspended_by is None
 	assert not fleet.dead
@@ -155,10 +160,16 @@ def make_demo() -> Iterator[Callable[..., DemoBench]]:
 	"""Makes benches that end with the test."""
 	made = []
 
-	def make(**kwargs) -> DemoBench:
+	def make(tinker: Callable[[DemoBench], None] | None = None, **kwargs) -> DemoBench:
+		"""`tinker` changes the files of the bench, before it is started."""
 		demo = DemoBench(**{"boot_seconds": BOOT_SECONDS, **kwargs})
 		made.append(demo)
-		return demo.__enter__()
+		if not tinker:
+			return demo.__enter__()
+		demo.write()
+		tinker(demo)
+		demo.start()
+		return demo
 
 	yield make
 	for demo in made:

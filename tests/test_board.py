@@ -335,8 +335,11 @@ def test_a_suspension_by_somebody_else_is_told_prominently(demo, page):
 		"Workers take no new jobs: somebody suspended the queues."
 	)
 	expect(page.locator(".sr-alert")).to_contain_text("suspended by maintenance, not by a restart")
-	demo.redis.delete("rq:suspended")
+	demo.redis.set("rq:suspended", "safe-restart:shop:20260101-000000-abcd")
 	expect(page.locator(".sr-alert")).to_have_count(0)
+	expect(page.get_by_role("status").first).to_contain_text("a restart of shop, on the same Redis")
+	demo.redis.delete("rq:suspended")
+	expect(page.get_by_role("status").first).to_contain_text("All is well")
 
 
 def test_the_board_fits_a_phone_and_can_be_read_in_both_themes(demo, page):

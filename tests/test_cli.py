@@ -225,7 +225,7 @@ def test_status_tells_workers_jobs_and_the_restart_that_runs(demo):
 	assert worker["job"]["method"] == "demo.work_for"
 	assert worker["job"]["site"] == "demo.localhost"
 	text = cli(demo, "status", "-v").out
-	assert "demo.work_for" in text and "Suspended by safe-restart" in text and "QUEUE" in text
+	assert "demo.work_for" in text and "Suspended by this bench's own restart" in text and "QUEUE" in text
 	assert process.wait(60) == 0
 	assert_bench_is_healthy(demo, jobs)
 
@@ -297,6 +297,7 @@ def test_doctor_finds_a_healthy_bench_healthy_and_names_what_is_wrong(demo):
 	os.utime(demo.path / "apps/shop/orders.py", (time.time() + 5, time.time() + 5))
 	redis = demo.redis
 	redis.sadd("rq:workers", "rq:worker:ghost")
+	redis.sadd(f"rq:workers:{demo.bench.queue_prefix}default", "rq:worker:ghost")
 	redis.sadd("rq:queues", "rq:queue:other-bench:default")
 	redis.config_set("save", "")
 	redis.config_set("appendonly", "no")

@@ -7,6 +7,7 @@ import pytest
 
 from safe_restart.engine import managers, policy, queues, strategies
 from safe_restart.engine.bench import Bench
+from safe_restart.engine.doctor import longest_job_seconds
 from safe_restart.engine.errors import Refused
 from safe_restart.engine.fleet import Fleet, Unit
 from safe_restart.engine.managers import Service, belongs_to, kind_of
@@ -15,6 +16,7 @@ from safe_restart.engine.preview import plan
 from safe_restart.engine.queues import Job, Look, Queue, Worker
 from safe_restart.engine.retire import Condition, Evidence
 from safe_restart.engine.strategies import STRATEGIES, Options
+from safe_restart.engine.suspension import describe
 
 NOW = 1_800_000_000.0
 BENCH = Bench(Path("/home/frappe/bench"), {"workers": {"reports": {"timeout": 3000}}})
@@ -72,6 +74,17 @@ def test_a_busy_worker_is_in_a_long_job_only_after_a_while_in_the_same_job():
 		("/usr/bin/redis-server /b/config/redis_queue.conf", "redis"),
 		("/usr/bin/valkey-server /b/config/redis_cache.conf", "redis"),
 		("/b/env/bin/python mail_fetcher.py", "other"),
+		("sh -c 'cd /b && bench worker --queue default'", "workers"),
+		('bash -c "cd /b/sites; exec ../env/bin/bench worker-pool"', "workers"),
+		("bench --site shop.example worker", "workers"),
+		("env QUEUE=x nice -n 5 bench worker", "workers"),
+		("/usr/bin/flock /b/lock /usr/local/bin/bench frappe schedule", "scheduler"),
+		("bench serve --port 8000", "web"),
+		("/b/env/bin/celery -A shop worker", "other"),
+		("sh -c 'cd /home/frappe/bench && celery -A shop worker'", "other"),
+		("/b/env/bin/python /b/scripts/worker", "other"),
+		("node /b/apps/shop/serve", "other"),
+		("bench execute shop.mail.fetch", "other"),
 	],
 )
 def test_a_service_is_known_by_its_command(command, kind):
@@ -93,6 +106,52 @@ def test_only_programs_of_this_bench_are_touched_not_those_of_one_with_a_longer_
 	command, directory, ours
 ):
 	assert belongs_to(BENCH, command, directory) is ours
+
+
+def test_a_program_that_runs_in_another_bench_is_that_ones_whatever_it_names(tmp_path):
+	benches = [Bench(tmp_path / name, {}) for name in ("bench", "bench/nested", "bench-2")]
+	for bench in benches:
+		bench.sites_path.mkdir(parents=True)
+		(bench.sites_path / "common_site_config.json").write_text("{}")
+	for home in benches:
+		command = f"{benches[0].path}/env/bin/bench worker --queue short"
+		assert [belongs_to(bench, command, str(home.sites_path)) for bench in benches] == [
+			bench is home for bench in benches
+		]
+	assert belongs_to(benches[0], f"{benches[0].path}/env/bin/bench worker", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+	("command", "seconds"),
+	[
+		("bench worker", 3000),
+		("bench worker --queue short,long", 1500),
+		("bench worker --queue=reports", 3000),
+		("sh -c 'bench worker --queue \"short,default\"'", 300),
+		("sh -c 'bench worker --queue long'", 1500),
+		("bench worker --queue  nobody-configured", 300),
+	],
+)
+def test_what_a_job_may_take_is_read_from_the_queues_that_a_command_names(command, seconds):
+	assert longest_job_seconds(BENCH, command) == seconds
+
+
+@pytest.mark.parametrize(
+	("token", "says", "mend"),
+	[
+		("safe-restart:shop:20260101-000000-abcd", "by this bench's own", "`safe-restart resume`"),
+		(
+			"safe-restart:shop-2:20260101-000000-abcd",
+			"by a restart of shop-2, on the same Redis",
+			"by itself",
+		),
+		("safe-restart:sh:op:20260101-000000-abcd", "by a restart of sh:op, ", "by itself"),
+		("1", "by '1'", "redis-cli DEL"),
+	],
+)
+def test_who_holds_the_queues_is_told_by_the_whole_name_of_its_bench(token, says, mend):
+	who, what = describe(token, "shop")
+	assert who.startswith(says) and mend in what
 
 
 def test_a_jobs_site_is_its_whole_prefix():

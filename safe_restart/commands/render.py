@@ -11,6 +11,7 @@ from ..engine.journal import OUTPUT, Event, Journal, Request, Step, seconds_betw
 from ..engine.preview import Plan
 from ..engine.status import Status
 from ..engine.strategies import Options
+from ..engine.suspension import describe
 
 
 def step_line(step: Step) -> str:
@@ -91,7 +92,8 @@ def status(seen: Status, verbose: bool) -> None:
 				if look.suspended_ttl_ms < 0
 				else f", for {look.suspended_ttl_ms / 1000:.0f} s unless renewed"
 			)
-			click.echo(f"Suspended by {look.suspended_by}{until}: no worker takes a new job.")
+			who, _ = describe(look.suspended_by, seen.bench.bench_id)
+			click.echo(f"Suspended {who}{until}: no worker takes a new job.")
 		click.echo(
 			f"Workers: {len(seen.fleet.workers)}, with a job: {len(seen.fleet.running)}, waiting: {look.queued}"
 		)

@@ -214,6 +214,7 @@ def run_resume(bench: Bench) -> None:
 
 	from ..engine import queues
 	from ..engine.strategies import DRAIN
+	from ..engine.suspension import describe
 
 	journal = Journal(bench)
 	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
@@ -233,10 +234,15 @@ def run_resume(bench: Bench) -> None:
 			f"Redis at {bench.redis_queue_url} does not answer ({error}); start it first."
 		) from None
 	if look.suspended_by:
+		who, mend = describe(look.suspended_by, bench.bench_id)
+		seconds = (
+			f"for {look.suspended_ttl_ms / 1000:.0f} s unless renewed"
+			if look.suspended_ttl_ms >= 0
+			else "for ever"
+		)
 		raise RestartError(
-			f"The queues are still suspended, by {look.suspended_by!r}, for "
-			f"{'ever' if look.suspended_ttl_ms < 0 else f'{look.suspended_ttl_ms / 1000:.0f} s more'}. That was not "
-			"touched, as it is not a hold of this tool. To lift it all the same: redis-cli DEL rq:suspended"
+			f"The queues are still suspended {who}, {seconds}. That was not touched, as it is no drain of this bench. "
+			f"{mend[0].upper()}{mend[1:]}."
 		)
 	click.echo("Workers take jobs." if holds else "Nothing was held. Workers take jobs.")
 

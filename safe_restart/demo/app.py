@@ -130,9 +130,11 @@ def application(environ, start_response):
 
 def main(arguments: list[str]) -> None:
 	"""The `bench` of the miniature bench."""
+	if arguments[0] == "frappe":
+		arguments = arguments[1:]
 	if arguments[0] == "--site" and arguments[2:] == ["migrate"]:
 		sys.exit(migrate(arguments[1]))
-	command, *rest = arguments
+	command, *rest = arguments[2:] if arguments[0] == "--site" else arguments
 	options = dict(zip(rest[::2], rest[1::2]))
 	if command == "worker":
 		worker(options["--queue"])

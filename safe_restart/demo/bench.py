@@ -82,12 +82,13 @@ THREADED = "-w 1 --threads 4 --preload -t 120"
 
 @dataclass(frozen=True)
 class Workers:
-	"""A workers program: the queues it serves, how many processes, and whether each is a pool of two."""
+	"""A workers program: the queues it serves, how many processes, whether each is a pool, and how it is called."""
 
 	queues: str = "short,default,long"
 	count: int = 3
 	grace_seconds: int = 360
 	pool_size: int = 0
+	command: str = "{bench} {verb} --queue {queues}"
 
 
 @dataclass
@@ -227,7 +228,7 @@ class DemoBench:
 			add(
 				"workers",
 				f"frappe-{number}-worker",
-				f"{bench} {verb} --queue {workers.queues}",
+				workers.command.format(path=self.path, bench=bench, verb=verb, queues=workers.queues),
 				workers.grace_seconds,
 				WORKER_OPTIONS.format(count=workers.count),
 			)
@@ -316,7 +317,7 @@ def enqueue(
 		app.execute_job,
 		job_id=new_job_id(),
 		kwargs={"site": app.SITE, "method": "demo.work_for", "seconds": seconds, "name": name, **kwargs},
-		job_timeout=bench.queue_timeouts_seconds[queue],
+		job_timeout=bench.queue_timeouts_seconds.get(queue, benches.DEFAULT_JOB_TIMEOUT_SECONDS),
 		result_ttl=600,
 		failure_ttl=7 * 24 * 3600,
 	)

@@ -12,6 +12,8 @@ from .errors import Refused
 DEFAULT_JOB_TIMEOUT_SECONDS = 300
 STANDARD_QUEUES = {"short": 300, "default": 300, "long": 1500}
 
+CONFIG = "sites/common_site_config.json"
+
 DEFAULT_REDIS_QUEUE = "redis://127.0.0.1:11311"  # what Frappe assumes where nothing is configured
 DEFAULT_WEB_PORT = 8000
 
@@ -90,8 +92,8 @@ def load(path: Path | str) -> Bench:
 	Raises Refused where it is no bench or its configuration cannot be read.
 	"""
 	path = Path(path).expanduser().resolve()
-	config_path = path / "sites" / "common_site_config.json"
-	if not config_path.is_file():
+	config_path = path / CONFIG
+	if not is_bench(path):
 		raise Refused(
 			f"{path} is not a bench: it has no sites/common_site_config.json. Nothing was touched. "
 			"Run this inside a bench, or name one with --bench PATH."
@@ -134,7 +136,9 @@ def check(bench: Bench, config_path: Path) -> None:
 def find(start: Path | str) -> Bench:
 	"""Open the bench that folder `start` lies in. Raises Refused where there is none."""
 	start = Path(start).resolve()
-	for folder in (start, *start.parents):
-		if (folder / "sites" / "common_site_config.json").is_file():
-			return load(folder)
-	return load(start)
+	home = next((folder for folder in (start, *start.parents) if is_bench(folder)), start)
+	return load(home)
+
+
+def is_bench(folder: Path) -> bool:
+	return (folder / CONFIG).is_file()

@@ -49,6 +49,7 @@ def overview(bench: Bench, sight: Sight) -> dict:
 		"defaults": defaults(bench),
 		"problems": shown["problems"],
 		"suspended_by": shown["suspended_by"],
+		"suspended_by_bench": shown["suspended_by_bench"],
 		"services": shown["services"],
 		"workers": [{**worker, "job": sight.of_job(worker["job"])} for worker in shown["workers"]],
 		"queues": [{**queue, "started": len(queue["started"])} for queue in shown["queues"]],

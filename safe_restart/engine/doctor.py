@@ -11,13 +11,13 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from . import leftovers, managers, processes, queues, web, web_config
-from .bench import Bench
+from .bench import DEFAULT_JOB_TIMEOUT_SECONDS, Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
 from .managers import OTHER, WEB, WORKERS, Drawback, Manager, Service
 from .queues import Worker
 from .rescue import find_orphans
-from .suspension import TOKEN_PREFIX
+from .suspension import describe
 from .swap import keeper_of
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -79,6 +79,8 @@ def examine_services(bench: Bench, manager: Manager, services: list[Service]) ->
 				f"{service.name} has failed{f' ({service.problem})' if service.problem else ''}",
 				f"see `safe-restart logs {service.name}`, mend the cause, then `{manager.start_command(service)}`",
 			)
+		if service.kind != OTHER and service.is_left_down:
+			yield Finding(OK, f"{service.name} is down and has autostart=false; a restart leaves it down")
 		if service.kind == OTHER:
 			yield Finding(OK, f"{service.name} is no service bench knows; it is left alone")
 	for drawback in drawbacks(bench, manager, services):
@@ -94,7 +96,8 @@ def drawbacks(bench: Bench, manager: Manager, services: list[Service]) -> list[D
 def longest_job_seconds(bench: Bench, command: str) -> int:
 	"""What a job may take in the queues that a worker command serves."""
 	timeouts = bench.queue_timeouts_seconds
-	return max((timeouts.get(name, 0) for name in queues_of(command, timeouts)), default=0)
+	served = queues_of(command, timeouts)
+	return max((timeouts.get(name, DEFAULT_JOB_TIMEOUT_SECONDS) for name in served), default=0)
 
 
 def examine_web(bench: Bench, services: list[Service]) -> Iterator[Finding]:
@@ -106,7 +109,7 @@ def examine_web(bench: Bench, services: list[Service]) -> Iterator[Finding]:
 
 def queues_of(command: str, known: Iterable[str]) -> list[str]:
 	"""The queues a worker command serves; `bench worker` without --queue serves all."""
-	named = re.search(r"--queue[= ](\S+)", command)
+	named = re.search(r"--queue(?:=|\s+)['\"]?([^\s'\";&|]+)", command)
 	return named.group(1).split(",") if named else list(known)
 
 
@@ -134,12 +137,8 @@ def examine_redis(redis: Redis) -> Iterator[Finding]:
 def examine_workers(watch: Watch, fleet: Fleet) -> Iterator[Finding]:
 	look = fleet.look
 	if look.suspended_by:
-		ours = look.suspended_by.startswith(TOKEN_PREFIX)
-		yield Finding(
-			WARNING,
-			f"the queues are suspended by {look.suspended_by!r}: no worker takes a job",
-			"`safe-restart resume`" if ours else "find out why; to lift it: redis-cli DEL rq:suspended",
-		)
+		who, mend = describe(look.suspended_by, watch.bench.bench_id)
+		yield Finding(WARNING, f"the queues are suspended {who}: no worker takes a job", mend)
 	if look.other_queues:
 		yield Finding(
 			WARNING,

@@ -41,7 +41,7 @@ def what_runs(fleet: Fleet, retirement: Retirement) -> Undrained:
 		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
 	]
 	for unit in fleet.units:
-		if not unit.workers and processes.children(unit.service.pid):
+		if not unit.workers and processes.children(unit.main_pid):
 			busy.append((placeholder(unit), None))
 		elif not unit.workers and not retirement.is_leaving(unit) and not is_booting(unit, evidence):
 			unproven.append(placeholder(unit))

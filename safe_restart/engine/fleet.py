@@ -40,10 +40,15 @@ class Unit:
 		return self.service.place or self.name
 
 	@property
+	def main_pid(self) -> int:
+		"""Of the worker or the pool, behind the shell if one is in front of it."""
+		return processes.main_pid(self.service.pid)
+
+	@property
 	def seats(self) -> dict[str, int]:
 		"""Who may wait for a job in it: the pids of its workers by their names; the program's own by its name where Redis
 		knows none of them."""
-		return {worker.name: worker.pid for worker in self.workers} or {self.name: self.service.pid}
+		return {worker.name: worker.pid for worker in self.workers} or {self.name: self.main_pid}
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def maintenance_on(run: Run, detail: list[str]) -> None:
 def replace_web(run: Run) -> None:
 	"""Web processes of Frappe 16 keep the configuration for up to a minute; new ones read it at once."""
 	for service in run.manager.services():
-		if service.kind == WEB:
+		if service.kind == WEB and service.name not in run.left_down:
 			run.returning.expect(service).begin()
 	wait_back(run)
 
@@ -70,7 +70,8 @@ def halt(run: Run, detail: list[str]) -> None:
 	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted; a worker
 	that is left with its job is not touched."""
 	left = busy_units(run)
-	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER) and s.name not in left]
+	kept = left | run.left_down
+	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER) and s.name not in kept]
 	run.journal.remember(run.request.id, halted=[service.name for service in services])
 	retire_orphans(run)
 	for unit in run.untold():

@@ -38,7 +38,7 @@ def preflight(run: Run, detail: list[str]) -> None:
 	else:
 		go_without_redis(run, services)
 	if REDIS in run.options.only and run.redis_is_up:
-		check_redis_keeps_jobs(run)
+		check_redis_may_go(run)
 	if WEB in run.options.only and any(service.kind == WEB for service in services):
 		run.sites_before = web.health(run.bench)
 	counts = run.account
@@ -72,6 +72,11 @@ def see_workers(run: Run) -> None:
 	run.account.workers.before = len(fleet.workers)
 	run.account.jobs.running_at_start = len(fleet.running)
 	run.account.jobs.queued_at_start = fleet.look.queued
+	others = ", ".join(fleet.look.other_benches)
+	if others and (run.strategy.holds_lease or run.options.migrate) and run.options.touches_workers:
+		run.warn(
+			f"{others} uses the same Redis: until the queues are released no worker takes a new job there either"
+		)
 	for worker in fleet.strays if run.options.touches_workers else ():
 		run.warn(
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
@@ -79,9 +84,15 @@ def see_workers(run: Run) -> None:
 		)
 
 
-def check_redis_keeps_jobs(run: Run) -> None:
+def check_redis_may_go(run: Run) -> None:
 	if not queues.keeps_jobs(run.watch.observer.redis):
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
 			"would lose every queued job. Nothing was touched. Leave redis out of --only."
+		)
+	if others := run.workers_before.look.other_benches:
+		raise Refused(
+			f"{', '.join(others)} uses the Redis at {run.bench.redis_queue_url} too, and nobody waits for the jobs that run "
+			"there: restarting it would break them. Nothing was touched. Leave redis out of --only, or stop those workers "
+			"first."
 		)

@@ -54,7 +54,6 @@ class Plan:
 
 def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
 	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
-	touched = options.touches_workers
 	running = [
 		fate_of(job, unit, fleet, strategy, options, rules)
 		for unit in [*fleet.units, *[None] * bool(fleet.strays)]
@@ -68,7 +67,7 @@ def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> P
 		summary=strategy.summary,
 		running=running,
 		queued=fleet.look.queued,
-		queued_fate=queued_fate(strategy, touched),
+		queued_fate=queued_fate(strategy, options, fleet.look.other_benches),
 		scheduled=fleet.look.scheduled,
 		scheduled_fate="stay scheduled and run when they are due",
 		all_done_within_seconds=None if None in left else max(left, default=0.0),
@@ -114,11 +113,12 @@ def fate_of(
 	)
 
 
-def queued_fate(strategy: Strategy, touched: bool) -> str:
-	if not touched:
+def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) -> str:
+	if not options.touches_workers:
 		return "are served as always"
-	if strategy.holds_lease:
-		return "stay in their queues untouched, wait during the restart and run after it, in order"
+	if strategy.holds_lease or options.migrate:
+		also = f"; so do those of {', '.join(other_benches)}, on the same Redis" if other_benches else ""
+		return f"stay in their queues untouched, wait during the restart and run after it, in order{also}"
 	return "stay in their queues untouched and are served meanwhile, in order"
 
 

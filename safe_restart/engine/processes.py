@@ -17,6 +17,7 @@ from .queues import Worker
 # so a process that started later than its registration is another one that got the same pid.
 CLOCK_SLACK_SECONDS = 2
 INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
+SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
 
 
 def get(pid: int) -> psutil.Process | None:
@@ -123,6 +124,21 @@ def kill(processes: Iterable[psutil.Process], wait_seconds: float = 5) -> list[p
 	while time.monotonic() < deadline and any(map(is_alive, processes)):
 		time.sleep(0.01)
 	return [process for process in processes if is_alive(process)]
+
+
+def main_pid(pid: int) -> int:
+	"""The process behind a shell that only waits for it, as with `sh -c 'cd … && bench worker'`; else the pid itself. A
+	shell that is signalled ends alone, and leaves its child to nobody."""
+	with contextlib.suppress(psutil.Error):
+		process = psutil.Process(pid)
+		while is_shell(process) and len(below := process.children()) == 1:
+			process = below[0]
+		return process.pid
+	return pid
+
+
+def is_shell(process: psutil.Process) -> bool:
+	return os.path.basename((process.cmdline() or [""])[0]) in SHELLS
 
 
 def children(pid: int) -> set[int]:

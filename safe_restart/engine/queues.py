@@ -142,6 +142,13 @@ class Look:
 	def scheduled(self) -> int:
 		return sum(queue.scheduled for queue in self.queues)
 
+	@property
+	def other_benches(self) -> list[str]:
+		"""The bench_ids whose workers are on this Redis too, so that a suspension holds them as well (FACTS 1.12)."""
+		return sorted(
+			{queue.rpartition(":")[0] or queue for queue, workers in self.other_queues.items() if workers}
+		)
+
 	def job_of(self, worker: Worker) -> Job | None:
 		return self.jobs.get(worker.job_id) if worker.job_id else None
 
@@ -195,6 +202,13 @@ class Observer:
 			other_queues=dict(raw["other_queues"] or {}),
 			other_addresses=frozenset(port_key(address)[0] for address in raw["other_addresses"] or []),
 		)
+
+	def suspended_by(self) -> str | None:
+		"""The token of whoever holds the queues; None where nobody does, or Redis is away."""
+		try:
+			return self.redis.get(SUSPENDED)
+		except (RedisError, OSError):
+			return None
 
 	def read_job(self, job_id: str, fields: Mapping[str, str]) -> Job:
 		fields = fields or {}

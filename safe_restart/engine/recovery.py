@@ -141,7 +141,8 @@ def unwind(run: Run, reached: str) -> None:
 	"""Nothing was stopped: see that all is up, run again what may have been lost, and say so."""
 	with run.step("unwind") as detail:
 		for service in run.manager.services():
-			if service.kind in run.options.only and not service.is_up and service.state != "backoff":
+			is_down = not service.is_up and service.state != "backoff" and service.name not in run.left_down
+			if service.kind in run.options.only and is_down:
 				run.manager.start(service)
 				run.note(f"{service.name} was down and was started")
 		if queues.is_up(run.watch.observer.redis):

@@ -18,6 +18,7 @@ from .preflight import preflight
 from .run import KEPT, Run
 from .services import begin_services, end_probe, restart_redis
 from .strategies import FINISH_FIRST, STRATEGIES, WATCHING_STEPS, steps_of
+from .suspension import describe
 from .verify import count, name_stragglers, verify
 from .workers import (
 	START_TIMEOUT_SECONDS,
@@ -120,10 +121,8 @@ def suspend(run: Run, detail: list[str]) -> None:
 		return
 	run.retirement.take_flag()
 	if run.lease.foreign:
-		run.warn(
-			f"the queues were suspended already, by {run.lease.foreign!r}: that was left as it was, so no job starts "
-			"until it is lifted (redis-cli DEL rq:suspended)"
-		)
+		who, mend = describe(run.lease.foreign, run.bench.bench_id)
+		run.note(f"the queues were suspended already, {who}: that is left as it is ({mend})")
 	detail.append("workers take no new job")
 	if run.strategy.name in STRATEGIES:
 		found = rescue.rescue_earlier(run.watch, run.options.interrupted, run.signature, run.note)

@@ -141,7 +141,7 @@ class Told:
 	def lingers(self) -> bool:
 		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
 		their children."""
-		is_alone = [worker.pid for worker in self.unit.workers] == [self.unit.service.pid]
+		is_alone = [worker.pid for worker in self.unit.workers] == [self.unit.main_pid]
 		proven = self.how in (Act.UNBLOCK.value, Act.SIGNAL.value) and not self.was_busy
 		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
 
@@ -168,16 +168,19 @@ class Retirement:
 		self.check_cancelled = check_cancelled
 		self.told: dict[str, Told] = {}
 		self.unblocked: set[str] = set()  # names of workers
+		self.flag = ""
 		self.evidence = Evidence(processes.uptime())
 
 	def take_flag(self) -> None:
 		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing. Raises RedisError."""
 		before = self.watch.see()
 		self.lease.take()
+		self.flag = self.lease.holder
 		self.evidence = Evidence(processes.uptime(), before if before.look.suspended_by is None else None)
 
 	def look(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
-		"""One look under the flag. Where the flag was gone, or Redis, it is set again and all begins anew.
+		"""One look under the flag. Where the flag was gone or is another one, or Redis was, it is set again and all begins
+		anew: in between a worker may have gone on.
 
 		Raises RedisError where Redis is away for longer than `patience_seconds`, and what check_cancelled raises.
 		"""
@@ -187,10 +190,11 @@ class Retirement:
 				if away_since is not None:
 					self.take_flag()
 				fleet = self.watch.see()
-				if fleet.look.suspended_by is not None:
+				if fleet.look.suspended_by == self.flag:
 					self.evidence.add(fleet)
 					return fleet
-				self.note("the suspension was gone; it was taken again and all workers are looked at anew")
+				was = "changed hands" if fleet.look.suspended_by else "was gone and was taken again"
+				self.note(f"the suspension {was}; all workers are looked at anew")
 				self.take_flag()
 			except (RedisError, OSError) as error:
 				if away_since is None:
@@ -274,7 +278,7 @@ class Retirement:
 		"""A pool that is told to go tells its children once. One that it has just forked still has the pool's own signal
 		handlers (rq/worker_pool.py, 1.15 to 3.0), misses that, and would be waited for for ever."""
 		told = [u for u in fleet.units if u.name in names and u.service.pid and self._is_on_its_way(u)]
-		children = [worker for unit in told for worker in unit.workers if worker.pid != unit.service.pid]
+		children = [worker for unit in told for worker in unit.workers if worker.pid != unit.main_pid]
 		waiting = self.watch.waiting({child.name: child.pid for child in children if not child.is_busy})
 		for child in children:
 			condition = self.evidence.condition(child, waiting)
@@ -315,16 +319,17 @@ class Retirement:
 	def _leaves(self, unit: Unit, unblocked: list[str]) -> bool:
 		"""Whether the unit itself leaves with those who were unblocked in it. A pool brings the child back, suspended, and
 		goes as a whole once none of its children waits; of workers at one place it is only seen later who left."""
-		return any(unit.seats[name] == unit.service.pid for name in unblocked)
+		return any(unit.seats[name] == unit.main_pid for name in unblocked)
 
 	def _act(self, unit: Unit, act: Act, waiting: dict[str, int]) -> None:
 		process = self.watch.manager.process(unit.service)
 		is_busy = any(worker.is_busy for worker in unit.workers) or bool(
-			not unit.workers and processes.children(unit.service.pid)
+			not unit.workers and processes.children(unit.main_pid)
 		)
 		if act is Act.LOOK_AGAIN:
 			return
 		if act is Act.UNBLOCK:
+			# A pool brings the child back, suspended; it goes as a whole once none of its children waits.
 			if not self._leaves(unit, self._unblock(unit, waiting)):
 				return
 		if act is Act.SIGNAL:
@@ -357,6 +362,6 @@ class Retirement:
 		if unit is None or not self._is_on_its_way(unit):
 			return True
 		asked = {worker.pid for worker in unit.workers if worker.shutdown_requested}
-		is_pool = bool(unit.service.pid) and any(w.pid != unit.service.pid for w in unit.workers)
-		expected = processes.children(unit.service.pid) if is_pool else set(unit.seats.values())
+		is_pool = bool(unit.service.pid) and any(worker.pid != unit.main_pid for worker in unit.workers)
+		expected = processes.children(unit.main_pid) if is_pool else set(unit.seats.values())
 		return bool(unit.workers) and asked >= expected

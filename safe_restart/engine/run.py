@@ -47,6 +47,7 @@ class Run:
 	redis_is_up: bool = True
 	is_watching: bool = False
 	old_incarnations: set[str] = field(init=False)
+	left_down: set[str] = field(init=False)
 	sites_before: dict[str, web.Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
 	running_at_start: dict[str, Job | None] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Run:
 		self.can_be_cancelled = True
 		self.manager = self.watch.manager = Patient(self.manager, self.patiently)
 		self.old_incarnations = set(self.request.state.get("incarnations", ()))
+		self.left_down = set(self.request.state.get("left_down", ()))
 		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
 		self.returning = Returning(self.manager, self.account.problems)
 		self.announcer = Announcer(self.bench, self.watch.observer.redis)
@@ -73,10 +75,14 @@ class Run:
 		self.journal.pen.goes_on = not value
 
 	def remember_processes(self, services: Iterable[Service]) -> None:
-		"""Know from here on which processes are old, also in another helper; those of the first one count."""
+		"""Know from here on which processes are old, and what a person keeps down, also in another helper; what the first
+		one saw counts."""
 		if not self.old_incarnations:
 			self.old_incarnations = {service.incarnation for service in services if service.incarnation}
-			self.journal.remember(self.request.id, incarnations=sorted(self.old_incarnations))
+			self.left_down = {service.name for service in services if service.is_left_down}
+			self.journal.remember(
+				self.request.id, incarnations=sorted(self.old_incarnations), left_down=sorted(self.left_down)
+			)
 
 	@property
 	def signature(self) -> str:
@@ -157,6 +163,10 @@ class Run:
 		told = {one.process.pid for one in self.retirement.told.values() if one.process}
 		orphans = self.watch.orphans if WORKERS in self.options.only else []
 		return [unit for unit in orphans if unit.service.pid not in told]
+
+	def is_down(self, service: Service) -> bool:
+		"""Whether it has no process and should have one."""
+		return not service.incarnation and service.name not in self.left_down
 
 	def is_old(self, service: Service) -> bool:
 		"""Whether its process was there when this restart began. Not by its age, as a clock may be set meanwhile."""

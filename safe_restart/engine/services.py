@@ -25,10 +25,10 @@ def begin_services(run: Run) -> None:
 		run.warn(f"{lost}; type {web_config.MEND}")
 	for kind in ORDER:
 		for service in services:
-			if service.kind == kind in run.options.only and (run.is_old(service) or not service.incarnation):
+			if service.kind == kind in run.options.only and (run.is_old(service) or run.is_down(service)):
 				run.returning.expect(service).begin()
 	for service in services:
-		if service.kind == WORKERS in run.options.only and not service.incarnation:
+		if service.kind == WORKERS in run.options.only and run.is_down(service):
 			run.returning.expect(service).begin()
 
 

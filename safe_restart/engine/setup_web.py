@@ -143,7 +143,11 @@ def reread(manager: Supervisor) -> set[str]:
 
 
 def load_group(manager: Supervisor, group: str) -> None:
-	"""What `supervisorctl update` does, for one group. A group that was stopped is started again whatever happens."""
+	"""What `supervisorctl update` does, for one group. A group that was stopped is started again whatever happens, with
+	what a person had started in it."""
+	by_hand = [
+		s for s in manager.services() if s.name.startswith(f"{group}:") and s.pid and not s.starts_itself
+	]
 	manager.call("stopProcessGroup", group, False)
 	try:
 		wait_stopped(manager, group)
@@ -154,6 +158,8 @@ def load_group(manager: Supervisor, group: str) -> None:
 		manager.call("removeProcessGroup", group)
 	finally:
 		manager.call("addProcessGroup", group)
+	for service in by_hand:
+		manager.start(service)
 
 
 def wait_stopped(manager: Supervisor, group: str) -> None:

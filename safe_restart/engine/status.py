@@ -12,6 +12,7 @@ from .fleet import Fleet, Watch
 from .journal import Journal, Request
 from .managers import Manager, Service
 from .queues import Observer
+from .suspension import bench_of
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,12 @@ def as_json(status: Status) -> dict:
 				"state": service.state,
 				"pid": service.pid or None,
 				"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
+				"is_left_down": service.is_left_down,
 			}
 			for service in status.services
 		],
 		"suspended_by": fleet.look.suspended_by if fleet else None,
+		"suspended_by_bench": other_bench(status),
 		"workers": [
 			{
 				"name": worker.name,
@@ -118,6 +121,13 @@ def as_json(status: Status) -> dict:
 		"last": summary(status.last) if status.last else None,
 		"problems": [problem for problem in (status.manager_problem, status.redis_problem) if problem],
 	}
+
+
+def other_bench(status: Status) -> str | None:
+	"""The other bench on the same Redis whose restart holds the queues of this one too; None where none does."""
+	token = status.fleet.look.suspended_by if status.fleet else None
+	holder = bench_of(token) if token else ""
+	return holder if holder and holder != status.bench.bench_id else None
 
 
 def summary(request: Request) -> dict:

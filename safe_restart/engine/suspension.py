@@ -14,16 +14,38 @@ from . import queues
 
 LEASE_SECONDS = 30  # DESIGN: if the helper dies, work resumes by itself within this time
 RENEW_SECONDS = 5  # six tries before the lease lapses
+FOREIGN_LOOK_SECONDS = 0.1  # how soon ours takes the place of a foreign suspension that ended
 
 TOKEN_PREFIX = "safe-restart:"
+
+
+def bench_of(token: str) -> str:
+	"""The bench whose restart holds the queues with this token; empty where somebody else suspended them."""
+	return token.removeprefix(TOKEN_PREFIX).rpartition(":")[0] if token.startswith(TOKEN_PREFIX) else ""
+
+
+def describe(token: str, bench_id: str) -> tuple[str, str]:
+	"""Who holds the queues of this bench, as a half sentence, and what to do about it."""
+	holder = bench_of(token)
+	if holder == bench_id:
+		return (
+			"by this bench's own restart or drain",
+			"`safe-restart status` shows it; `safe-restart resume` ends a drain",
+		)
+	if holder:
+		return (
+			f"by a restart of {holder}, on the same Redis",
+			"nothing to do: it ends by itself, with that restart",
+		)
+	return f"by {token!r}", "find out why; to lift it: redis-cli DEL rq:suspended"
 
 
 class Lease:
 	"""Holds the bench's workers back from new jobs, from `take` to `release`.
 
-	A suspension somebody else set is never touched: `foreign` then names it, nothing is renewed, and it is still
-	there after `release`. A thread renews the lease, so a slow step never lets it lapse; `on_change` is called
-	from that thread with a sentence when it lapsed and was taken again, or when somebody else took it.
+	A suspension somebody else set is never touched: `foreign` then names it, and it is still there after `release`, unless
+	it ended before: then ours takes its place. A thread renews the lease, so a slow step never lets it lapse; `on_change`
+	is called from that thread with a sentence when it changed hands, or lapsed and was taken again.
 	"""
 
 	def __init__(
@@ -55,10 +77,15 @@ class Lease:
 		self.is_held = True
 		# Taken again while it is held, after Redis was away say, one thread still renews it: a second one would outlive
 		# the release and could set the flag anew.
-		if self.foreign is None and not (self._thread and self._thread.is_alive()):
+		if not (self._thread and self._thread.is_alive()):
 			self._stop.clear()
 			self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 			self._thread.start()
+
+	@property
+	def holder(self) -> str:
+		"""The token that was found or set when the lease was last taken or renewed."""
+		return self.foreign or self.token
 
 	def release(self) -> None:
 		"""Resume, if the suspension is ours; does nothing the second time. Never raises.
@@ -69,7 +96,7 @@ class Lease:
 		if self._thread:
 			self._thread.join()
 			self._thread = None
-		if self.is_held and self.foreign is None:
+		if self.is_held:
 			try:
 				self._release(keys=[queues.SUSPENDED], args=[self.token])
 			except (RedisError, OSError) as error:
@@ -79,14 +106,15 @@ class Lease:
 		self.is_held = False
 
 	def _keep(self) -> None:
-		while not self._stop.wait(RENEW_SECONDS):
+		while not self._stop.wait(RENEW_SECONDS if self.foreign is None else FOREIGN_LOOK_SECONDS):
 			try:
-				holder = self._renew(keys=[queues.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000])
+				answer = self._renew(keys=[queues.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000])
 			except (RedisError, OSError):
 				continue  # tried again in RENEW_SECONDS; whoever watches the drain sees Redis away by itself
-			if holder == "retaken":
+			before, self.foreign = self.foreign, answer if answer not in ("held", "retaken") else None
+			if before is None and answer == "retaken":
 				self.on_change("the suspension had lapsed or was removed, and was taken again")
-			elif holder != "held":
-				self.foreign = holder
-				self.on_change(f"the suspension now belongs to {holder!r}; it is respected")
-				return
+			elif before and not self.foreign:
+				self.on_change(f"the suspension of {before!r} ended, and ours took its place")
+			elif self.foreign != before:
+				self.on_change(f"the suspension now belongs to {self.foreign!r}; it is respected")

@@ -8,7 +8,10 @@ from .managers import WORKERS
 from .rescue import find_orphans
 from .run import KEPT, Run
 from .services import end_leftovers
+from .suspension import bench_of, describe
 from .workers import START_TIMEOUT_SECONDS, retire_orphans
+
+PASSING_SECONDS = 2  # a rolling restart holds the queues while it tells workers to go, and no longer
 
 
 def verify(run: Run, detail: list[str]) -> None:
@@ -25,6 +28,7 @@ def verify(run: Run, detail: list[str]) -> None:
 		time.sleep(LOOK_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
+	name_suspension(run)
 	name_leftovers(run)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]
 	detail.append(
@@ -52,6 +56,18 @@ def sweep_workers(run: Run) -> None:
 			run.lock.release()
 
 
+def name_suspension(run: Run) -> None:
+	"""Ours was given back by now, so one that stands is somebody else's: no job starts, however well all went. That of a
+	rolling restart of another bench is over at once."""
+	deadline = time.monotonic() + PASSING_SECONDS
+	while (token := run.watch.observer.suspended_by()) and bench_of(token) != run.bench.bench_id:
+		if not bench_of(token) or time.monotonic() > deadline:
+			who, mend = describe(token, run.bench.bench_id)
+			run.warn(f"the queues are suspended {who}, so no job starts; that was left as it was ({mend})")
+			return
+		time.sleep(LOOK_SECONDS)
+
+
 def name_leftovers(run: Run) -> None:
 	named = {told.unit.service.pid for told in run.stragglers}
 	for process in find_orphans(run.watch):
@@ -69,7 +85,11 @@ def name_leftovers(run: Run) -> None:
 def what_is_wrong(run: Run) -> list[str]:
 	"""A sentence for each thing that worked before, or should work now, and does not."""
 	services = [s for s in run.manager.services() if s.kind in run.options.only]
-	wrong = [f"{service.name} is {service.state}." for service in services if service.state != "running"]
+	wrong = [
+		f"{service.name} is {service.state}."
+		for service in services
+		if service.state != "running" and service.name not in run.left_down
+	]
 	for site, before in run.sites_before.items():
 		now = web.ask(run.bench, site)
 		if before.is_ok and not now.is_ok:

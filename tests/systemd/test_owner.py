@@ -16,7 +16,7 @@ from ..conftest import wait_for
 from .fixture import SYSTEMD, end, start
 
 NOBODY = 65534
-UNIT = "[Service]\nExecStart=/bin/sh -c 'sleep 1000' worker --queue default\nRestart=always\nWorkingDirectory={path}\n"
+UNIT = "[Service]\nExecStart=/bin/sh -c 'sleep 1000' bench worker --queue default\nRestart=always\nWorkingDirectory={path}\n"
 AS_OWNER = f"""\
 #!/bin/sh
 chown {NOBODY} /sys/fs/cgroup /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/cgroup.subtree_control

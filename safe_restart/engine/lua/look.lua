@@ -21,6 +21,10 @@ local function read(key, names)
 	return out
 end
 
+-- A worker that was killed can leave a key without its queues. RQ still lists it by queue; where no other bench is
+-- here, it can only be ours.
+local unnamed = {}
+
 local function is_ours(queue) return string.sub(queue, 1, #prefix) == prefix end
 
 -- rq 1.x keeps the job id in its registries, later versions `<id>:<execution>`; job ids may contain colons.
@@ -44,7 +48,9 @@ for _, key in ipairs(redis.call('SMEMBERS', 'rq:workers')) do
 		if running[1] then worker.current_job = job_id_of(running[1]) end
 	end
 	local first = string.match(worker.queues or '', '^([^,]*)')
-	if first == '' or is_ours(first) then
+	if first == '' then
+		unnamed[key] = worker
+	elseif is_ours(first) then
 		if worker.current_job then note_job(worker.current_job) end
 		workers[#workers + 1] = worker
 	else
@@ -61,6 +67,12 @@ for _, key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
 	elseif not other_queues[name] then other_queues[name] = 0 end
 end
 for name in pairs(names) do
+	for key, worker in pairs(unnamed) do
+		if redis.call('SISMEMBER', 'rq:workers:' .. name, key) == 1 then
+			workers[#workers + 1] = worker
+			unnamed[key] = nil
+		end
+	end
 	local started = {}
 	for _, member in ipairs(redis.call('ZRANGE', 'rq:wip:' .. name, 0, 999)) do
 		local id = job_id_of(member)
@@ -76,6 +88,10 @@ for name in pairs(names) do
 		failed = redis.call('ZCARD', 'rq:failed:' .. name),
 		started = started,
 	}
+end
+
+if not next(other_queues) then
+	for _, worker in pairs(unnamed) do workers[#workers + 1] = worker end
 end
 
 local time = redis.call('TIME')

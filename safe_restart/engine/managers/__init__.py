@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .. import bench as benches
 from ..bench import Bench
 from ..errors import Refused
 
@@ -23,6 +24,10 @@ KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
 UP = ("running", "starting")
 
 START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
+
+# What bench's commands are called by, and those of them that are services: `celery worker` is none of ours.
+BENCH_COMMANDS = ("bench", "frappe", "frappe.utils.bench_helper", "bench_helper.py")
+VERBS = {"serve": WEB, "worker": WORKERS, "worker-pool": WORKERS, "schedule": SCHEDULER}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class Service:
 	worker: str = ""
 	place: str = ""
 	return_seconds: float = START_TIMEOUT_SECONDS
+	starts_itself: bool = True  # with the manager (supervisor's autostart)
+
+	@property
+	def is_left_down(self) -> bool:
+		"""Whether a person keeps it down: it is stopped, and would not come up with its manager either."""
+		return self.state == "stopped" and not self.starts_itself
 
 	@property
 	def is_up(self) -> bool:
@@ -82,13 +93,14 @@ class Manager(Protocol):
 		"""Redis client ids of those workers that wait for a job, by name, where it is seen through Redis."""
 
 	def process(self, service: Service) -> "psutil.Process | None":
-		"""The living process of a service, or what stands for it."""
+		"""The living process of a service, behind the shell if one is in front of it, or what stands for it."""
 		from .. import processes
 
-		return processes.get(service.pid) if service.pid else None
+		return processes.get(processes.main_pid(service.pid)) if service.pid else None
 
 	def signal(self, service: Service, signal_name: str) -> None:
-		"""Send a signal such as TERM to the service's own process, and to no other."""
+		"""Send a signal such as TERM to the service's own process, behind the shell if one is in front of it, and to no
+		other."""
 
 	def stop(self, service: Service) -> None:
 		"""Ask for a service to be stopped and kept down; returns at once."""
@@ -189,15 +201,22 @@ def detect(bench: Bench) -> Manager:
 
 
 def kind_of(command: str) -> str:
-	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives."""
-	words = command.split()
+	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives.
+
+	A shell in front may go somewhere first: the last command that is known counts.
+	"""
+	kinds = [kind_of_words(re.findall(r"[^\s'\"]+", part)) for part in re.split(r"&&|\|\||[;|&]", command)]
+	return next((kind for kind in reversed(kinds) if kind != OTHER), OTHER)
+
+
+def kind_of_words(words: list[str]) -> str:
 	names = [Path(word).name for word in words]
-	if any(name.startswith("gunicorn") for name in names) or "serve" in names:
+	bench = next((place for place, name in enumerate(names) if name in BENCH_COMMANDS), len(names))
+	verb = next((word for word in words[bench:] if word in VERBS), "")
+	if any(name.startswith("gunicorn") for name in names):
 		return WEB
-	if "worker" in names or "worker-pool" in names:
-		return WORKERS
-	if "schedule" in names:
-		return SCHEDULER
+	if verb:
+		return VERBS[verb]
 	if {"socketio.js", "socketio", "frappe.realtime.server"} & set(names):
 		return SOCKETIO
 	if any(re.match(r"(redis|valkey)-server", name) for name in names):
@@ -208,10 +227,19 @@ def kind_of(command: str) -> str:
 def belongs_to(bench: Bench, command: str, directory: str) -> bool:
 	"""Whether a program is this bench's: it runs in the bench, or its command names a path inside.
 
-	Paths are compared whole, so that /home/frappe/bench does not take the programs of /home/frappe/bench-2.
+	Paths are compared whole, so that /home/frappe/bench does not take the programs of /home/frappe/bench-2. What runs in
+	another bench is that one's, whatever it names.
 	"""
+	if directory.startswith("/") and (home := home_of(directory)):
+		return home == bench.path
 	paths = [directory, *re.findall(r"/[^\s'\"=,;:]+", command)]
 	return any(is_inside(bench.path, path) for path in paths if path.startswith("/"))
+
+
+def home_of(directory: str) -> Path | None:
+	"""The bench that a folder lies in, if any."""
+	folder = Path(directory).resolve()
+	return next((one for one in (folder, *folder.parents) if benches.is_bench(one)), None)
 
 
 def is_inside(folder: Path, path: str) -> bool:

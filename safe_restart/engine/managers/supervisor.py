@@ -19,6 +19,7 @@ from xml.parsers.expat import ExpatError
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from .. import processes
 from ..bench import Bench
 from ..errors import RestartError, Unreachable
 from . import OTHER, Drawback, Manager, Service, belongs_to, kind_of
@@ -120,6 +121,7 @@ class Supervisor(Manager):
 					for path in (config["stdout_logfile"], config["stderr_logfile"])
 					if path.startswith("/")
 				),
+				starts_itself=config["autostart"],
 			)
 			for config in self.call("getAllConfigInfo")
 			if config["inuse"] and belongs_to(self.bench, config["command"], config["directory"])
@@ -129,7 +131,7 @@ class Supervisor(Manager):
 		"""To its pid: a supervisord that was started anew in between knows another process by that name."""
 		try:
 			if service.pid:
-				os.kill(service.pid, signal.Signals[f"SIG{signal_name}"])
+				os.kill(processes.main_pid(service.pid), signal.Signals[f"SIG{signal_name}"])
 		except ProcessLookupError:
 			return
 		except PermissionError:

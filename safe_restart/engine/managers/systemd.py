@@ -99,7 +99,7 @@ class Systemd(Manager):
 		return ["journalctl", "--no-pager", f"--lines={tail}", *names, *["--follow"] * follow]
 
 	def signal(self, service: Service, signal_name: str) -> None:
-		process = processes.get(service.pid) if service.pid else None
+		process = processes.get(processes.main_pid(service.pid)) if service.pid else None
 		now = [self.service(unit) for unit in self.show(service.name)]
 		# The handle is older than the look, and knows its process from a later one with the same pid.
 		if process and now and now[0].pid == service.pid:

@@ -10,11 +10,19 @@ export function headline({ __ }, { overview, progress, away }) {
 	const { current, workers, problems } = overview;
 	if (overview.abandoned) return ["red", __("A restart was left half done: its helper is gone.")];
 	if (current) return ["blue", restart_text(__, progress && progress.is_open ? progress : current)];
+	if (overview.suspended_by_bench)
+		return [
+			"orange",
+			__(
+				"Workers take no new jobs: a restart of {0}, on the same Redis, holds the queues. That ends by itself.",
+				[overview.suspended_by_bench]
+			),
+		];
 	if (is_suspended_by_somebody(overview)) {
 		return ["orange", __("Workers take no new jobs: somebody suspended the queues.")];
 	}
 	if (problems.length) return ["red", __("The bench needs you.")];
-	const down = overview.services.filter((service) => service.state !== "running").length;
+	const down = overview.services.filter((one) => one.state !== "running" && !one.is_left_down).length;
 	if (down) return ["orange", __("{0} of {1} services do not run.", [down, overview.services.length])];
 	if (!workers.length) return ["orange", __("No worker is registered, so no job runs.")];
 	const held = overview.set_aside.filter(({ kind }) => kind === "held").length;
