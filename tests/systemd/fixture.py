@@ -14,8 +14,6 @@ import time
 import uuid
 from pathlib import Path
 
-import pytest
-
 from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
 
 SYSTEMD = "/lib/systemd/systemd"
@@ -184,8 +182,8 @@ class SystemdBench(DemoBench):
 
 		add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf")
 		if self.web:
-			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} -w 1 -t 120"
-			add("web", "frappe-web", f"{gunicorn} {self.application} --preload")
+			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} {self.gunicorn_options}"
+			add("web", "frappe-web", f"{gunicorn} {self.application}")
 		add("workers", "frappe-schedule", f"{bench} schedule")
 		for number, workers in enumerate(self.workers):
 			label = f"frappe-{workers.queues.replace(',', '-')}-worker{number or ''}"
@@ -229,9 +227,3 @@ class SystemdBench(DemoBench):
 			end(self.supervisord, self.cgroup)
 			self.cgroup = None
 		super().end()
-
-
-@pytest.fixture(scope="session")
-def systemd_is_here() -> None:
-	if why := why_not():
-		pytest.skip(f"no systemd of our own: {why}")

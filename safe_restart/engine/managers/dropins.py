@@ -58,14 +58,15 @@ def why_not_its_own(unit: Properties) -> str:
 
 
 def place(manager: Systemd, name: str, file: str) -> Path:
-	return folder(manager.scope) / f"{name}.d" / file
+	return folder(manager) / f"{name}.d" / file
 
 
-def folder(scope: str) -> Path:
-	"""Where an administrator's drop-ins are (systemd.unit(5))."""
-	if scope == SYSTEM:
+def folder(manager: Systemd) -> Path:
+	"""Where an administrator's drop-ins are, or those of the user whose systemd it is (systemd.unit(5))."""
+	if manager.scope == SYSTEM:
 		return Path("/etc/systemd/system")
-	return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+	home = manager.environment.get("HOME") or Path.home()
+	return Path(manager.environment.get("XDG_CONFIG_HOME") or Path(home, ".config")) / "systemd/user"
 
 
 def is_ours(path: Path, command: str) -> bool:
@@ -84,14 +85,24 @@ def read(path: Path) -> str:
 def write(manager: Systemd, drop_ins: list[DropIn], is_in_force: Callable[[Properties], bool]) -> None:
 	"""Write them, and see that they have the last word; otherwise all is put back. Restarts nothing. Raises RestartError."""
 	before = {drop_in.path: read(drop_in.path) for drop_in in drop_ins}
-	put(manager, {drop_in.path: drop_in.text for drop_in in drop_ins})
-	names = [name for drop_in in drop_ins for name in drop_in.names]
-	left = [unit for unit in manager.units() if unit["Id"] in names and not is_in_force(unit)]
-	if left:
+	try:
+		put(manager, {drop_in.path: drop_in.text for drop_in in drop_ins})
+		check_in_force(manager, drop_ins, is_in_force)
+	except BaseException:
 		put(manager, before)
+		raise
+
+
+def check_in_force(
+	manager: Systemd, drop_ins: list[DropIn], is_in_force: Callable[[Properties], bool]
+) -> None:
+	now = {unit["Id"]: unit for unit in manager.units()}
+	names = [name for drop_in in drop_ins for name in drop_in.names]
+	if left := [name for name in names if name not in now or not is_in_force(now[name])]:
+		files = now[left[0]]["DropInPaths"] if left[0] in now else "its files"
 		raise RestartError(
-			f"{left[0]['Id']} does not take it: something else has the last word, of "
-			f"{left[0]['DropInPaths'] or left[0]['FragmentPath']}. What was written has been taken back."
+			f"{left[0]} does not take it: something else has the last word, of {files}. What was written has been taken "
+			"back, and nothing was restarted."
 		)
 
 
@@ -100,7 +111,9 @@ def put(manager: Systemd, texts: dict[Path, str]) -> None:
 	for path, text in texts.items():
 		if text:
 			path.parent.mkdir(parents=True, exist_ok=True)
-			path.write_text(text)
+			new = path.with_suffix(".new")  # not .conf, which systemd would read half written
+			new.write_text(text)
+			os.replace(new, path)
 			continue
 		path.unlink(missing_ok=True)
 		if path.parent.exists() and not any(path.parent.iterdir()):
