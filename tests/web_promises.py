@@ -1,10 +1,10 @@
 """What `setup web` promises under every manager. A module that has the fixtures `kept`, a bench after `setup web` with
 SYNC workers, and `restart_by_hand`, inherits these tests."""
 
-import http.client
 import json
 import os
 import signal
+import socket
 
 import psutil
 import pytest
@@ -38,9 +38,9 @@ def deploy(demo: DemoBench, **code) -> None:
 	(demo.path / "web.json").write_text(json.dumps(code))
 
 
-def is_accepted(demo: DemoBench, client: tuple[str, int]) -> bool:
-	workers = psutil.Process(keeper(demo)).children(recursive=True)
-	return any(one.raddr == client for worker in workers for one in worker.net_connections("tcp"))
+def is_connected(process: psutil.Process, client: tuple[str, int]) -> bool:
+	ask = process.net_connections if hasattr(process, "net_connections") else process.connections
+	return any(one.raddr == client for one in ask("tcp"))
 
 
 class WebPromises:
@@ -76,6 +76,23 @@ class WebPromises:
 		assert masters(kept) != old
 		assert_bench_is_healthy(kept)
 
+	def test_a_new_web_that_does_not_answer_in_time_is_ended_and_the_old_one_serves_on(
+		self, kept, restart_by_hand
+	):
+		file = kept.path / "config/web_keeper.py"
+		file.write_text(file.read_text().replace("BOOT_SECONDS = 90", "BOOT_SECONDS = 3"))
+		restart_by_hand(kept)
+		wait_for(kept.is_up)
+		old = masters(kept)
+		os.mkfifo(kept.path / "web.json")  # which the new process reads while it boots, for ever
+		with Hammer(kept, clients=4) as hammer:
+			done = cli(kept, "--only", "web", "--json")
+		assert done.exit_code == 1, done.text
+		assert "did not answer within 3 s. The old one goes on serving" in done.json["outcome"]
+		assert hammer.failures == {}
+		wait_for(lambda: masters(kept) == old, "the one that was turned away has left")
+		assert_bench_is_healthy(kept)
+
 	@pytest.mark.parametrize("victim", ["gunicorn", "keeper"])
 	def test_the_web_comes_back_when_gunicorn_or_its_keeper_is_killed(self, kept, victim):
 		old = masters(kept)
@@ -87,11 +104,14 @@ class WebPromises:
 
 	def test_a_restart_by_hand_finishes_the_request_that_runs_and_leaves_one_web(self, kept, restart_by_hand):
 		old = masters(kept)
-		connection = http.client.HTTPConnection("127.0.0.1", kept.web_port, timeout=30)
-		connection.request("GET", "/slow")
-		wait_for(lambda: is_accepted(kept, connection.sock.getsockname()), "a worker has the request")
-		restart_by_hand(kept)
-		assert connection.getresponse().status == 200
+		workers = psutil.Process(old[0]).children()
+		with socket.create_connection(("127.0.0.1", kept.web_port), timeout=60) as request:
+			request.sendall(b"GET /slow HTTP/1.0\r\n")
+			client = request.getsockname()
+			wait_for(lambda: any(is_connected(worker, client) for worker in workers), "a worker has taken it")
+			request.sendall(b"\r\n")
+			restart_by_hand(kept)
+			assert request.recv(64).startswith(b"HTTP/1.0 200")
 		wait_for(kept.is_up)
 		assert len(masters(kept)) == 1 and masters(kept) != old
 		assert_bench_is_healthy(kept)

@@ -87,6 +87,7 @@ def load(setup: Setup, service: Service, change: Change, answered: list[str], wa
 		problem = str(error)
 	if problem:
 		setup.put_back(change)
+		service = web_of(setup.manager)
 		setup.restart(service)
 		missing = what_is_missing(setup, service, answered, KEEPER in change.before)
 		leave_as_before(setup, change)
@@ -144,12 +145,12 @@ def what_is_lost(bench: Bench, manager: Manager, services: list[Service]) -> str
 	web_services = [service for service in services if service.kind == WEB]
 	if not keeper_path(bench).exists() or manager.name not in SETUPS or len(web_services) != 1:
 		return ""
-	setup = SETUPS[manager.name](bench, manager)
-	runs = all(keeper_of(service.command) and keeper_in(service) for service in web_services)
-	gone = setup.what_is_gone()
+	setup, service = SETUPS[manager.name](bench, manager), web_services[0]
+	runs = keeper_of(service.command) and keeper_in(service)
+	gone = setup.what_is_gone(service)
 	if runs and gone:
 		return f"{gone}, and the next restart by {manager.name} itself takes the keeper away"
 	if runs:
-		return setup.what_is_outdated()
+		return setup.what_is_outdated(service)
 	why = gone or f"{manager.name} has not loaded it"
 	return f"`{COMMAND}` was done here and is not in force, since {why}: the web is away while it boots"

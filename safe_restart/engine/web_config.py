@@ -67,11 +67,11 @@ class Setup:
 	def tidy(self) -> None:
 		"""Remove what was kept for a way back that nobody needs any more."""
 
-	def what_is_gone(self) -> str:
+	def what_is_gone(self, service: Service) -> str:
 		"""Where the keeper is written no more: what happened, as a clause; else empty."""
 		raise NotImplementedError
 
-	def what_is_outdated(self) -> str:
+	def what_is_outdated(self, service: Service) -> str:
 		"""Where the keeper is written and starts another gunicorn than bench means: what happened, as a clause."""
 		return ""
 

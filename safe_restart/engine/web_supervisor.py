@@ -133,7 +133,7 @@ class SupervisorSetup(Setup):
 		if backup.exists() and backup.read_text() == config.read_text():
 			backup.unlink()
 
-	def what_is_gone(self) -> str:
+	def what_is_gone(self, service: Service) -> str:
 		try:
 			is_written = bool(keeper_of(find_program(config_path(self.bench).read_text()).command))
 		except (Refused, OSError):

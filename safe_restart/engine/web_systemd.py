@@ -60,7 +60,7 @@ class SystemdSetup(Setup):
 
 	def plan(self, undo: bool = False) -> Change:
 		dropins.check_rights(self.manager, COMMAND)
-		unit = self.unit()
+		unit = self.unit(web_of(self.manager))
 		path = self.path(unit["Id"])
 		dropins.check_file(path, COMMAND)
 		before = dropins.read(path)
@@ -91,23 +91,23 @@ class SystemdSetup(Setup):
 	def restart(self, service: Service) -> None:
 		self.manager.restart(service)
 
-	def what_is_gone(self) -> str:
-		path = self.path(web_of(self.manager).name)
+	def what_is_gone(self, service: Service) -> str:
+		path = self.path(service.name)
 		return "" if dropins.is_ours(path, COMMAND) else f"{path} is gone"
 
-	def what_is_outdated(self) -> str:
-		unit = self.unit()
-		path = self.path(unit["Id"])
+	def what_is_outdated(self, service: Service) -> str:
+		path = self.path(service.name)
+		unit = self.unit(service)
 		try:
 			own = own_command(read_settings(files_of(unit, but=path)))
 		except (Refused, OSError):
 			own = ""
 		if web_config.bare(command_in(dropins.read(path))) == own:
 			return ""
-		return f"{unit['Id']} was written anew since `{COMMAND}`, and {path} starts its web with the command of before"
+		return f"{service.name} was written anew since `{COMMAND}`, and {path} starts its web with the command of before"
 
-	def unit(self) -> Properties:
-		(unit,) = self.manager.show(web_of(self.manager).name)
+	def unit(self, service: Service) -> Properties:
+		(unit,) = self.manager.show(service.name)
 		return unit
 
 	def path(self, name: str) -> Path:

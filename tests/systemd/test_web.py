@@ -138,6 +138,13 @@ def test_a_drop_in_that_somebody_removed_is_noticed_and_mended(kept):
 	assert drop_in(kept).read_text() == text
 	assert cli(kept, "--only", "web", "--json").json["web"]["outage_ms"] == 0
 
+	drop_in(kept).unlink()
+	kept.systemctl("daemon-reload")
+	kept.systemctl("restart", web_unit(kept))
+	wait_for(kept.is_up)
+	assert "was removed" in cli(kept, "setup", "web", "--undo", "--yes").out
+	assert "setup web" not in cli(kept, "doctor").out
+
 
 def test_a_keeper_that_systemd_has_read_but_not_started_is_no_keeper_yet(kept):
 	text = drop_in(kept).read_text()
