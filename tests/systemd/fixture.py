@@ -8,6 +8,7 @@ to become systemd, and no other.
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -105,6 +106,11 @@ def end(process: subprocess.Popen, cgroup: Path) -> None:
 		os.rmdir(folder)
 
 
+def is_listening(path: Path) -> bool:
+	with socket.socket(socket.AF_UNIX) as client:
+		return client.connect_ex(str(path)) == 0
+
+
 # As `bench setup systemd` writes them (bench/config/templates/systemd)
 SERVICE = """\
 [Unit]
@@ -198,7 +204,7 @@ class SystemdBench(DemoBench):
 		environment.pop("DBUS_SESSION_BUS_ADDRESS", None)
 		process, self.cgroup = start(environment)
 		deadline = time.monotonic() + START_SECONDS
-		while not (self.runtime / "systemd/private").exists():
+		while not is_listening(self.runtime / "systemd/private"):
 			assert process.poll() is None and time.monotonic() < deadline, "systemd did not start"
 			time.sleep(0.02)
 		return process
