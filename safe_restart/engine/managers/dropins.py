@@ -110,9 +110,12 @@ def put(manager: Systemd, texts: dict[Path, str]) -> None:
 	"""Let each file have this text, or be gone where that is empty, and systemd read them."""
 	for path, text in texts.items():
 		if text:
-			path.parent.mkdir(parents=True, exist_ok=True)
+			if not path.parent.exists():
+				path.parent.mkdir(parents=True)
+				path.parent.chmod(0o755)  # whatever root's umask is: doctor reads it as the bench's owner
 			new = path.with_suffix(".new")  # not .conf, which systemd would read half written
 			new.write_text(text)
+			new.chmod(0o644)
 			os.replace(new, path)
 			continue
 		path.unlink(missing_ok=True)
