@@ -1,1 +1,1 @@
-"""Side by side: safe-restart, `supervisorctl restart all` and what `bench restart` does, on a bench in miniature."""
+"""Side by side: safe-restart, `supervisorctl restart all`, `systemctl restart` and what `bench restart` does, on a bench in miniature."""

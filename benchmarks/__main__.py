@@ -14,21 +14,24 @@ import click
 from safe_restart.demo.bench import redis_server
 
 from . import scenarios, table, web
-from .methods import METHODS
+from .benches import SYSTEMD, why_not_under
+from .methods import METHODS, SYSTEMD_METHODS
 
 RESULTS = Path(__file__).with_name("results.json")
-SCENARIOS = ("idle", "busy", "stream", "web")
+SCENARIOS = ("idle", "busy", "stream", "systemd", "web")
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--runs", type=click.IntRange(1), default=3, help="Of each method, idle and busy.")
+@click.option(
+	"--runs", type=click.IntRange(1), default=3, help="Of each method, idle, busy and under systemd."
+)
 @click.option("--restarts", type=click.IntRange(1), default=20, help="Of each method under the stream.")
 @click.option("--web-restarts", type=click.IntRange(1), default=10, help="Of each method while clients ask.")
 @click.option(
 	"--scenario", "chosen", type=click.Choice(SCENARIOS), multiple=True, default=SCENARIOS, help="Repeatable."
 )
 def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -> None:
-	"""Measure safe-restart beside supervisorctl and bench restart, on benches in miniature. Asserts nothing."""
+	"""Measure safe-restart beside supervisorctl, systemctl and bench restart, on benches in miniature. Asserts nothing."""
 	began = time.monotonic()
 	results = {"parts": parts(), "runs": runs, "restarts": restarts, "scenarios": {}}
 	click.echo(", ".join(f"{name} {number}" for name, number in results["parts"].items()))
@@ -37,6 +40,9 @@ def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -
 			measured = results["scenarios"][scenario] = web.measure(web_restarts)
 			click.echo(f"\n{web.render(measured, web_restarts)}")
 			RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+			continue
+		if scenario == SYSTEMD and (why := why_not_under(SYSTEMD)):
+			click.echo(f"\n{scenario} is left out: {why}")
 			continue
 		measured = results["scenarios"][scenario] = measure(scenario, runs, restarts)
 		click.echo(f"\n{table.render(scenario, measured, runs, restarts)}")
@@ -48,8 +54,9 @@ def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -
 
 def measure(scenario: str, runs: int, restarts: int) -> dict[str, dict]:
 	"""All methods in one scenario, in turns, so that whatever else the machine does meets each alike."""
-	raw: dict[str, list[dict]] = {method: [] for method in METHODS}
-	for number, method in product(range(1 if scenario == "stream" else runs), METHODS):
+	methods = SYSTEMD_METHODS if scenario == SYSTEMD else METHODS
+	raw: dict[str, list[dict]] = {method: [] for method in methods}
+	for number, method in product(range(1 if scenario == "stream" else runs), methods):
 		click.echo(f"{scenario}, run {number + 1}: {method} …", err=True)
 		args = (method, restarts) if scenario == "stream" else (method,)
 		raw[method].append(getattr(scenarios, scenario)(*args))

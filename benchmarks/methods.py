@@ -9,6 +9,7 @@ from safe_restart.demo.bench import DemoBench
 COMMAND_TIMEOUT_SECONDS = 180
 GOOD_EXIT_CODES = (0, 6)  # 6: completed with warnings, as where jobs still run on old code
 BASE = "supervisorctl restart all"
+SYSTEMD_BASE = "systemctl restart <bench>-workers.target"
 
 
 def ours(demo: DemoBench, *flags: str) -> list[str]:
@@ -18,6 +19,10 @@ def ours(demo: DemoBench, *flags: str) -> list[str]:
 def supervisorctl(demo: DemoBench, *words: str) -> list[str]:
 	config = demo.path / "config/supervisor/supervisord.conf"
 	return [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(config), *words]
+
+
+def systemctl(*words: str) -> list[str]:
+	return ["systemctl", "--user", *words]
 
 
 def bench_restart(demo: DemoBench) -> list[list[str]]:
@@ -33,6 +38,12 @@ METHODS = {
 	BASE: lambda demo: [supervisorctl(demo, "restart", "all")],
 	"bench restart": bench_restart,
 }
+# On units as `bench setup systemd` writes them, without our drop-ins
+SYSTEMD_METHODS = {
+	"safe-restart": METHODS["safe-restart"],
+	"safe-restart --wait-workers": METHODS["safe-restart --wait-workers"],
+	SYSTEMD_BASE: lambda demo: [systemctl("restart", f"{demo.path.name}-workers.target")],
+}
 
 
 def run(method: str, demo: DemoBench) -> tuple[float, list[str]]:
@@ -41,7 +52,7 @@ def run(method: str, demo: DemoBench) -> tuple[float, list[str]]:
 	Raises subprocess.TimeoutExpired after COMMAND_TIMEOUT_SECONDS.
 	"""
 	began = time.monotonic()
-	problems = run_commands(METHODS[method](demo))
+	problems = run_commands((METHODS | SYSTEMD_METHODS)[method](demo))
 	return time.monotonic() - began, problems
 
 

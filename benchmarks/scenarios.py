@@ -16,6 +16,7 @@ from safe_restart.engine.processes import ancestors, inside, is_alive
 from safe_restart.engine.queues import queue_key
 
 from . import methods
+from .benches import SUPERVISOR, SYSTEMD, bench_under
 from .fates import settle
 from .table import middle
 
@@ -37,7 +38,16 @@ def idle(method: str) -> dict:
 
 def busy(method: str) -> dict:
 	"""Every worker is in a long job and short ones wait."""
-	with miniature() as demo:
+	return load(method, SUPERVISOR)
+
+
+def systemd(method: str) -> dict:
+	"""As busy, where services are units as bench writes them: a stop kills workers with their jobs (FACTS 1.6)."""
+	return load(method, SYSTEMD)
+
+
+def load(method: str, manager: str) -> dict:
+	with miniature(manager) as demo:
 		long_jobs = {name: demo.enqueue(LONG_SECONDS, name) for name in names("long", LONG_JOBS)}
 		wait_for(lambda: len(demo.runs("begin")) == LONG_JOBS)
 		short_jobs = {name: demo.enqueue(SHORT_SECONDS, name) for name in names("short", SHORT_JOBS)}
@@ -85,7 +95,7 @@ def restart(method: str, demo: DemoBench) -> dict:
 
 
 def orphans(demo: DemoBench) -> int:
-	"""How many processes of the bench run on that supervisord does not keep: work-horses without their worker.
+	"""How many processes of the bench run on that its manager does not keep: work-horses without their worker.
 
 	Looks twice, since one that just ends has no parent either.
 	"""
@@ -95,9 +105,9 @@ def orphans(demo: DemoBench) -> int:
 
 
 @contextmanager
-def miniature():
+def miniature(manager: str = SUPERVISOR):
 	"""A fresh bench with the demo's defaults, which ends once no helper looks after it any more."""
-	with DemoBench() as demo:
+	with bench_under(manager) as demo:
 		yield demo
 		journal = Journal(demo.bench)
 		wait_for(lambda: not journal.open_requests())

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from .methods import BASE
+from .methods import BASE, SYSTEMD_BASE
 
 SECONDS = {
 	"wall": "command",
@@ -24,6 +24,8 @@ COUNTS = {
 TITLES = {
 	"idle": "Idle: nothing runs. Medians of {runs}",
 	"busy": "Busy: 3 jobs of 8 s run and 200 short ones wait. Medians of {runs}, counts of all",
+	"systemd": "Busy under systemd: 3 jobs of 8 s run and 200 short ones wait; bench's unchanged units. Medians of {runs}, "
+	"counts of all",
 	"stream": "Stream: 5 ms jobs all the time, {restarts} restarts, {stops} workers stopped. Medians and counts of the restarts",
 }
 LEGEND = {
@@ -42,14 +44,19 @@ LEGEND = {
 }
 
 
+def base_of(measured: dict[str, object]) -> str:
+	"""The method that all others of a scenario are compared with."""
+	return BASE if BASE in measured else SYSTEMD_BASE
+
+
 def summarize(raw: dict[str, list[dict]]) -> dict[str, dict]:
-	"""By method: its runs, the medians of seconds, the totals of counts, and medians as ratios to BASE's."""
+	"""By method: its runs, the medians of seconds, the totals of counts, and medians as ratios to those of the base."""
 	summary = {}
 	for method, runs in raw.items():
 		seconds = {key: middle([run[key] for run in runs]) for key in SECONDS if key in runs[0]}
 		counts = {key: sum(run[key] for run in runs) for key in COUNTS if key in runs[0]}
 		summary[method] = {"seconds": seconds, "counts": counts, "runs": runs}
-	base = summary[BASE]["seconds"]
+	base = summary[base_of(summary)]["seconds"]
 	for one in summary.values():
 		one["ratios"] = {key: ratio(value, base[key]) for key, value in one["seconds"].items()}
 	return summary
@@ -67,7 +74,7 @@ def ratio(value: float | None, base: float | None) -> float | None:
 
 def render(scenario: str, summary: dict[str, dict], runs: int, restarts: int) -> str:
 	"""A title, the table, and whatever went wrong."""
-	first = summary[BASE]
+	first = summary[base_of(summary)]
 	stops = first["runs"][0].get("worker_stops")
 	columns = [key for key in (*SECONDS, *COUNTS) if key in first["seconds"] or key in first["counts"]]
 	rows = [["", *((SECONDS | COUNTS)[key] for key in columns)]]
@@ -79,7 +86,7 @@ def render(scenario: str, summary: dict[str, dict], runs: int, restarts: int) ->
 def legend() -> str:
 	"""What the columns mean."""
 	lines = [f"{name}: {LEGEND[key]}" for key, name in (SECONDS | COUNTS).items() if key in LEGEND]
-	return "\n".join([f"In brackets: the ratio to `{BASE}`.", *lines])
+	return "\n".join([f"In brackets: the ratio to `{BASE}`, or to `{SYSTEMD_BASE}`.", *lines])
 
 
 def cell(one: dict, key: str) -> str:

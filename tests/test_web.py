@@ -1,9 +1,7 @@
 """Replacing the web costs nobody an error page where `setup web` was done, and what was not done is said."""
 
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -12,33 +10,18 @@ import pytest
 
 from safe_restart.demo.bench import THREADED, DemoBench
 from safe_restart.demo.hammer import Hammer
-from safe_restart.engine import web_config
+from safe_restart.engine import web_supervisor
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused
 
 from .conftest import assert_bench_is_healthy, cli, start_cli, wait_for
-
-RESTARTS = int(os.environ.get("SAFE_RESTART_WEB_RESTARTS", "5"))
-SYNC = "-w 2 --preload -t 120"
+from .web_promises import SYNC, WebPromises, keeper, masters
 
 
 @pytest.fixture
 def kept(make_demo) -> DemoBench:
 	"""A bench after `setup web`."""
 	return make_demo(gunicorn_options=SYNC, has_setup_web=True)
-
-
-def keeper(demo: DemoBench) -> int:
-	return next(service.pid for service in demo.watch().manager.services() if service.kind == "web")
-
-
-def masters(demo: DemoBench) -> list[int]:
-	"""The gunicorns of the keeper."""
-	return [process.pid for process in psutil.Process(keeper(demo)).children()]
-
-
-def deploy(demo: DemoBench, **code) -> None:
-	(demo.path / "web.json").write_text(json.dumps(code))
 
 
 def config(demo: DemoBench):
@@ -51,18 +34,13 @@ def supervisorctl(demo: DemoBench, *words: str) -> None:
 	subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
-def test_no_request_fails_while_the_web_is_replaced_again_and_again(kept):
-	old = masters(kept)
-	with Hammer(kept) as hammer:
-		for _ in range(RESTARTS):
-			done = cli(kept, "--only", "web", "--json")
-			assert done.exit_code == 0, done.text
-			assert done.json["web"] == {"checked": True, "outage_ms": 0}
-	print(f"{hammer.requests} requests, {RESTARTS} restarts, longest {hammer.longest_seconds:.3f} s")
-	assert hammer.failures == {}
-	assert hammer.requests > 100 * RESTARTS
-	assert len(masters(kept)) == 1 and masters(kept) != old
-	assert_bench_is_healthy(kept)
+@pytest.fixture
+def restart_by_hand():
+	return lambda demo: supervisorctl(demo, "restart", "all")
+
+
+class TestUnderSupervisor(WebPromises):
+	pass
 
 
 def test_a_request_that_runs_is_finished_by_the_old_web_and_the_restart_waits_for_it(kept):
@@ -97,25 +75,6 @@ def test_every_strategy_replaces_the_web_without_an_outage_of_its_own(kept, stra
 	assert_bench_is_healthy(kept)
 
 
-@pytest.mark.parametrize(
-	("code", "why"), [({"status": "500 Broken"}, "answered 500"), ({"exits": True}, "ended with")]
-)
-def test_a_new_web_that_does_not_work_is_turned_away_and_the_old_one_serves_on(kept, code, why):
-	old = masters(kept)
-	deploy(kept, **code)
-	with Hammer(kept, clients=4) as hammer:
-		done = cli(kept, "--json")
-	assert done.exit_code == 1, done.text
-	assert why in done.json["outcome"] and "goes on serving" in done.json["outcome"]
-	assert "logs web" in done.json["outcome"]
-	assert hammer.failures == {}
-	wait_for(lambda: masters(kept) == old, "the one that was turned away has left")
-	deploy(kept)
-	assert cli(kept).exit_code == 0
-	assert masters(kept) != old
-	assert_bench_is_healthy(kept)
-
-
 def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
 	old = masters(kept)
 	with Hammer(kept, clients=4) as hammer:
@@ -128,31 +87,6 @@ def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
 		cli(kept, "recover")
 		wait_for(lambda: cli(kept, "history", "--json").json["requests"][0]["finished_at"])
 	assert hammer.failures == {}
-	assert len(masters(kept)) == 1 and masters(kept) != old
-	assert_bench_is_healthy(kept)
-
-
-@pytest.mark.parametrize("victim", ["gunicorn", "keeper"])
-def test_the_web_comes_back_when_gunicorn_or_its_keeper_is_killed(kept, victim):
-	old = masters(kept)
-	os.kill(old[0] if victim == "gunicorn" else keeper(kept), signal.SIGKILL)
-	wait_for(lambda: masters_or_none(kept) not in (old, []), "a new gunicorn")
-	wait_for(kept.is_up)
-	assert_bench_is_healthy(kept)
-	assert cli(kept, "--only", "web").exit_code == 0
-
-
-def masters_or_none(demo: DemoBench) -> list[int]:
-	try:
-		return masters(demo)
-	except psutil.Error:
-		return []
-
-
-def test_restarting_by_hand_works_as_before_and_leaves_one_web(kept):
-	old = masters(kept)
-	supervisorctl(kept, "restart", "all")
-	wait_for(kept.is_up)
 	assert len(masters(kept)) == 1 and masters(kept) != old
 	assert_bench_is_healthy(kept)
 
@@ -279,13 +213,13 @@ def written(tmp_path) -> Bench:
 
 
 def test_only_the_beginning_of_one_command_changes(written):
-	change = web_config.plan(written)
+	change = web_supervisor.plan(written)
 	gunicorn = f"{written.path}/env/bin/gunicorn"
 	prefix = f"{written.path}/env/bin/python -I -S {written.path}/config/web_keeper.py "
 	assert change.after == change.before.replace(f"command={gunicorn}", f"command={prefix}{gunicorn}")
 	change.path.write_text(change.after)
-	assert web_config.plan(written).diff == ""
-	assert web_config.plan(written, undo=True).after == change.before
+	assert web_supervisor.plan(written).diff == ""
+	assert web_supervisor.plan(written, undo=True).after == change.before
 
 
 @pytest.mark.parametrize(
@@ -307,6 +241,7 @@ def test_only_the_beginning_of_one_command_changes(written):
 		("stopwaitsecs=40", "stopwaitsecs=40\nstopasgroup=true", "stopasgroup=true"),
 		("stopwaitsecs=40", "stopwaitsecs=40\nserverurl=AUTO", "serverurl=AUTO"),
 		("priority=4", "  --threads 4\npriority=4", "goes on"),
+		("user=frappe", "environment=GUNICORN_CMD_ARGS='-w 9'", "GUNICORN_CMD_ARGS"),
 		("/sites\nstart", "\nstart", "does not run in"),
 		("[program:b-frappe-web]", "[program:other]", ""),
 		("gunicorn -b", "python -b", "web programs"),
@@ -318,19 +253,19 @@ def test_what_is_not_understood_is_refused_with_a_sentence(written, old, new, wh
 	assert old in text
 	path.write_text(text.replace(old, new))
 	if not why:  # a name is no reason
-		assert web_config.plan(written).diff
+		assert web_supervisor.plan(written).diff
 		return
 	with pytest.raises(Refused, match=why) as refused:
-		web_config.plan(written)
+		web_supervisor.plan(written)
 	assert "Nothing was touched" in str(refused.value)
 
 
-def test_a_bench_without_supervisor_is_refused_with_a_sentence(tmp_path):
-	with pytest.raises(Refused, match="for supervisor only"):
-		web_config.plan(Bench(tmp_path, {}))
+def test_a_bench_without_supervisors_configuration_is_refused_with_a_sentence(tmp_path):
+	with pytest.raises(Refused, match="cannot be read"):
+		web_supervisor.plan(Bench(tmp_path, {}))
 
 
 def test_threads_are_named(written):
 	path = written.path / "config/supervisor.conf"
 	path.write_text(path.read_text().replace("-w 5", "-w 5 --threads 4"))
-	assert "1 to 3 requests" in web_config.plan(written).warnings[0]
+	assert "1 to 3 requests" in web_supervisor.plan(written).warnings[0]

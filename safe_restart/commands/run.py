@@ -182,7 +182,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 
 	from redis.exceptions import RedisError
 
-	from ..engine import apps, doctor, managers, policy, preview, queues, web_config
+	from ..engine import apps, doctor, managers, policy, preview, queues, setup_web
 	from ..engine.fleet import Watch
 	from ..engine.managers import WEB
 	from . import print_json, render
@@ -197,8 +197,8 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	objections = apps.objections(bench)
 	services = manager.services()
 	warnings = [f"{one.text}; {one.mend}" for one in doctor.drawbacks(bench, manager, services)]
-	if WEB in choice.only and (lost := web_config.what_is_lost(bench, services)):
-		warnings.append(f"{lost}. Type {web_config.MEND}")
+	if WEB in choice.only and (lost := setup_web.what_is_lost(bench, manager, services)):
+		warnings.append(f"{lost}. Type {setup_web.MEND}")
 	if as_json:
 		blockers = [asdict(objection) for objection in objections]
 		print_json({**answer.as_dict(), "blockers": blockers, "warnings": warnings})

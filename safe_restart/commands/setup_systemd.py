@@ -5,13 +5,18 @@ import click
 from ..engine.bench import Bench
 from ..engine.doctor import longest_job_seconds
 from ..engine.managers import dropins
-from ..engine.managers.systemd import SYSTEM, USER
+from ..engine.managers import worker_dropins as engine
+from ..engine.managers.systemd import SYSTEM, USER, Systemd
+
+
+def manager_of(bench: Bench, user: bool) -> Systemd:
+	return dropins.manager_of(bench, USER if user else SYSTEM, engine.COMMAND)
 
 
 def run_setup(bench: Bench, user: bool, yes: bool) -> None:
-	manager = dropins.manager_of(bench, USER if user else SYSTEM)
+	manager = manager_of(bench, user)
 	longest = {service.name: longest_job_seconds(bench, service.command) for service in manager.services()}
-	wanted = dropins.wanted(manager, longest)
+	wanted = engine.wanted(manager, longest)
 	if not wanted:
 		click.echo("Every worker unit lets its job finish already. Nothing was changed.")
 		return
@@ -20,18 +25,18 @@ def run_setup(bench: Bench, user: bool, yes: bool) -> None:
 		click.echo("".join(f"  {line}\n" for line in drop_in.text.splitlines()))
 	if not yes:
 		click.confirm("Write this? No unit is restarted.", abort=True)
-	dropins.write(manager, wanted)
+	engine.write(manager, wanted)
 	click.echo("Written, and in force from now on. `safe-restart setup systemd --undo` removes it.")
 
 
 def run_undo(bench: Bench, user: bool, yes: bool) -> None:
-	manager = dropins.manager_of(bench, USER if user else SYSTEM)
-	paths = dropins.written(manager)
+	manager = manager_of(bench, user)
+	paths = engine.written(manager)
 	if not paths:
 		click.echo("There is nothing of this command to remove.")
 		return
 	click.echo("".join(f"{path}\n" for path in paths), nl=False)
 	if not yes:
 		click.confirm("Remove this? No unit is restarted.", abort=True)
-	dropins.remove(manager, paths)
+	engine.remove(manager, paths)
 	click.echo("Removed.")

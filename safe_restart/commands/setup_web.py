@@ -5,43 +5,48 @@ import sys
 import click
 
 from ..engine import setup_web as engine
-from ..engine import web_config
 from ..engine.bench import Bench
 from ..engine.errors import Refused
+from ..engine.web_config import Setup, keeper_path
 
-COST = (
-	"Loading it restarts the web and socketio once, in supervisor's way: requests are refused while they boot. From then "
-	"on a restart refuses none."
-)
-COST_OF_UNDOING = "Loading it restarts the web and socketio once: requests are refused while they boot, as from then on with each restart."
+COST = "Loading it restarts {} once, in {}'s way: requests are refused while they boot. From then on a restart refuses none."
+COST_OF_UNDOING = "Loading it restarts {} once, in {}'s way: requests are refused while they boot, as from then on with each restart."
 
 
 def run(bench: Bench, undo: bool, yes: bool, dry_run: bool) -> None:
 	"""Raises RestartError; what was changed by then is put back."""
-	change = web_config.plan(bench, undo)
+	setup = engine.setup_of(bench)
+	change = setup.plan(undo)
 	is_written = change.before == change.after
-	is_loaded = engine.is_in_force(bench, wanted=not undo)
+	is_loaded = engine.is_in_force(setup, wanted=not undo)
 	if is_written and is_loaded:
-		if not undo and not dry_run and engine.is_refreshed(bench):
-			click.echo(
-				f"{web_config.keeper_path(bench)} is of this version now; `supervisorctl restart` loads it."
-			)
-			return
-		click.echo(
-			"Nothing to do: the web has no keeper." if undo else "Nothing to do: the web has its keeper."
-		)
+		click.echo(tidy_up(setup, undo, dry_run))
 		return
 	click.echo(
-		change.diff or f"{change.path} is as it should be; supervisor has not loaded it.", nl=is_written
+		change.diff or f"{change.path} is as it should be; {setup.manager.name} has not loaded it.",
+		nl=is_written,
 	)
 	for warning in change.warnings:
 		click.echo(warning)
-	click.echo(COST_OF_UNDOING if undo else COST)
+	click.echo((COST_OF_UNDOING if undo else COST).format(setup.restarts, setup.manager.name))
 	if dry_run:
 		return
 	if not yes and not sys.stdin.isatty():
 		raise Refused("Nobody is here to be asked. Nothing was touched. Add --yes.")
 	if not yes:
 		click.confirm("Go on?", abort=True)
-	engine.apply(bench, change, not undo, click.echo)
+	engine.apply(setup, change, not undo, click.echo)
 	click.echo("Done." if undo else "Done. `safe-restart setup web --undo` takes it back.")
+
+
+def tidy_up(setup: Setup, undo: bool, dry_run: bool) -> str:
+	"""Where nothing has to be loaded, the keeper's own file may be older than ours, or left over. Returns what was done."""
+	path = keeper_path(setup.bench)
+	if undo and path.exists() and not dry_run:
+		engine.remove_keeper(setup)
+		return f"The web has no keeper any more; what was left of it, {path}, was removed."
+	if undo:
+		return "Nothing to do: the web has no keeper."
+	if not dry_run and engine.is_refreshed(setup.bench):
+		return f"{path} is of this version now; a restart of the web by {setup.manager.name} loads it."
+	return "Nothing to do: the web has its keeper."

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from . import leftovers, managers, processes, queues, web, web_config
+from . import leftovers, managers, processes, queues, setup_web, web
 from .bench import DEFAULT_JOB_TIMEOUT_SECONDS, Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
@@ -18,7 +18,7 @@ from .managers import OTHER, WEB, WORKERS, Drawback, Manager, Service
 from .queues import Worker
 from .rescue import find_orphans
 from .suspension import describe
-from .swap import keeper_of
+from .swap import keeper_in
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -44,7 +44,7 @@ def examine(bench: Bench) -> list[Finding]:
 		manager = managers.detect(bench)
 		services = manager.services()
 		findings += examine_services(bench, manager, services)
-		findings += examine_web(bench, services)
+		findings += examine_web(bench, manager, services)
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
 	observer = queues.Observer(bench)
@@ -100,10 +100,10 @@ def longest_job_seconds(bench: Bench, command: str) -> int:
 	return max((timeouts.get(name, DEFAULT_JOB_TIMEOUT_SECONDS) for name in served), default=0)
 
 
-def examine_web(bench: Bench, services: list[Service]) -> Iterator[Finding]:
-	if lost := web_config.what_is_lost(bench, services):
-		yield Finding(WARNING, lost, web_config.MEND)
-	elif any(service.kind == WEB and keeper_of(service.command) for service in services):
+def examine_web(bench: Bench, manager: Manager, services: list[Service]) -> Iterator[Finding]:
+	if lost := setup_web.what_is_lost(bench, manager, services):
+		yield Finding(WARNING, lost, setup_web.MEND)
+	elif any(service.kind == WEB and keeper_in(service) for service in services):
 		yield Finding(OK, "the web is replaced without refusing a request")
 
 

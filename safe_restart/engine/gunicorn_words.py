@@ -48,7 +48,7 @@ class Gunicorn:
 
 
 def read(command: str) -> Gunicorn:
-	"""Understand a command of the kind that `bench setup supervisor` writes. Raises Refused for any other."""
+	"""Understand a command of the kind that bench writes. Raises Refused for any other."""
 	if any(mark in command for mark in "%'\"\\;$"):
 		raise not_understood("its command is quoted or has placeholders")
 	words = command.split()
@@ -99,6 +99,6 @@ def class_of(values: dict[str, str]) -> str:
 
 def not_understood(why: str) -> Refused:
 	return Refused(
-		f"The web program is not as bench writes it: {why}. Nothing was touched. Let `bench setup supervisor` write it, or "
-		"leave it: a restart works as before, with the web away while it boots."
+		f"The web program is not as bench writes it: {why}. Nothing was touched. Let bench write it (`bench setup "
+		"supervisor`, or systemd), or leave it: a restart works as before, with the web away while it boots."
 	)

@@ -2,10 +2,10 @@
 
 import time
 
-from . import leftovers, queues, web, web_config
+from . import leftovers, queues, setup_web, web
 from .errors import RestartError
 from .fleet import LOOK_SECONDS
-from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
+from .managers import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS, Service
 from .run import Run
 from .workers import START_TIMEOUT_SECONDS
 
@@ -21,8 +21,8 @@ def begin_services(run: Run) -> None:
 		begin_probe(run)
 	end_leftovers(run)
 	services = run.manager.services()
-	if WEB in run.options.only and (lost := web_config.what_is_lost(run.bench, services)):
-		run.warn(f"{lost}; type {web_config.MEND}")
+	if WEB in run.options.only and (lost := what_is_lost(run, services)):
+		run.warn(f"{lost}; type {setup_web.MEND}")
 	for kind in ORDER:
 		for service in services:
 			if service.kind == kind in run.options.only and (run.is_old(service) or run.is_down(service)):
@@ -30,6 +30,10 @@ def begin_services(run: Run) -> None:
 	for service in services:
 		if service.kind == WORKERS in run.options.only and run.is_down(service):
 			run.returning.expect(service).begin()
+
+
+def what_is_lost(run: Run, services: list[Service]) -> str:
+	return run.patiently(lambda: setup_web.what_is_lost(run.bench, run.manager.manager, services))
 
 
 def end_leftovers(run: Run) -> set[str]:

@@ -22,7 +22,7 @@ RELOAD_SECONDS = 15  # until gunicorn must have a new worker; it starts them bef
 
 def way_of(service: Service) -> type[Replacement]:
 	"""How a service is replaced with the least harm."""
-	if service.kind == WEB and keeper_of(service.command):
+	if service.kind == WEB and service.pid and keeper_in(service):
 		return Swap
 	if service.kind == WEB and service.pid and loads_code_on_hup(service):
 		return Reload
@@ -34,6 +34,16 @@ def keeper_of(command: str) -> Path | None:
 	return next((Path(word) for word in command.split() if Path(word).name == KEEPER), None)
 
 
+def keeper_in(service: Service) -> Path | None:
+	"""The keeper that a service's process is, which may be older than what its manager has read since; where it is down,
+	the one that would be started."""
+	if not service.pid:
+		return keeper_of(service.command)
+	with suppress(psutil.Error):
+		return keeper_of(" ".join(psutil.Process(service.pid).cmdline()))
+	return None
+
+
 class Swap(Replacement):
 	"""The keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one when the new one
 	answers. It finishes that also if we die. Its own process stays."""
@@ -42,7 +52,7 @@ class Swap(Replacement):
 
 	def __init__(self, manager: Manager, service: Service):
 		super().__init__(manager, service)
-		self.status_path = keeper_of(service.command).with_suffix(".json")
+		self.status_path = keeper_in(service).with_suffix(".json")
 		self.asked_at: float | None = None
 
 	def begin(self) -> None:

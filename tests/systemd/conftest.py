@@ -5,12 +5,16 @@ import pytest
 from safe_restart.demo.bench import Workers
 
 from ..conftest import BOOT_SECONDS
-from .fixture import SystemdBench, systemd_is_here
-
-__all__ = ["systemd_is_here"]
+from .fixture import SystemdBench, why_not
 
 # As bench has it with two background_workers, but for the long queue
 WORKERS = (Workers("short", 1), Workers("default", 3))
+
+
+@pytest.fixture(scope="session")
+def systemd_is_here() -> None:
+	if why := why_not():
+		pytest.skip(f"no systemd of our own: {why}")
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ to become systemd, and no other.
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import uuid
 from pathlib import Path
-
-import pytest
 
 from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
 
@@ -107,6 +106,11 @@ def end(process: subprocess.Popen, cgroup: Path) -> None:
 		os.rmdir(folder)
 
 
+def is_listening(path: Path) -> bool:
+	with socket.socket(socket.AF_UNIX) as client:
+		return client.connect_ex(str(path)) == 0
+
+
 # As `bench setup systemd` writes them (bench/config/templates/systemd)
 SERVICE = """\
 [Unit]
@@ -184,8 +188,8 @@ class SystemdBench(DemoBench):
 
 		add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf")
 		if self.web:
-			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} -w 1 -t 120"
-			add("web", "frappe-web", f"{gunicorn} {self.application} --preload")
+			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} {self.gunicorn_options}"
+			add("web", "frappe-web", f"{gunicorn} {self.application}")
 		add("workers", "frappe-schedule", f"{bench} schedule")
 		for number, workers in enumerate(self.workers):
 			label = f"frappe-{workers.queues.replace(',', '-')}-worker{number or ''}"
@@ -200,7 +204,7 @@ class SystemdBench(DemoBench):
 		environment.pop("DBUS_SESSION_BUS_ADDRESS", None)
 		process, self.cgroup = start(environment)
 		deadline = time.monotonic() + START_SECONDS
-		while not (self.runtime / "systemd/private").exists():
+		while not is_listening(self.runtime / "systemd/private"):
 			assert process.poll() is None and time.monotonic() < deadline, "systemd did not start"
 			time.sleep(0.02)
 		return process
@@ -229,9 +233,3 @@ class SystemdBench(DemoBench):
 			end(self.supervisord, self.cgroup)
 			self.cgroup = None
 		super().end()
-
-
-@pytest.fixture(scope="session")
-def systemd_is_here() -> None:
-	if why := why_not():
-		pytest.skip(f"no systemd of our own: {why}")

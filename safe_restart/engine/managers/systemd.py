@@ -122,6 +122,11 @@ class Systemd(Manager):
 	def stop(self, service: Service) -> None:
 		self.act("stop", "--no-block", service.name)
 
+	def restart(self, service: Service) -> None:
+		"""Let a unit stop and start as it says itself; returns at once."""
+		self.act("reset-failed", service.name)  # as start
+		self.act("restart", "--no-block", service.name)
+
 	def reload(self) -> None:
 		"""Let systemd read the unit files again."""
 		self.act("daemon-reload")
