@@ -7,7 +7,7 @@ import click
 from ..engine import journal as journals
 from ..engine.apps import Objection
 from ..engine.doctor import OK, Finding
-from ..engine.journal import OUTPUT, Event, Journal, Request, Step, seconds_between
+from ..engine.journal import ASK, OUTPUT, Event, Journal, Request, Step, seconds_between
 from ..engine.preview import Plan
 from ..engine.status import Status
 from ..engine.strategies import Options
@@ -18,11 +18,14 @@ def step_line(step: Step) -> str:
 
 
 def event_line(event: Event) -> str:
+	if event.kind == ASK:
+		return f"\n  → {event.text}\n"
 	return f"  | {event.text}" if event.kind == OUTPUT else f"  {event.at[11:23]}  {event.text}"
 
 
 class EventLines:
-	"""What happened since it was last asked: a migration's output always, notes where they were asked for.
+	"""What happened since it was last asked: a migration's output and what a person has to do always, notes where they were
+	asked for.
 
 	A request that is gone on with has a past, which was shown then.
 	"""
@@ -35,7 +38,7 @@ class EventLines:
 	def new(self, request: Request) -> Iterator[str]:
 		for event in self.journal.events(request.id, self.last):
 			self.last = event.number
-			if self.verbose or event.kind == OUTPUT:
+			if self.verbose or event.kind in (OUTPUT, ASK):
 				yield event_line(event)
 
 
@@ -117,6 +120,8 @@ def status_of_requests(seen: Status) -> None:
 		click.echo(
 			f"Request {running.id} ({running.strategy}, by {running.requested_by}) {state}, since {seconds(age)}."
 		)
+		if asks := running.state.get("asks"):
+			click.echo(f"  → {asks}")
 	if seen.last:
 		click.echo(
 			f"Last: {seen.last.id} ({seen.last.strategy}) {seen.last.status}. {seen.last.outcome or ''}"

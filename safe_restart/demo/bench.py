@@ -136,6 +136,11 @@ class DemoBench:
 		return Redis.from_url(self.queue_url)
 
 	@property
+	def keeper_pids(self) -> set[int]:
+		"""All that belongs to the bench is below one of these."""
+		return {self.supervisord.pid}
+
+	@property
 	def supervisor_socket(self) -> Path:
 		return self.path / "config" / "supervisor" / "supervisord.sock"
 

@@ -63,12 +63,15 @@ def drain(
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
 	leaves_busy: bool = False,
+	wake: Callable[[Fleet, tuple[Worker, ...], bool], None] | None = None,
 ) -> Fleet:
 	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
 	busy are left, that no worker can take one.
 
+	wake: what to do with idle workers that have not met the flag; otherwise they are replaced (Retirement.wake)
 	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
+	wake = wake or retirement.wake
 	deadline = time.monotonic() + timeout_seconds
 	unproven_since = next_wake = time.monotonic()
 	proofs, before = 0, None
@@ -88,7 +91,7 @@ def drain(
 		if not undrained.unproven:
 			unproven_since = now
 		elif now >= next_wake:
-			retirement.wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
+			wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
 			next_wake = now + WAKE_SECONDS
 		time.sleep(LOOK_SECONDS)
 

@@ -4,7 +4,7 @@ A manager knows the processes; it knows nothing of jobs. Each kind is one file w
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,13 @@ WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS, OTHER = "web", "workers", "scheduler",
 KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
 
 UP = ("running", "starting")
+
+# How a service becomes new. EACH: its process ends, and the manager brings another. In the foreground the end of one
+# process ends all: there each is replaced IN_TURN, by its name and in no other way, or all at once BY_HAND.
+EACH, IN_TURN, BY_HAND = "each", "in turn", "by hand"
+
+# Their commands name what they start, and they are no service themselves.
+WRAPPERS = ("sh", "dash", "bash", "zsh", "ksh", "fish", "tmux")
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Manager(Protocol):
 	"""What the engine asks of a process manager."""
 
 	name: str
+	way: str = EACH
 
 	def services(self) -> list[Service]:
 		"""This bench's services as they are now. Asking also makes the manager notice exits (FACTS 2)."""
@@ -71,6 +79,10 @@ class Manager(Protocol):
 	def log_command(self, services: Iterable[Service], tail: int, follow: bool) -> list[str]:
 		"""The command that shows what these services said, where they write no files; empty where there is none."""
 		return []
+
+	def where_output_is(self) -> str:
+		"""A sentence, for services that write no files and where there is no such command."""
+		return "none is configured"
 
 	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
 		"""Why this user cannot bring these services down and up again, as a sentence; empty where nothing is in the way.
@@ -92,7 +104,7 @@ class Patient:
 
 	def __init__(self, manager: Manager, patiently: Callable[[Callable], object]):
 		self.manager, self.patiently = manager, patiently
-		self.name = manager.name
+		self.name, self.way = manager.name, manager.way
 
 	def services(self) -> list[Service]:
 		return self.patiently(self.manager.services)
@@ -115,9 +127,9 @@ class Patient:
 
 def detect(bench: Bench) -> Manager:
 	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
-	from . import supervisor, systemd
+	from . import foreground, supervisor, systemd
 
-	finders = {"supervisor": supervisor.find, "systemd": systemd.find}
+	finders = {"supervisor": supervisor.find, "systemd": systemd.find, "foreground": foreground.find}
 	chosen = bench.settings.get("process_manager")
 	if chosen not in (None, *finders):
 		raise Refused(
@@ -127,7 +139,8 @@ def detect(bench: Bench) -> Manager:
 	tried: list[str] = []
 	found: list[Manager] = []
 	for name in (chosen,) if chosen else finders:
-		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder.
+		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder. What runs in
+		# a terminal beside a manager is not looked for: that manager counts.
 		if not found or (bench.path / "config" / name).is_dir():
 			found += finders[name](bench, tried)
 	if len(found) > 1:
@@ -144,6 +157,8 @@ def kind_of(command: str) -> str:
 	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives."""
 	words = command.split()
 	names = [Path(word).name for word in words]
+	if names[:1] == ["tmux"]:  # its command line names what it was started with
+		return OTHER
 	if any(name.startswith("gunicorn") for name in names) or "serve" in names:
 		return WEB
 	if "worker" in names or "worker-pool" in names:
@@ -155,6 +170,11 @@ def kind_of(command: str) -> str:
 	if any(re.match(r"(redis|valkey)-server", name) for name in names):
 		return REDIS
 	return OTHER
+
+
+def is_wrapper(words: Sequence[str]) -> bool:
+	"""Whether a command is a shell or the like, around what it names."""
+	return bool(words) and Path(words[0]).name.lstrip("-") in WRAPPERS
 
 
 def belongs_to(bench: Bench, command: str, directory: str) -> bool:
@@ -188,5 +208,5 @@ def no_manager(bench: Bench, tried: list[str]) -> Refused:
 		+ "".join(f"  {line}\n" for line in tried)
 		+ "If supervisor runs this bench, name its socket in sites/common_site_config.json: "
 		'"safe_restart": {"supervisor_socket": "/path/to/supervisor.sock"}. If systemd does, load its units first: '
-		"systemctl daemon-reload."
+		"systemctl daemon-reload. `bench start` is found while it runs."
 	)
