@@ -23,6 +23,11 @@ def event_line(event: Event) -> str:
 	return f"  | {event.text}" if event.kind == OUTPUT else f"  {event.at[11:23]}  {event.text}"
 
 
+def has_a_past(request: Request) -> bool:
+	"""Whether it is gone on with. The helper of a new one may have begun before anybody looked."""
+	return bool(request.state.get("resume_at"))
+
+
 class EventLines:
 	"""What happened since it was last asked: a migration's output and what a person has to do always, notes where they were
 	asked for.
@@ -33,7 +38,8 @@ class EventLines:
 	def __init__(self, journal: Journal, request: Request, verbose: bool):
 		self.journal = journal
 		self.verbose = verbose
-		self.last = max((event.number for event in journal.events(request.id)), default=0)
+		past = journal.events(request.id) if has_a_past(request) else []
+		self.last = max((event.number for event in past), default=0)
 
 	def new(self, request: Request) -> Iterator[str]:
 		for event in self.journal.events(request.id, self.last):

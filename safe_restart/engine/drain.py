@@ -87,7 +87,7 @@ def drain(
 			return fleet
 		retirement.check_cancelled()
 		if (now := time.monotonic()) >= deadline:
-			raise JobsStillRunning(still_running(undrained, timeout_seconds))
+			raise JobsStillRunning(still_running(undrained, timeout_seconds, retirement.may_leave))
 		if not undrained.unproven:
 			unproven_since = now
 		elif now >= next_wake:
@@ -96,15 +96,16 @@ def drain(
 		time.sleep(LOOK_SECONDS)
 
 
-def still_running(undrained: Undrained, timeout_seconds: float) -> str:
+def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool) -> str:
 	names = [
 		f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy
 	]
 	names += [
 		f"worker {worker.name[:8]} (pid {worker.pid}) could not be woken" for worker in undrained.unproven
 	]
+	rolling = ", or let each worker finish by itself with the default strategy (rolling)" if may_leave else ""
 	return (
 		f"{len(names)} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
 		f"{' …' if len(names) > 5 else ''}. Nothing was interrupted and the bench works as before. Wait longer with "
-		"--wait-workers-timeout SECONDS, or let each worker finish by itself with the default strategy (rolling)."
+		f"--wait-workers-timeout SECONDS{rolling}."
 	)

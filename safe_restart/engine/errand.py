@@ -1,8 +1,8 @@
 """Waking idle workers without ending them, where the end of one process would end all.
 
 An idle worker never notices the flag; it takes one more job first (FACTS 1.1). So it is sent on an errand, a job that
-does nothing, and meets the flag right after. RQ itself writes it, with its own pickle, and forgets it when it is done
-(result_ttl 0).
+does nothing, and meets the flag right after. RQ itself makes it, with its own pickle, and forgets it when it is done
+(result_ttl 0). One that nobody takes, as its sender was killed, expires.
 """
 
 import uuid
@@ -20,7 +20,6 @@ from .retire import Retirement
 # Letters and dashes only, since rq 3 takes nothing else; no site's prefix, so Frappe shows it to nobody.
 PREFIX = "safe-restart-errand-"
 DESCRIPTION = "an errand that wakes an idle worker"
-# One that nobody takes, as its sender was killed, is forgotten; one whose worker is killed is no failure to be kept.
 KEPT_SECONDS = 60
 
 
@@ -52,25 +51,29 @@ def send(redis: Redis, workers: Iterable[Worker]) -> None:
 
 
 def send_to(redis: Redis, name: str) -> None:
-	from rq import Queue  # nobody else needs it, and it takes its time
+	from rq.job import Job, JobStatus  # nobody else needs them, and they take their time
 
+	job = Job.create(
+		"time.sleep",
+		args=(0,),
+		connection=redis,
+		id=f"{PREFIX}{uuid.uuid4()}",
+		origin=name,
+		status=JobStatus.QUEUED,
+		description=DESCRIPTION,
+		timeout=KEPT_SECONDS,
+		result_ttl=0,
+		failure_ttl=KEPT_SECONDS,
+	)
 	with redis.pipeline() as pipe:
 		try:
 			pipe.watch(queue_key(name))
 			if pipe.llen(queue_key(name)):
 				return
 			pipe.multi()
-			Queue(name, connection=redis).enqueue_call(
-				"time.sleep",
-				args=(0,),
-				timeout=KEPT_SECONDS,
-				result_ttl=0,
-				ttl=KEPT_SECONDS,
-				failure_ttl=KEPT_SECONDS,
-				description=DESCRIPTION,
-				job_id=f"{PREFIX}{uuid.uuid4()}",
-				pipeline=pipe,
-			)
+			job.save(pipeline=pipe)
+			pipe.expire(job.key, KEPT_SECONDS)
+			pipe.rpush(queue_key(name), job.id)
 			pipe.execute()
 		except WatchError:
 			return  # a job came in, which wakes the worker as well

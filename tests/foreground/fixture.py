@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
+from safe_restart.engine.processes import inside
 
 END_SECONDS = 20
 
@@ -56,3 +57,17 @@ class ForegroundBench(DemoBench):
 		"""As a terminal does it, and wait for its end."""
 		os.killpg(self.supervisord.pid, signal.SIGINT)
 		self.supervisord.wait(END_SECONDS)
+
+
+class OvermindBench(ForegroundBench):
+	"""The same Procfile in the hands of a real overmind."""
+
+	@property
+	def command(self) -> list[str]:
+		return ["overmind", "start"]
+
+	@property
+	def keeper_pids(self) -> set[int]:
+		"""And tmux, in which overmind has them, and which belongs to nobody."""
+		tmux = {process.pid for process in inside(self.path) if process.name().startswith("tmux")}
+		return super().keeper_pids | tmux

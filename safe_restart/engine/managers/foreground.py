@@ -95,7 +95,7 @@ class Foreground(Manager):
 			Drawback(
 				f"{self.name} (pid {self.main.pid}) runs this bench in the foreground: Ctrl-C there kills running jobs after "
 				f"{GRACE_SECONDS} s",
-				"`safe-restart` before that: it says when no job runs",
+				"`safe-restart` first, which waits until no job runs",
 			)
 		]
 

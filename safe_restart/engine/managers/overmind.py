@@ -65,7 +65,9 @@ class Overmind(Foreground):
 				parts = iter(lambda: connection.recv(65536), b"") if words == "status" else ()
 				return b"".join(parts).decode(errors="replace")
 		except OSError as error:
-			raise Unreachable(f"overmind at {self.address} does not answer ({error})") from None
+			raise Unreachable(
+				f"overmind at {self.address} does not answer ({error}); where it has ended, type `overmind start`"
+			) from None
 
 
 def find(bench: Bench, tried: list[str]) -> list[Overmind]:
@@ -73,7 +75,7 @@ def find(bench: Bench, tried: list[str]) -> list[Overmind]:
 	for process in processes.inside(bench.path):
 		with suppress(psutil.Error):
 			words = process.cmdline()
-			if Path(words[0]).name != "overmind" or not {"start", "s"} & set(words[1:]):
+			if Path(words[0] if words else "").name != "overmind" or not {"start", "s"} & set(words[1:]):
 				continue
 			for address in addresses(process):
 				manager = Overmind(bench, process, address)
