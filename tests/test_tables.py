@@ -175,7 +175,6 @@ def test_a_hooks_file_that_would_not_even_import_says_nothing(tmp_path):
 
 options = st.builds(
 	Options,
-	fit,
 	only=st.lists(st.sampled_from(KINDS), min_size=1, unique=True).map(tuple),
 	wait_workers_timeout=SECONDS,
 	wait_workers_verbose=st.booleans(),

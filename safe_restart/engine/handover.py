@@ -24,8 +24,7 @@ def hand_over(run: Run, detail: list[str]) -> None:
 	ask(run, safe_now(run, command))
 	try:
 		while not (is_back := is_started_again(run, old)) and time.monotonic() < until:
-			left = sum(map(processes.is_alive, old))
-			if left == len(old):
+			if all(map(processes.is_alive, old)):
 				run.check_cancelled()
 			elif run.is_asked_to_stop:
 				break
@@ -34,6 +33,7 @@ def hand_over(run: Run, detail: list[str]) -> None:
 		ask(run, "")
 	left = [process for process in old if processes.is_alive(process)]
 	if is_back:
+		run.can_be_cancelled = False
 		detail.append("all of it was started again")
 	elif not left:
 		raise RestartError(
