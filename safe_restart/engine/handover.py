@@ -20,7 +20,7 @@ def hand_over(run: Run, detail: list[str]) -> None:
 	old = [process for pid in run.pids_before if (process := processes.get(pid))]
 	seconds = run.options.hold_seconds
 	until = time.monotonic() + seconds
-	command = run.manager.start_command(run.manager.services()[0])
+	command = run.manager.start_command(next(iter(run.manager.services()), None))
 	ask(run, safe_now(run, command))
 	try:
 		while not (is_back := is_started_again(run, old)) and time.monotonic() < until:

@@ -42,7 +42,7 @@ class Foreground(Manager):
 	@property
 	def start_words(self) -> str:
 		"""What a person types to have all of it."""
-		return "bench start" if self.name == "honcho" else f"{self.name} start"
+		return {"honcho": "bench start", "hivemind": "hivemind"}.get(self.name, f"{self.name} start")
 
 	def services(self) -> list[Service]:
 		"""All that lives; what has ended is not known any more. Those of its successor, where it was started again."""
@@ -135,7 +135,7 @@ def size(main: psutil.Process) -> int:
 def program_of(process: psutil.Process) -> str:
 	"""Which of PROGRAMS a process is; empty where it is none. foreman calls itself `foreman: master`."""
 	with suppress(psutil.Error):
-		names = [Path(word).name.rstrip(":") for word in process.cmdline()[:3]]
+		names = [Path(word).name.rstrip(":") for word in " ".join(process.cmdline()).split()[:3]]
 		return next((name for name in names if name in PROGRAMS), "")
 	return ""
 
