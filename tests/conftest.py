@@ -150,7 +150,7 @@ def orphans(demo: DemoBench) -> list[psutil.Process]:
 	found = []
 	for process in processes.inside(demo.path):
 		ancestors = processes.ancestors(process)
-		if demo.supervisord.pid not in ancestors and os.getpid() not in ancestors:
+		if not {*demo.keeper_pids, os.getpid()} & set(ancestors):
 			found.append(process)
 	return found
 

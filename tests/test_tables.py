@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safe_restart.engine import policy, strategies
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused
-from safe_restart.engine.managers import KINDS
+from safe_restart.engine.managers import BY_HAND, EACH, IN_TURN, KINDS
 from safe_restart.engine.policy import DELAY, JITTER, Policy
 from safe_restart.engine.recovery import Way, way_on
 from safe_restart.engine.retire import Act, Condition, decide
@@ -24,6 +24,7 @@ from safe_restart.engine.strategies import (
 	STRATEGIES,
 	WATCHING_STEPS,
 	Options,
+	fit,
 	steps_of,
 )
 
@@ -237,3 +238,20 @@ def test_sites_are_migrated_only_in_maintenance_and_while_everything_that_runs_j
 
 def test_a_hold_is_not_a_restart():
 	assert strategies.choose("drain").steps == ("preflight", "suspend", "drain")
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_in_the_foreground_every_strategy_lets_running_jobs_finish_first_and_drains_before_anything_ends(
+	name,
+):
+	for way in (IN_TURN, BY_HAND):
+		chosen = fit(STRATEGIES[name], way)
+		assert (chosen.name, chosen.busy, chosen.way) == (name, FINISH_FIRST, way)
+		assert chosen.holds_lease and not chosen.in_batches
+		ends = "stop" if way == IN_TURN else "hand-over"
+		assert chosen.steps.index("drain") < chosen.steps.index(ends)
+		for reached in range(len(chosen.steps) + 1):
+			has_stopped = way == IN_TURN and reached > chosen.steps.index("stop")
+			found = way_on(name, chosen.steps[:reached], way=way)
+			assert found is (Way.FINISH if has_stopped else Way.UNWIND)
+	assert fit(STRATEGIES[name], EACH) is STRATEGIES[name]

@@ -79,6 +79,15 @@ def print_json(value: dict) -> None:
 	show_default=True,
 	help="What becomes of interrupted jobs.",
 )
+@click.option(
+	"--hold",
+	"hold_seconds",
+	type=float,
+	default=600,
+	show_default=True,
+	metavar="SECONDS",
+	help="In the foreground: how long to wait until you have restarted it.",
+)
 @click.option("--reason", default="", metavar="TEXT", help="Kept in the history.")
 @click.option("--override-blockers", is_flag=True, help="Restart though an app objects; needs --reason.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
@@ -136,6 +145,7 @@ def options_of(ctx: click.Context) -> dict:
 			"wait_workers_verbose",
 			"force_kill_timeout",
 			"interrupted",
+			"hold_seconds",
 			"migrate",
 			"allow_running_jobs",
 			"migrate_timeout",

@@ -32,10 +32,10 @@ def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 	if not paths and (command := manager.log_command(chosen, tail, follow)):
 		subprocess.run(command)
 		return
+	if not paths:
+		raise Refused(f"{name} writes no log file: {manager.where_output_is()}.")
 	if not readable:
-		raise Refused(
-			f"{name} has no log file yet (looked for {', '.join(map(str, paths)) or 'none configured'})."
-		)
+		raise Refused(f"{name} has no log file yet (looked for {', '.join(map(str, paths))}).")
 	for path in readable:
 		if len(readable) > 1:
 			click.echo(f"==> {path} <==")

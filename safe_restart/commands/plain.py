@@ -4,7 +4,7 @@ import click
 
 from ..engine.bench import Bench
 from ..engine.journal import Journal, Request
-from .render import EventLines, closing_lines, step_line
+from .render import EventLines, closing_lines, has_a_past, step_line
 
 
 class PlainView:
@@ -16,7 +16,7 @@ class PlainView:
 		self.request = request
 		self.to_stderr = to_stderr
 		# A request that is gone on with has a past, which was shown then.
-		self.steps_shown = len(journal.steps(request.id))
+		self.steps_shown = len(journal.steps(request.id)) if has_a_past(request) else 0
 		self.events = EventLines(journal, request, verbose)
 
 	def __enter__(self) -> "PlainView":

@@ -7,7 +7,7 @@ import click
 from ..engine import journal as journals
 from ..engine.apps import Objection
 from ..engine.doctor import OK, Finding
-from ..engine.journal import OUTPUT, Event, Journal, Request, Step, seconds_between
+from ..engine.journal import ASK, OUTPUT, Event, Journal, Request, Step, seconds_between
 from ..engine.preview import Plan
 from ..engine.status import Status
 from ..engine.strategies import Options
@@ -19,11 +19,19 @@ def step_line(step: Step) -> str:
 
 
 def event_line(event: Event) -> str:
+	if event.kind == ASK:
+		return f"\n  → {event.text}\n"
 	return f"  | {event.text}" if event.kind == OUTPUT else f"  {event.at[11:23]}  {event.text}"
 
 
+def has_a_past(request: Request) -> bool:
+	"""Whether it is gone on with. The helper of a new one may have begun before anybody looked."""
+	return bool(request.state.get("resume_at"))
+
+
 class EventLines:
-	"""What happened since it was last asked: a migration's output always, notes where they were asked for.
+	"""What happened since it was last asked: a migration's output and what a person has to do always, notes where they were
+	asked for.
 
 	A request that is gone on with has a past, which was shown then.
 	"""
@@ -31,12 +39,13 @@ class EventLines:
 	def __init__(self, journal: Journal, request: Request, verbose: bool):
 		self.journal = journal
 		self.verbose = verbose
-		self.last = max((event.number for event in journal.events(request.id)), default=0)
+		past = journal.events(request.id) if has_a_past(request) else []
+		self.last = max((event.number for event in past), default=0)
 
 	def new(self, request: Request) -> Iterator[str]:
 		for event in self.journal.events(request.id, self.last):
 			self.last = event.number
-			if self.verbose or event.kind == OUTPUT:
+			if self.verbose or event.kind in (OUTPUT, ASK):
 				yield event_line(event)
 
 
@@ -119,6 +128,8 @@ def status_of_requests(seen: Status) -> None:
 		click.echo(
 			f"Request {running.id} ({running.strategy}, by {running.requested_by}) {state}, since {seconds(age)}."
 		)
+		if asks := running.state.get("asks"):
+			click.echo(f"  → {asks}")
 	if seen.last:
 		click.echo(
 			f"Last: {seen.last.id} ({seen.last.strategy}) {seen.last.status}. {seen.last.outcome or ''}"

@@ -16,7 +16,7 @@ from ..engine import journal as journals
 from ..engine.bench import Bench
 from ..engine.errors import JobsStillRunning, Refused, RestartError, Unwritable
 from ..engine.journal import Journal, Request
-from ..engine.strategies import STRATEGIES, Options, choose
+from ..engine.strategies import STRATEGIES, Options, check_foreground, choose, fit
 from ..helper import hand_over
 
 POLL_SECONDS = 0.02
@@ -187,8 +187,9 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	from ..engine.managers import WEB
 	from . import print_json, render
 
-	chosen, choice = choose(strategy), Options.from_dict(options)
-	manager = managers.detect(bench)
+	choice, manager = Options.from_dict(options), managers.detect(bench)
+	chosen = fit(choose(strategy), manager.way)
+	check_foreground(chosen, choice)
 	try:
 		fleet = Watch(bench, manager, queues.Observer(bench)).see()
 		answer = preview.plan(fleet, chosen, choice, policy.of_bench(bench))

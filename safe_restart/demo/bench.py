@@ -142,6 +142,11 @@ class DemoBench:
 		return sum(workers.count * (workers.pool_size or 1) for workers in self.workers)
 
 	@property
+	def keeper_pids(self) -> set[int]:
+		"""All that belongs to the bench is below one of these."""
+		return {self.supervisord.pid}
+
+	@property
 	def supervisor_socket(self) -> Path:
 		return self.path / "config" / "supervisor" / "supervisord.sock"
 

@@ -11,11 +11,12 @@ from .errors import Refused
 from .fleet import Watch
 from .forecast import forecast
 from .journal import OPEN, Event, Journal, Request, Step, seconds_between, utc_now
+from .managers import EACH
 from .queues import Observer
-from .recovery import Way, way_on
+from .recovery import Way, way_of
 from .report import Account
 from .sight import Sight
-from .strategies import DRAIN, ROLLING, STRATEGIES, Options, choose, steps_of
+from .strategies import DRAIN, ROLLING, STRATEGIES, Options, choose, fit, steps_of
 
 HISTORY = 20
 
@@ -115,11 +116,12 @@ def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
 	account = {**asdict(Account()), **(request.report or {})}
 	mine = [job for job in account["affected"] if sight.covers(job["site"])]
 	migrates = bool(request.options.get("migrate"))
+	strategy = fit(choose(request.strategy), request.state.get("way", EACH))
 	return {
 		**summary(request, sight),
 		"is_open": request.status in OPEN,
 		"can_cancel": can_cancel(request, steps),
-		"planned_steps": list(steps_of(choose(request.strategy), migrates)),
+		"planned_steps": list(steps_of(strategy, migrates)),
 		"steps": [
 			{
 				"name": step.name,
@@ -140,7 +142,7 @@ def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
 def can_cancel(request: Request, steps: list[Step]) -> bool:
 	"""Whether it would still be unwound; a drain always can be, and sites in maintenance are not left there."""
 	names = {step.name for step in steps}
-	is_before = way_on(request.strategy, names, bool(request.options.get("migrate"))) is Way.UNWIND
+	is_before = way_of(request, steps) is Way.UNWIND
 	return (
 		request.status in OPEN and not request.cancel_requested and is_before and "maintenance" not in names
 	)
@@ -151,15 +153,17 @@ def previews(bench: Bench, options: dict, sight: Sight) -> dict:
 	choice = Options.from_dict(options)
 	rules = policy.of_bench(bench)
 	past = finished(bench)
+	manager = managers.detect(bench)
 	try:
-		fleet = Watch(bench, managers.detect(bench), Observer(bench)).see()
+		fleet = Watch(bench, manager, Observer(bench)).see()
 	except (RedisError, OSError):
 		plan = preview.plan_without_redis(choice)
 		return answer({plan.strategy: plan}, {}, sight)
 	grace = max((unit.service.stop_wait_seconds for unit in fleet.units), default=0.0)
 	grace = choice.force_kill_timeout if choice.force_kill_timeout is not None else grace
 	plans, expected = {}, {}
-	for strategy in STRATEGIES.values():
+	chosen = [one for one in STRATEGIES.values() if manager.way == EACH or not one.interrupts]
+	for strategy in (fit(one, manager.way) for one in chosen):
 		plan = plans[strategy.name] = preview.plan(fleet, strategy, choice, rules)
 		expected[strategy.name] = asdict(forecast(strategy, choice, plan, grace, past))
 	return answer(plans, expected, sight)

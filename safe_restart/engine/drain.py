@@ -63,12 +63,15 @@ def drain(
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
 	leaves_busy: bool = False,
+	wake: Callable[[Fleet, tuple[Worker, ...], bool], None] | None = None,
 ) -> Fleet:
 	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
 	busy are left, that no worker can take one.
 
+	wake: what to do with idle workers that have not met the flag; otherwise they are replaced (Retirement.wake)
 	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
+	wake = wake or retirement.wake
 	deadline = time.monotonic() + timeout_seconds
 	unproven_since = next_wake = time.monotonic()
 	proofs, before = 0, None
@@ -84,24 +87,25 @@ def drain(
 			return fleet
 		retirement.check_cancelled()
 		if (now := time.monotonic()) >= deadline:
-			raise JobsStillRunning(still_running(undrained, timeout_seconds))
+			raise JobsStillRunning(still_running(undrained, timeout_seconds, retirement.may_leave))
 		if not undrained.unproven:
 			unproven_since = now
 		elif now >= next_wake:
-			retirement.wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
+			wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
 			next_wake = now + WAKE_SECONDS
 		time.sleep(LOOK_SECONDS)
 
 
-def still_running(undrained: Undrained, timeout_seconds: float) -> str:
+def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool) -> str:
 	names = [
 		f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy
 	]
 	names += [
 		f"worker {worker.name[:8]} (pid {worker.pid}) could not be woken" for worker in undrained.unproven
 	]
+	rolling = ", or let each worker finish by itself with the default strategy (rolling)" if may_leave else ""
 	return (
 		f"{len(names)} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
 		f"{' …' if len(names) > 5 else ''}. Nothing was interrupted and the bench works as before. Wait longer with "
-		"--wait-workers-timeout SECONDS, or let each worker finish by itself with the default strategy (rolling)."
+		f"--wait-workers-timeout SECONDS{rolling}."
 	)

@@ -23,7 +23,7 @@ KEPT_REQUESTS = 500
 
 QUEUED, RUNNING, WATCHING = "queued", "running", "watching"
 COMPLETED, FAILED, CANCELLED, REFUSED = "completed", "failed", "cancelled", "refused"
-NOTE, OUTPUT = "note", "output"  # kinds of events
+NOTE, OUTPUT, ASK = "note", "output", "ask"  # kinds of events
 OPEN = (QUEUED, RUNNING, WATCHING)
 
 SCHEMA = """
@@ -85,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Event:
-	"""`kind` is note, or output for a line that a migration wrote."""
+	"""`kind` is note, output for a line that a migration wrote, or ask for what a person has to do now."""
 
 	number: int
 	at: str

@@ -4,14 +4,15 @@ import dataclasses
 
 from . import queues, web
 from .errors import Refused
-from .managers import REDIS, WEB, WORKERS, Service
+from .managers import BY_HAND, REDIS, WEB, WORKERS, Service
 from .migrating import check_migration
 from .run import Run
-from .strategies import LEAVE, NOW, check_migrate, check_redis
+from .strategies import LEAVE, NOW, check_foreground, check_migrate, check_redis
 
 
 def preflight(run: Run, detail: list[str]) -> None:
 	"""See that this can succeed, and remember how the bench was. Touches nothing."""
+	check_foreground(run.strategy, run.options)
 	check_redis(run.strategy, run.options)
 	check_migrate(run.strategy, run.options)
 	if run.options.migrate:
@@ -37,7 +38,8 @@ def preflight(run: Run, detail: list[str]) -> None:
 		see_workers(run)
 	else:
 		go_without_redis(run, services)
-	if REDIS in run.options.only and run.redis_is_up:
+	stops_redis = run.strategy.way == BY_HAND and any(service.kind == REDIS for service in services)
+	if (REDIS in run.options.only or stops_redis) and run.redis_is_up:
 		check_redis_may_go(run)
 	if WEB in run.options.only and any(service.kind == WEB for service in services):
 		run.sites_before = web.health(run.bench)
@@ -88,7 +90,8 @@ def check_redis_may_go(run: Run) -> None:
 	if not queues.keeps_jobs(run.watch.observer.redis):
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
-			"would lose every queued job. Nothing was touched. Leave redis out of --only."
+			"would lose every queued job. Nothing was touched. Leave redis out of --only; where it restarts with all else, let "
+			f"it save first: redis-cli -u {run.bench.redis_queue_url} CONFIG SET save '3600 1'"
 		)
 	if others := run.workers_before.look.other_benches:
 		raise Refused(

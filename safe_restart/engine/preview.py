@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from .fleet import Fleet, Unit
+from .managers import EACH
 from .policy import Policy
 from .queues import Job
 from .strategies import (
@@ -61,7 +62,7 @@ def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> P
 		if (job := fleet.look.job_of(worker))
 	]
 	left = [fate.seconds_left for fate in running]
-	recommended, reason = recommend(running, options)
+	recommended, reason = recommend(running, strategy)
 	return Plan(
 		strategy=strategy.name,
 		summary=strategy.summary,
@@ -122,8 +123,13 @@ def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) 
 	return "stay in their queues untouched and are served meanwhile, in order"
 
 
-def recommend(running: list[Fate], options: Options) -> tuple[str, str]:
+def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	"""The strategy that fits the jobs that run now, with its reason."""
+	if strategy.way != EACH:
+		return (
+			ROLLING,
+			"The bench runs in the foreground, where each strategy first lets all running jobs finish.",
+		)
 	if not running:
 		return ROLLING, "No job runs, so nothing has to wait; a worker stays on each queue that has several."
 	longest = max((fate.seconds_left is None, fate.seconds_left or 0) for fate in running)

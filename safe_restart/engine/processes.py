@@ -10,14 +10,13 @@ from pathlib import Path
 import psutil
 
 from . import surroundings
-from .managers import WORKERS, kind_of
+from .managers import WORKERS, is_wrapper, kind_of
 from .queues import Worker
 
 # How far a pid's start may lie after the registration it is compared with: a worker registers after it booted,
 # so a process that started later than its registration is another one that got the same pid.
 CLOCK_SLACK_SECONDS = 2
 INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
-SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
 
 
 def get(pid: int) -> psutil.Process | None:
@@ -131,14 +130,10 @@ def main_pid(pid: int) -> int:
 	shell that is signalled ends alone, and leaves its child to nobody."""
 	with contextlib.suppress(psutil.Error):
 		process = psutil.Process(pid)
-		while is_shell(process) and len(below := process.children()) == 1:
+		while is_wrapper(process.cmdline()) and len(below := process.children()) == 1:
 			process = below[0]
 		return process.pid
 	return pid
-
-
-def is_shell(process: psutil.Process) -> bool:
-	return os.path.basename((process.cmdline() or [""])[0]) in SHELLS
 
 
 def children(pid: int) -> set[int]:

@@ -12,13 +12,15 @@ from redis.exceptions import RedisError
 from . import journal as journals
 from . import maintenance, queues, rescue
 from .bench import Bench
+from .errand import take_back
 from .hooks import after_hooks
 from .journal import Journal, Request, Step
 from .lock import Lock
+from .managers import BY_HAND, EACH
 from .migrating import failure, pick_up
 from .restart import finish, run_steps
 from .run import Run, prepare
-from .strategies import FINISH_FIRST, NO_RESTARTS, ROLLING, STRATEGIES, choose, steps_of
+from .strategies import FINISH_FIRST, NO_RESTARTS, ROLLING, STRATEGIES, choose, fit, steps_of
 from .verify import count, what_is_wrong
 
 
@@ -29,19 +31,29 @@ class Way(Enum):
 	FINISH = "finish"
 
 
-def way_on(strategy: str, steps: Iterable[str], migrates: bool = False) -> Way:
+def way_on(strategy: str, steps: Iterable[str], migrates: bool = False, way: str = EACH) -> Way:
 	"""What to do with a request that reached these steps. Pure.
 
 	Where jobs finish first, and before a migration, nothing but idle workers is touched before `stop` or `halt`; every
-	other strategy tells workers to go in `drain`, and a bench that is half new is best made whole.
+	other strategy tells workers to go in `drain`, and a bench that is half new is best made whole. One that a person
+	restarts by hand was stopped by nobody else.
+
+	way: how its services become new
 	"""
 	names = set(steps)
-	if strategy in NO_RESTARTS:
+	if strategy in NO_RESTARTS or way == BY_HAND:
 		return Way.UNWIND
 	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
-	if choose(strategy).busy != FINISH_FIRST and not migrates:
+	if fit(choose(strategy), way).busy != FINISH_FIRST and not migrates:
 		irrevocable |= {"drain"}
 	return Way.FINISH if names & irrevocable else Way.UNWIND
+
+
+def way_of(request: Request, steps: Iterable[Step]) -> Way:
+	names = [step.name for step in steps]
+	return way_on(
+		request.strategy, names, bool(request.options.get("migrate")), request.state.get("way", EACH)
+	)
 
 
 def abandoned(journal: Journal) -> list[Request]:
@@ -73,11 +85,12 @@ def recover(run: Run) -> None:
 		f"The helper died in {reached}, or could not write its journal from there on; another took over."
 	)
 	close_open_steps(run, steps)
+	run.journal.remember(run.request.id, asks="")
 	try:
 		drop_lease(run)
 		if run.request.state.get("prior"):
 			recover_migration(run, steps)
-		elif way_on(run.request.strategy, (s.name for s in steps), run.options.migrate) is Way.UNWIND:
+		elif way_of(run.request, steps) is Way.UNWIND:
 			unwind(run, reached)
 		else:
 			finish_gently(run)
@@ -89,7 +102,7 @@ def recover(run: Run) -> None:
 def finish_gently(run: Run) -> None:
 	"""Whatever the strategy was, from here on the gentlest one makes new what is still old. A migration is over by then,
 	and apps were asked."""
-	run.strategy = STRATEGIES[ROLLING]
+	run.strategy = fit(STRATEGIES[ROLLING], run.manager.way)
 	run.options = replace(run.options, migrate=False, allow_running_jobs=False)
 	run_steps(run, tuple(name for name in run.strategy.steps if name != "before-hooks"))
 	finish(run)
@@ -132,6 +145,7 @@ def drop_lease(run: Run) -> None:
 	"""Give back what the dead helper held; somebody else's suspension stays."""
 	try:
 		run.lease.take()
+		take_back(run.bench, run.watch.observer.redis)
 		run.lease.release()
 	except RedisError:
 		run.warn("Redis does not answer; a suspension that was left lapses within 30 s.")
@@ -150,8 +164,9 @@ def unwind(run: Run, reached: str) -> None:
 		wrong = what_is_wrong(run)
 		count(run)
 		detail.append("; ".join(wrong) or "the bench works as before")
+	stopped = "and had stopped nothing" if run.strategy.way == BY_HAND else "before anything was stopped"
 	outcome = (
-		f"The helper died in {reached}, before anything was stopped. The request was unwound and "
+		f"The helper died in {reached}, {stopped}. The request was unwound and "
 		f"{'; '.join(wrong) or 'the bench works as before'}. Type `safe-restart` to try again."
 	)
 	run.report(journals.FAILED, 1, outcome)

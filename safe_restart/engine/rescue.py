@@ -16,7 +16,7 @@ from . import policy, processes, queues
 from .bench import Bench
 from .fleet import LOOK_SECONDS, Fleet, Watch
 from .journal import utc_now
-from .managers import WORKERS, kind_of
+from .managers import WORKERS, is_wrapper, kind_of
 from .policy import DELAY
 from .queues import Job
 from .strategies import FAIL, HOLD, REQUEUE
@@ -271,7 +271,12 @@ def look_for_orphans(watch: Watch) -> list[psutil.Process]:
 		with suppress(psutil.Error):
 			command = process.cmdline()
 			looks_alike = kind_of(" ".join(command)) == WORKERS or command[:1] == ["rq:"]
-			if commands and looks_alike and not kept & set(processes.ancestors(process)):
+			if (
+				commands
+				and looks_alike
+				and not is_wrapper(command)
+				and not kept & set(processes.ancestors(process))
+			):
 				orphans.append(process)
 	return orphans
 

@@ -9,8 +9,10 @@ import time
 from . import journal as journals
 from . import processes, queues, rescue
 from .drain import Undrained, drain
+from .errand import waking
 from .errors import COMPLETED
 from .fleet import LOOK_SECONDS
+from .handover import hand_over
 from .hooks import after_hooks, before_hooks
 from .managers import REDIS, WORKERS
 from .migrating import halt, maintenance_on, migrate, pick_up, restore, start_again
@@ -140,12 +142,14 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		detail.append("not possible: Redis is down")
 	elif run.strategy.busy == FINISH_FIRST or run.options.migrate:
 		prove_return(run)
-		drain(
-			run.retirement,
-			run.options.wait_workers_timeout,
-			lambda fleet, undrained: note_progress(run, undrained),
-			leaves_busy=run.strategy.busy != FINISH_FIRST,
-		)
+		with waking(run.bench, run.retirement) as wake:
+			drain(
+				run.retirement,
+				run.options.wait_workers_timeout,
+				lambda fleet, undrained: note_progress(run, undrained),
+				leaves_busy=run.strategy.busy != FINISH_FIRST,
+				wake=wake,
+			)
 		is_all = run.strategy.busy == FINISH_FIRST
 		detail.append("nothing runs, seen twice" if is_all else "no worker takes a new job, seen twice")
 	else:
@@ -270,6 +274,7 @@ STEPS = {
 	"before-hooks": before_hooks,
 	"suspend": suspend,
 	"drain": drain_workers,
+	"hand-over": hand_over,
 	"maintenance": maintenance_on,
 	"stop": stop,
 	"halt": halt,

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from . import processes
 from .fleet import LOOK_SECONDS, Fleet, Unit, Watch
+from .managers import EACH
 from .queues import Look, Worker
 from .suspension import Lease
 
@@ -235,6 +236,11 @@ class Retirement:
 		"""Whether the process of this unit was unblocked and is on its way out: it can take nothing any more."""
 		return self._is_on_its_way(unit) and self.told[unit.name].how == Act.UNBLOCK.value
 
+	@property
+	def may_leave(self) -> bool:
+		"""Whether a worker may end by itself, as it does when it is unblocked. In the foreground that would end all."""
+		return self.watch.manager.way == EACH
+
 	def has_waited(self, since: float) -> bool:
 		"""Whether proof has been looked for long enough since then (monotonic), and since the evidence began."""
 		return time.monotonic() - max(since, self.evidence.began) > IN_BETWEEN_SECONDS
@@ -266,7 +272,7 @@ class Retirement:
 
 	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
 		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
-		waiting = self.watch.waiting(seats(units))
+		waiting = self.watch.waiting(seats(units)) if self.may_leave else {}
 		for unit in units:
 			conditions = [self.evidence.condition(worker, waiting) for worker in unit.workers]
 			# A worker that Redis forgot still waits in it: its connection tells.
@@ -345,7 +351,7 @@ class Retirement:
 		return how
 
 	def _stop_without_proof(self, unit: Unit) -> str:
-		sent = bool(unit.workers) and all(
+		sent = bool(unit.workers and self.may_leave) and all(
 			self.watch.observer.send_shutdown(worker.name) for worker in unit.workers
 		)
 		if sent and len(unit.workers) == 1:

@@ -13,14 +13,14 @@ from .announce import Announcer
 from .bench import Bench
 from .errors import Cancelled, RestartError, Unreachable
 from .fleet import Fleet, Unit, Watch
-from .journal import RUNNING, Journal, Request
+from .journal import ASK, RUNNING, Journal, Request
 from .lock import Lock
-from .managers import WORKERS, Manager, Patient, Service
+from .managers import BY_HAND, WORKERS, Manager, Patient, Service
 from .queues import Job
 from .replace import Returning
 from .report import Account
 from .retire import PATIENCE_SECONDS, Retirement, Told
-from .strategies import Options, Strategy, choose
+from .strategies import Options, Strategy, choose, fit
 from .suspension import Lease
 
 KEPT = "kept until another is back"
@@ -91,6 +91,10 @@ class Run:
 	def note(self, text: str) -> None:
 		self.journal.note(self.request.id, text)
 
+	def ask(self, text: str) -> None:
+		"""Say what a person has to do, to whoever follows."""
+		self.journal.note(self.request.id, text, ASK)
+
 	def warn(self, text: str) -> None:
 		if text not in self.account.warnings:
 			self.account.warnings.append(text)
@@ -155,7 +159,8 @@ class Run:
 	def untold(self) -> list[Unit]:
 		if not self.workers_before or WORKERS not in self.options.only:
 			return []
-		old = [u for u in self.workers_before.units if self.is_old(u.service) and not u.is_orphan]
+		units = self.workers_before.units if self.strategy.way != BY_HAND else ()  # those a person replaces
+		old = [unit for unit in units if self.is_old(unit.service) and not unit.is_orphan]
 		return [unit for unit in old if unit.name not in self.retirement.told] + self.untold_orphans()
 
 	def untold_orphans(self) -> list[Unit]:
@@ -177,8 +182,11 @@ def prepare(
 	bench: Bench, request: Request, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
 ) -> Run:
 	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
-	strategy, options = choose(request.strategy), Options.from_dict(request.options)
+	options = Options.from_dict(request.options)
 	manager = managers.detect(bench)
+	strategy = fit(choose(request.strategy), manager.way)
+	if manager.way != request.state.get("way", managers.EACH):
+		journal.remember(request.id, way=manager.way)
 	watch = Watch(bench, manager, queues.Observer(bench))
 	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
 	lease = Lease(

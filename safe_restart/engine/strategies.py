@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict, dataclass, fields
 
 from .errors import Refused
-from .managers import KINDS, REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
+from .managers import BY_HAND, EACH, IN_TURN, KINDS, REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 
 ROLLING, WAIT_WORKERS, NO_WAIT_WORKERS = "rolling", "wait-workers", "no-wait-workers"
 SUSPEND_RQ, NOW = "suspend-rq", "now"
@@ -22,6 +22,7 @@ class Strategy:
 	in_batches: of several workers on a queue one is always there
 	busy: what happens to workers with a job: all FINISH_FIRST, or they are replaced after their job and the call
 	    meanwhile WAITs or RETURNs, or they are INTERRUPTed after the grace
+	way: how services become new (managers.EACH, say)
 	"""
 
 	name: str
@@ -30,6 +31,7 @@ class Strategy:
 	busy: str
 	steps: tuple[str, ...]
 	summary: str
+	way: str = EACH
 
 	@property
 	def interrupts(self) -> bool:
@@ -101,6 +103,17 @@ NO_RESTARTS = {
 		busy=RETURN,
 		steps=steps("preflight suspend leave resume"),
 		summary="the workers of this host leave, those with a job when it has ended",
+	),
+}
+# In the foreground no worker can go before the others, so whatever was chosen all running jobs finish first.
+FOREGROUND = {
+	IN_TURN: (
+		STRATEGIES[WAIT_WORKERS].steps,
+		"runs in the foreground: all running jobs finish first and new ones wait; then each service is replaced",
+	),
+	BY_HAND: (
+		steps("preflight before-hooks suspend drain hand-over resume rescue verify"),
+		"runs in the foreground: all running jobs finish first and new ones wait; then you are told to restart it",
 	),
 }
 # What remains once the call has returned and only workers with a job are still old.
@@ -182,6 +195,37 @@ def choose(name: str) -> Strategy:
 	if name not in STRATEGIES | NO_RESTARTS:
 		raise Refused(f"{name!r} is no strategy. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
 	return (STRATEGIES | NO_RESTARTS)[name]
+
+
+def fit(strategy: Strategy, way: str) -> Strategy:
+	"""The strategy as it can be carried out where services become new in this way. Pure."""
+	if way == EACH or strategy.name in NO_RESTARTS:
+		return strategy
+	steps, summary = FOREGROUND[way]
+	return Strategy(strategy.name, True, False, FINISH_FIRST, steps, summary, way)
+
+
+def check_foreground(strategy: Strategy, options: Options) -> None:
+	"""What runs in the foreground ends as a whole, so parts of it cannot be stopped. Raises Refused."""
+	if strategy.way == EACH:
+		return
+	if choose(strategy.name).interrupts:
+		raise Refused(
+			f"--{strategy.name} ends workers with a job, and this bench runs in the foreground, where the end of one process "
+			"ends all. Nothing was touched. Type `safe-restart`, which waits until no job runs. In an emergency press Ctrl-C "
+			"where the bench runs and start it again: jobs then have 5 s, and `safe-restart` finds what was interrupted."
+		)
+	if options.migrate:
+		raise Refused(
+			"--migrate keeps workers stopped meanwhile, and this bench runs in the foreground, where the end of one process "
+			"ends all. Nothing was touched. Type `safe-restart drain --hold 1800`, then `bench --site all migrate`, then "
+			"restart the bench and type `safe-restart resume`."
+		)
+	if strategy.way == BY_HAND and not set(RESTARTED_BY_DEFAULT) <= set(options.only):
+		raise Refused(
+			f"--only {','.join(options.only)} cannot be done: this bench runs in the foreground, where all stop and start "
+			"together. Nothing was touched. Leave --only away."
+		)
 
 
 def check(options: Options) -> None:

@@ -4,7 +4,7 @@ A manager knows the processes; it knows nothing of jobs. Each kind is one file w
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +28,13 @@ START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s,
 # What bench's commands are called by, and those of them that are services: `celery worker` is none of ours.
 BENCH_COMMANDS = ("bench", "frappe", "frappe.utils.bench_helper", "bench_helper.py")
 VERBS = {"serve": WEB, "worker": WORKERS, "worker-pool": WORKERS, "schedule": SCHEDULER}
+
+# How a service becomes new. EACH: its process ends, and the manager brings another. In the foreground the end of one
+# process ends all: there each is replaced IN_TURN, by its name and in no other way, or all at once BY_HAND.
+EACH, IN_TURN, BY_HAND = "each", "in turn", "by hand"
+
+# Their commands name what they start, and they are no service themselves.
+WRAPPERS = ("sh", "dash", "bash", "zsh", "ash", "ksh", "fish", "tmux")
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ class Manager(Protocol):
 
 	name: str
 	is_seen_through_redis = False  # then there are no processes, and one look at RQ says all there is to know
+	way: str = EACH
 
 	def services(self) -> list[Service]:
 		"""This bench's services as they are now. Asking also makes the manager notice exits (FACTS 2)."""
@@ -115,6 +123,10 @@ class Manager(Protocol):
 		"""The command that shows what these services said, where they write no files; empty where there is none."""
 		return []
 
+	def where_output_is(self) -> str:
+		"""A sentence, for services that write no files and where there is no such command."""
+		return "none is configured"
+
 	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
 		"""Why this user cannot bring these services down and up again, as a sentence; empty where nothing is in the way.
 
@@ -139,7 +151,7 @@ class Patient:
 
 	def __init__(self, manager: Manager, patiently: Callable[[Callable], object]):
 		self.manager, self.patiently = manager, patiently
-		self.name = manager.name
+		self.name, self.way = manager.name, manager.way
 		self.is_seen_through_redis = manager.is_seen_through_redis
 
 	def services(self) -> list[Service]:
@@ -175,9 +187,14 @@ class Patient:
 
 def detect(bench: Bench) -> Manager:
 	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
-	from . import containers, supervisor, systemd
+	from . import containers, foreground, supervisor, systemd
 
-	finders = {"supervisor": supervisor.find, "systemd": systemd.find, "containers": containers.find}
+	finders = {
+		"supervisor": supervisor.find,
+		"systemd": systemd.find,
+		"foreground": foreground.find,
+		"containers": containers.find,
+	}
 	chosen = bench.settings.get("process_manager")
 	if chosen not in (None, *finders):
 		raise Refused(
@@ -187,7 +204,8 @@ def detect(bench: Bench) -> Manager:
 	tried: list[str] = []
 	found: list[Manager] = []
 	for name in (chosen,) if chosen else finders:
-		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder.
+		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder. What runs in
+		# a terminal beside a manager is not looked for: that manager counts.
 		if not found or (bench.path / "config" / name).is_dir():
 			found += finders[name](bench, tried)
 	if len(found) > 1:
@@ -211,6 +229,8 @@ def kind_of(command: str) -> str:
 
 def kind_of_words(words: list[str]) -> str:
 	names = [Path(word).name for word in words]
+	if names[:1] == ["tmux"]:  # its command line names what it was started with
+		return OTHER
 	bench = next((place for place, name in enumerate(names) if name in BENCH_COMMANDS), len(names))
 	verb = next((word for word in words[bench:] if word in VERBS), "")
 	if any(name.startswith("gunicorn") for name in names):
@@ -222,6 +242,11 @@ def kind_of_words(words: list[str]) -> str:
 	if any(re.match(r"(redis|valkey)-server", name) for name in names):
 		return REDIS
 	return OTHER
+
+
+def is_wrapper(words: Sequence[str]) -> bool:
+	"""Whether a command is a shell or the like, around what it names."""
+	return bool(words) and Path(words[0]).name.lstrip("-") in WRAPPERS
 
 
 def belongs_to(bench: Bench, command: str, directory: str) -> bool:
@@ -264,5 +289,5 @@ def no_manager(bench: Bench, tried: list[str]) -> Refused:
 		+ "".join(f"  {line}\n" for line in tried)
 		+ "If supervisor runs this bench, name its socket in sites/common_site_config.json: "
 		'"safe_restart": {"supervisor_socket": "/path/to/supervisor.sock"}. If systemd does, load its units first: '
-		"systemctl daemon-reload."
+		"systemctl daemon-reload. `bench start` is found while it runs."
 	)

@@ -148,6 +148,7 @@ export function step_text(__, name) {
 		verify: __("Check that everything works"),
 		"after-hooks": __("Tell apps that it is over"),
 		hold: __("Hold the bench drained"),
+		"hand-over": __("Wait until you have restarted the bench where it runs"),
 	};
 	return texts[name] || name;
 }

@@ -1,0 +1,200 @@
+"""Benches in the foreground: `bench start`, which is honcho, and whatever else reads the bench's Procfile.
+
+All of them end everything as soon as one process ends; honcho sends SIGTERM to the others and SIGKILL 5 s later
+(honcho/manager.py, `Manager.loop`, KILL_WAIT). So nothing that they run is ever stopped or signalled by us: a person
+restarts it, when nothing runs. Overmind alone can replace single processes (overmind.py).
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from .. import processes
+from ..bench import Bench
+from ..errors import RestartError
+from . import BY_HAND, OTHER, Drawback, Manager, Service, is_inside, is_wrapper, kind_of
+
+PROGRAMS = ("honcho", "foreman", "forego", "goreman", "hivemind")
+# honcho's and foreman's; how a Procfile's process is called, in its environment
+NAMES = ("HONCHO_PROCESS_NAME", "PS")
+GRACE_SECONDS = 5
+# Looking at all processes of a machine takes some 10 ms, and none comes by itself while all others live.
+RESCAN_SECONDS = 0.25
+
+
+class Foreground(Manager):
+	"""What one such program runs of a bench: services are processes, as they are seen."""
+
+	way = BY_HAND
+
+	def __init__(self, bench: Bench, main: psutil.Process, name: str):
+		self.bench = bench
+		self.main = main
+		self.name = name
+		self.seen: list[tuple[Service, psutil.Process]] = []
+		self.seen_at = 0.0
+
+	@property
+	def start_words(self) -> str:
+		"""What a person types to have all of it."""
+		return {"honcho": "bench start", "hivemind": "hivemind"}.get(self.name, f"{self.name} start")
+
+	def services(self) -> list[Service]:
+		"""All that lives; what has ended is not known any more. Those of its successor, where it was started again."""
+		is_old = time.monotonic() - self.seen_at > RESCAN_SECONDS
+		if is_old or not all(processes.is_alive(process) for _, process in self.seen):
+			if not processes.is_alive(self.main):
+				self.main = max(mains(self.bench), key=size, default=self.main)
+			self.seen, self.seen_at = self.look(), time.monotonic()
+		return [service for service, _ in self.seen]
+
+	def look(self) -> list[tuple[Service, psutil.Process]]:
+		found = []
+		for label, root in self.roots():
+			for kind, process in topmost(root):
+				with suppress(psutil.Error, OSError):
+					name = label or name_of(process) or kind
+					if any(name == service.name for service, _ in found):
+						name = f"{name}:{process.pid}"
+					found.append((as_service(process, kind, name), process))
+		return found
+
+	def roots(self) -> Iterable[tuple[str, psutil.Process]]:
+		"""Processes under which services are, with their name where that is known."""
+		return [("", self.main)]
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		"""Only to what is not kept by it, such as a worker that an earlier one has left."""
+		process = processes.get(service.pid)
+		if process and self.main.pid in processes.ancestors(process):
+			raise RestartError(
+				f"{service.name} (pid {service.pid}) was not signalled, since {self.name} would stop everything."
+			)
+		with suppress(ProcessLookupError):
+			os.kill(service.pid, signal.Signals[f"SIG{signal_name}"])
+
+	def stop(self, service: Service) -> None:
+		raise RestartError(f"{service.name} was not stopped, since {self.name} would stop everything.")
+
+	def start(self, service: Service) -> None:
+		raise RestartError(f"{self.name} can start {service.name} only with all others: {self.start_words}")
+
+	def start_command(self, service: Service) -> str:
+		return self.start_words
+
+	def where_output_is(self) -> str:
+		return f"what it says is shown where {self.name} (pid {self.main.pid}) runs"
+
+	def drawbacks(self, longest_seconds: Mapping[str, int]) -> list[Drawback]:
+		return [
+			Drawback(
+				f"{self.name} (pid {self.main.pid}) runs this bench in the foreground: Ctrl-C there kills running jobs after "
+				f"{GRACE_SECONDS} s",
+				"`safe-restart` first, which waits until no job runs",
+			)
+		]
+
+
+def find(bench: Bench, tried: list[str]) -> list[Manager]:
+	"""The program in the foreground that runs this bench, found through what it runs, as a list of at most one."""
+	from . import overmind
+
+	if found := overmind.find(bench, tried):
+		return found
+	if not (found := mains(bench)):
+		tried.append(f"foreground: no {', '.join(PROGRAMS)} or overmind runs here")
+		return []
+	main = max(found, key=size)
+	return [Foreground(bench, main, program_of(main))]
+
+
+def mains(bench: Bench) -> list[psutil.Process]:
+	"""Programs that run services of this bench in the foreground, in the bench itself."""
+	found = []
+	for process in processes.inside(bench.path):
+		with suppress(psutil.Error):
+			if kind_of(" ".join(process.cmdline())) == OTHER:
+				continue
+			# The topmost: honcho's own children, one for each process, look like itself.
+			above = [one for one in process.parents() if program_of(one) and runs_in(bench, one)]
+			if above and above[-1] not in found:
+				found.append(above[-1])
+	return found
+
+
+def size(main: psutil.Process) -> int:
+	"""How many services it runs. A child of a honcho that was killed looks like a honcho too, and has one."""
+	return len(topmost(main))
+
+
+def program_of(process: psutil.Process) -> str:
+	"""Which of PROGRAMS a process is; empty where it is none. foreman calls itself `foreman: master`."""
+	with suppress(psutil.Error):
+		names = [Path(word).name.rstrip(":") for word in " ".join(process.cmdline()).split()[:3]]
+		return next((name for name in names if name in PROGRAMS), "")
+	return ""
+
+
+def runs_in(bench: Bench, process: psutil.Process) -> bool:
+	with suppress(psutil.Error, OSError):
+		words = process.cmdline()
+		return is_inside(bench.path, process.cwd()) or any(
+			word.startswith("/") and is_inside(bench.path, word) for word in words[1:]
+		)
+	return False
+
+
+def topmost(root: psutil.Process) -> list[tuple[str, psutil.Process]]:
+	"""Kind and process of each service at or below `root`, without its children. Raises nothing where it has ended."""
+	below: set[int] = set()
+	found = []
+	for process in processes.family(root):  # parents before their children
+		with suppress(psutil.Error):
+			words = process.cmdline()
+			kind = OTHER if is_wrapper(words) else kind_of(" ".join(words))
+			if process.ppid() in below:
+				below.add(process.pid)
+			elif kind != OTHER:
+				below.add(process.pid)
+				found.append((kind, process))
+	return found
+
+
+def name_of(process: psutil.Process) -> str:
+	"""What its line in the Procfile is called; empty where nobody tells. Redis writes over its own environment, so the
+	shell around it is asked too."""
+	with suppress(psutil.Error):
+		for environment in (process.environ(), process.parent().environ()):
+			if found := next((environment[name] for name in NAMES if name in environment), ""):
+				return found
+	return ""
+
+
+def as_service(process: psutil.Process, kind: str, name: str) -> Service:
+	"""Raises psutil.Error where it has ended."""
+	return Service(
+		name=name,
+		kind=kind,
+		state="running",
+		pid=process.pid,
+		started_at=process.create_time(),
+		stop_wait_seconds=GRACE_SECONDS,
+		command=" ".join(process.cmdline()),
+		log_paths=log_paths(process),
+	)
+
+
+def log_paths(process: psutil.Process) -> tuple[str, ...]:
+	"""The files that it writes to, as a worker does whose line in the Procfile says `1>> logs/worker.log`."""
+	paths = []
+	for number in (1, 2):
+		with suppress(OSError):
+			path = os.readlink(f"/proc/{process.pid}/fd/{number}")
+			if path not in paths and os.path.isfile(path):
+				paths.append(path)
+	return tuple(paths)

@@ -1,0 +1,108 @@
+"""Overmind, over its socket: the one program for Procfiles that replaces a process without ending the others.
+
+Its processes run in a tmux of its own. `restart NAME` sends a process group its stop signal, waits for its end and
+starts it again; any other end of a process ends them all (start/process.go, `observe`; start/command_center.go).
+"""
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from .. import processes
+from ..bench import Bench
+from ..errors import RestartError, Unreachable
+from . import IN_TURN, OTHER, Service
+from .foreground import Foreground
+
+ANSWER_TIMEOUT_SECONDS = 5
+
+
+class Overmind(Foreground):
+	"""What one overmind runs of a bench."""
+
+	way = IN_TURN
+
+	def __init__(self, bench: Bench, main: psutil.Process, address: Path):
+		super().__init__(bench, main, "overmind")
+		self.address = address
+
+	def roots(self) -> Iterable[tuple[str, psutil.Process]]:
+		"""The process of each line in the Procfile, which may be a shell around the service."""
+		status = re.findall(r"^(\S+)\s+(\d+)\s+running", self.ask("status"), re.MULTILINE)
+		found = [(name, int(pid), processes.get(int(pid))) for name, pid in status]
+		for _, pid, process in found:
+			if process is None:
+				have_reaped(pid)
+		return [(name, process) for name, _, process in found if process]
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		"""To end a process is to have it replaced, or overmind would end all others too."""
+		process = processes.get(service.pid)
+		if process is None:
+			return
+		above = processes.ancestors(process)
+		found = next((name for name, root in self.roots() if root.pid in above), None)
+		if signal_name == "TERM" and found:
+			self.ask(f"restart {found}")
+			return
+		with suppress(ProcessLookupError):
+			os.kill(service.pid, signal.Signals[f"SIG{signal_name}"])
+
+	def start_command(self, service: Service) -> str:
+		return f"overmind restart {service.name}"
+
+	def where_output_is(self) -> str:
+		return "`overmind echo` shows what it says"
+
+	def ask(self, words: str) -> str:
+		"""Send one command and return the answer, which only `status` has. Raises Unreachable."""
+		try:
+			with socket.socket(socket.AF_UNIX) as connection:
+				connection.settimeout(ANSWER_TIMEOUT_SECONDS)
+				connection.connect(os.fspath(self.address))
+				connection.sendall(f"{words}\n".encode())
+				parts = iter(lambda: connection.recv(65536), b"") if words == "status" else ()
+				return b"".join(parts).decode(errors="replace")
+		except OSError as error:
+			raise Unreachable(
+				f"overmind at {self.address} does not answer ({error}); where it has ended, type `overmind start`"
+			) from None
+
+
+def have_reaped(pid: int) -> None:
+	"""tmux now and then misses the end of a process (3.3a, 6 of 100 ends), and overmind waits for ever for one that is a
+	zombie (start/process.go, `Running`). A SIGCHLD makes tmux look, and does nothing else."""
+	with suppress(psutil.Error, OSError):
+		parent = psutil.Process(psutil.Process(pid).ppid())
+		if parent.name().startswith("tmux"):
+			parent.send_signal(signal.SIGCHLD)
+
+
+def find(bench: Bench, tried: list[str]) -> list[Overmind]:
+	"""The overmind that was started in this bench and runs services of it, as a list of at most one."""
+	for process in processes.inside(bench.path):
+		with suppress(psutil.Error):
+			words = process.cmdline()
+			if Path(words[0] if words else "").name != "overmind" or not {"start", "s"} & set(words[1:]):
+				continue
+			for address in addresses(process):
+				manager = Overmind(bench, process, address)
+				try:
+					if any(service.kind != OTHER for service in manager.services()):
+						return [manager]
+					tried.append(f"overmind (pid {process.pid}): runs no service of this bench")
+				except RestartError as error:
+					tried.append(str(error))
+	return []
+
+
+def addresses(process: psutil.Process) -> list[Path]:
+	"""The sockets at which it listens, which it may have bound by a path within its folder. Raises psutil.Error."""
+	ask = process.net_connections if hasattr(process, "net_connections") else process.connections
+	return [Path(process.cwd(), one.laddr) for one in ask("unix") if one.laddr]

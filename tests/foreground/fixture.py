@@ -1,0 +1,73 @@
+"""A bench in miniature in the foreground: a Procfile as bench writes it, and a real honcho that reads it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
+from safe_restart.engine.processes import inside
+
+END_SECONDS = 20
+
+
+class ForegroundBench(DemoBench):
+	"""What `bench start` runs: honcho, with Redis, web, scheduler and workers (bench/config/templates/Procfile)."""
+
+	def write_manager(self) -> None:
+		lines = {f"worker_{name}": command for name, command in self.worker_commands().items()}
+		lines["redis_queue"] = f"{redis_server()} config/redis_queue.conf"
+		lines["schedule"] = "env/bin/bench schedule"
+		if self.web:
+			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} {self.gunicorn_options}"
+			lines["web"] = f"{gunicorn} safe_restart.demo.app:application"
+		text = "".join(f"{name}: {command}\n" for name, command in lines.items())
+		(self.path / "Procfile").write_text(text)
+
+	def worker_commands(self) -> dict[str, str]:
+		return {
+			f"{number}_{copy}": f"env/bin/bench worker --queue {workers.queues} 1>> logs/worker.log 2>> logs/worker.error.log"
+			for number, workers in enumerate(self.workers)
+			for copy in range(workers.count)
+		}
+
+	@property
+	def command(self) -> list[str]:
+		return [sys.executable, "-m", "honcho", "start"]
+
+	def launch(self) -> None:
+		with open(self.path / "logs/terminal.log", "ab") as log:
+			self.supervisord = subprocess.Popen(
+				self.command,
+				cwd=self.path,
+				env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "true"},
+				stdin=subprocess.DEVNULL,
+				stdout=log,
+				stderr=log,
+				start_new_session=True,
+				preexec_fn=die_with_parent if self.dies_with_us else None,
+			)
+
+	@property
+	def said(self) -> str:
+		"""What stands on its terminal."""
+		return (self.path / "logs/terminal.log").read_text(errors="replace")
+
+	def press_ctrl_c(self) -> None:
+		"""As a terminal does it, and wait for its end."""
+		os.killpg(self.supervisord.pid, signal.SIGINT)
+		self.supervisord.wait(END_SECONDS)
+
+
+class OvermindBench(ForegroundBench):
+	"""The same Procfile in the hands of a real overmind."""
+
+	@property
+	def command(self) -> list[str]:
+		return ["overmind", "start"]
+
+	@property
+	def keeper_pids(self) -> set[int]:
+		"""And tmux, in which overmind has them, and which belongs to nobody."""
+		tmux = {process.pid for process in inside(self.path) if process.name().startswith("tmux")}
+		return super().keeper_pids | tmux
