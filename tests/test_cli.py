@@ -97,7 +97,9 @@ def test_a_broken_configuration_is_refused(words_demo, tmp_path, config, says):
 
 def test_a_bench_without_a_process_manager_is_refused_with_the_mend(words_demo, tmp_path):
 	(tmp_path / "sites").mkdir()
-	(tmp_path / "sites/common_site_config.json").write_text("{}")
+	# named, since these tests may run in a container themselves
+	config = {"safe_restart": {"process_manager": "supervisor"}}
+	(tmp_path / "sites/common_site_config.json").write_text(json.dumps(config))
 	refused = cli(words_demo, "--bench", str(tmp_path))
 	assert refused.exit_code == 2
 	assert "supervisor_socket" in refused.text

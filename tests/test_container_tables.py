@@ -53,7 +53,7 @@ def look(*workers, other_addresses=()) -> Look:
 	],
 )  # fmt: skip
 def test_a_worker_counts_as_dead_only_where_that_is_sure(workers, clients, redis_age, alive):
-	assert [one.name for one in containers.living(workers, clients, NOW - redis_age)] == alive
+	assert [one.name for one in containers.living(workers, clients, NOW - redis_age, NOW)] == alive
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,15 @@ def test_containers_that_stop_at_once_take_turns(hosts):
 	assert_bench_is_healthy(hosts, tiny)
 
 
+def test_where_redis_is_away_nothing_is_waited_for(hosts):
+	path = hosts.path / "sites/common_site_config.json"
+	path.write_text(json.dumps(json.loads(path.read_text()) | {"redis_queue": "redis://127.0.0.1:1"}))
+	refused = cli(hosts, "--only", "workers")
+	assert refused.exit_code == 2
+	assert refused.seconds < 30  # not the minute in which Redis may come back in mid-restart
+	assert "does not answer" in refused.text and "Nothing was touched" in refused.text
+
+
 def test_a_migration_is_refused_with_another_way(hosts):
 	done = cli(hosts, "--migrate")
 	assert done.exit_code == 2 and "drain --hold" in done.text, done.text

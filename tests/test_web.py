@@ -36,7 +36,17 @@ def supervisorctl(demo: DemoBench, *words: str) -> None:
 
 @pytest.fixture
 def restart_by_hand():
-	return lambda demo: supervisorctl(demo, "restart", "all")
+	def restart(demo: DemoBench) -> None:
+		# One that has only just registered may be stopped before it knows how to take its leave.
+		wait_for(lambda: all(age > 1 for age in ages(demo)) and len(ages(demo)) == demo.all_workers)
+		supervisorctl(demo, "restart", "all")
+
+	return restart
+
+
+def ages(demo: DemoBench) -> list[float]:
+	look = demo.watch().see().look
+	return [look.now - worker.birth.timestamp() for worker in look.workers]
 
 
 class TestUnderSupervisor(WebPromises):

@@ -22,6 +22,12 @@ def preflight(run: Run, detail: list[str]) -> None:
 			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type `safe-restart --only "
 			"workers`."
 		)
+	run.redis_is_up = queues.is_up(run.watch.observer.redis)
+	if run.manager.is_seen_through_redis and not run.redis_is_up:
+		raise Refused(
+			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached through it alone. "
+			"Nothing was touched. Start it, or see redis_queue in sites/common_site_config.json."
+		)
 	services = run.manager.services()
 	if not any(service.kind in run.options.only for service in services):
 		raise Refused(
@@ -33,7 +39,6 @@ def preflight(run: Run, detail: list[str]) -> None:
 	if left := run.manager.out_of_reach(run.options.only):
 		run.warn(left)
 	run.remember_processes(services)
-	run.redis_is_up = queues.is_up(run.watch.observer.redis)
 	if run.redis_is_up:
 		see_workers(run)
 	else:

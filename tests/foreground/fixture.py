@@ -32,13 +32,13 @@ class ForegroundBench(DemoBench):
 		}
 
 	@property
-	def command(self) -> list[str]:
+	def program(self) -> list[str]:
 		return [sys.executable, "-m", "honcho", "start"]
 
 	def launch(self) -> None:
 		with open(self.path / "logs/terminal.log", "ab") as log:
 			self.supervisord = subprocess.Popen(
-				self.command,
+				self.program,
 				cwd=self.path,
 				env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "true"},
 				stdin=subprocess.DEVNULL,
@@ -63,7 +63,7 @@ class OvermindBench(ForegroundBench):
 	"""The same Procfile in the hands of a real overmind."""
 
 	@property
-	def command(self) -> list[str]:
+	def program(self) -> list[str]:
 		return ["overmind", "start"]
 
 	@property

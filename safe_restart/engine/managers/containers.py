@@ -5,7 +5,6 @@ back. Whether it lives is told by its connections, one of which RQ names after i
 rq 1.15.1, 2.6.1 and 3.0.0).
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -16,7 +15,7 @@ from .. import surroundings
 from ..bench import Bench
 from ..errors import Refused, RestartError
 from ..queues import Client, Look, Observer, Worker, newest_births
-from . import SCHEDULER, SOCKETIO, WEB, WORKERS, Drawback, Manager, Service
+from . import SCHEDULER, SOCKETIO, WEB, WORKERS, Drawback, Manager, Service, supervisor
 from .slots import Slot, Slots
 
 NAME = "containers"
@@ -92,7 +91,7 @@ class Containers(Manager):
 
 	def living_in(self, look: Look) -> list[Worker]:
 		uptime = float(self.observer.redis.info("server")["uptime_in_seconds"])
-		return living(look.workers, self.clients, look.now - uptime)
+		return living(look.workers, self.clients, look.now - uptime, look.now)
 
 	def waiting(self, names: Iterable[str]) -> dict[str, int]:
 		wanted = set(names)
@@ -124,6 +123,9 @@ class Containers(Manager):
 
 	def start_command(self, service: Service) -> str:
 		return "docker compose up -d, or kubectl rollout restart deployment/NAME"
+
+	def where_output_is(self) -> str:
+		return "`docker compose logs`, or `kubectl logs`, shows what it says"
 
 	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
 		if not must_stop:
@@ -163,10 +165,18 @@ class Containers(Manager):
 
 
 def find(bench: Bench, tried: list[str]) -> list[Containers]:
-	"""The workers behind Redis, where we are in a container ourselves or the settings say so."""
-	if surroundings.runs_in_a_container() or bench.settings.get("process_manager") == NAME:
+	"""The workers behind Redis, where the settings say so, or we are in a container ourselves, and in none with a supervisord
+	of its own, which may run this bench and not let us in."""
+	if bench.settings.get("process_manager") == NAME:
 		return [Containers(bench)]
-	tried.append("containers: this is none")
+	if not surroundings.runs_in_a_container():
+		tried.append("containers: this is none")
+	elif supervisor.present(bench):
+		tried.append(
+			'containers: this is one, but with a supervisord; where workers are in others, set "process_manager": "containers"'
+		)
+	else:
+		return [Containers(bench)]
 	return []
 
 
@@ -188,7 +198,9 @@ def as_service(slot: Slot, return_seconds: float) -> Service:
 	)
 
 
-def living(workers: Sequence[Worker], clients: Iterable[Client], redis_started_at: float) -> list[Worker]:
+def living(
+	workers: Sequence[Worker], clients: Iterable[Client], redis_started_at: float, now: float
+) -> list[Worker]:
 	"""All registered workers but those that are surely dead, since a job must not be run again beside itself. Pure.
 
 	Dead is one that has no connection of its name, and either nobody at its address has any, or a later worker has its
@@ -203,7 +215,7 @@ def living(workers: Sequence[Worker], clients: Iterable[Client], redis_started_a
 	def is_dead(worker: Worker) -> bool:
 		birth = worker.birth.timestamp() if worker.birth else 0
 		is_succeeded = birth > redis_started_at and worker.birth != newest[worker.hostname, worker.pid]
-		is_silent = worker.address not in addresses and redis_started_at < time.time() - RECONNECT_SECONDS
+		is_silent = worker.address not in addresses and redis_started_at < now - RECONNECT_SECONDS
 		return bool(clients) and worker.name not in named and (is_succeeded or is_silent)
 
 	return [worker for worker in workers if not is_dead(worker)]

@@ -197,22 +197,18 @@ def find(bench: Bench, tried: list[str]) -> list[Supervisor]:
 
 	Says in `tried` why others are none, for instance that this user may not talk to one.
 	"""
-	sockets = 0
-	for url, username, password in candidates(bench):
-		path = Path(url.removeprefix("unix://"))
-		if url.startswith("unix://") and not path.exists():
-			continue
-		sockets += 1
+	addresses = present(bench)
+	for url, username, password in addresses:
 		supervisor = Supervisor(bench, url, username, password)
 		try:
 			services = supervisor.programs
 		except RestartError as error:
-			tried.append(mend(path, error))
+			tried.append(mend(Path(url.removeprefix("unix://")), error))
 			continue
 		if any(service.kind != OTHER for service in services):
 			return [supervisor]
 		tried.append(f"{url}: has no programs of this bench")
-	if not sockets:
+	if not addresses:
 		tried.append("supervisor: no socket was found")
 	return []
 
@@ -235,6 +231,15 @@ def owner_of(path: Path) -> str:
 		return pwd.getpwuid(path.stat().st_uid).pw_name
 	except (KeyError, OSError):
 		return "another user"
+
+
+def present(bench: Bench) -> list[tuple[str, str, str]]:
+	"""Those of `candidates` at which a supervisord may be."""
+	return [
+		(url, username, password)
+		for url, username, password in candidates(bench)
+		if not url.startswith("unix://") or os.path.exists(url.removeprefix("unix://"))
+	]
 
 
 def candidates(bench: Bench):
