@@ -14,24 +14,25 @@ import click
 from safe_restart.demo.bench import redis_server
 
 from . import scenarios, table, web
-from .benches import SYSTEMD, why_not_under
-from .methods import METHODS, SYSTEMD_METHODS
+from .benches import why_not_under
+from .methods import BY_SCENARIO, METHODS
 
 RESULTS = Path(__file__).with_name("results.json")
-SCENARIOS = ("idle", "busy", "stream", "systemd", "web")
+SCENARIOS = ("idle", "busy", "stream", "systemd", "hosts", "web")
+STREAMS = ("stream", "hosts")
 
 
 @click.command(context_settings={"show_default": True})
 @click.option(
 	"--runs", type=click.IntRange(1), default=3, help="Of each method, idle, busy and under systemd."
 )
-@click.option("--restarts", type=click.IntRange(1), default=20, help="Of each method under the stream.")
+@click.option("--restarts", type=click.IntRange(1), default=20, help="Of each method under a stream.")
 @click.option("--web-restarts", type=click.IntRange(1), default=10, help="Of each method while clients ask.")
 @click.option(
 	"--scenario", "chosen", type=click.Choice(SCENARIOS), multiple=True, default=SCENARIOS, help="Repeatable."
 )
 def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -> None:
-	"""Measure safe-restart beside supervisorctl, systemctl and bench restart, on benches in miniature. Asserts nothing."""
+	"""Measure safe-restart beside what a person would type otherwise, on benches in miniature. Asserts nothing."""
 	began = time.monotonic()
 	results = {"parts": parts(), "runs": runs, "restarts": restarts, "scenarios": {}}
 	click.echo(", ".join(f"{name} {number}" for name, number in results["parts"].items()))
@@ -41,7 +42,7 @@ def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -
 			click.echo(f"\n{web.render(measured, web_restarts)}")
 			RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 			continue
-		if scenario == SYSTEMD and (why := why_not_under(SYSTEMD)):
+		if why := why_not_under(scenario):
 			click.echo(f"\n{scenario} is left out: {why}")
 			continue
 		measured = results["scenarios"][scenario] = measure(scenario, runs, restarts)
@@ -54,11 +55,11 @@ def main(runs: int, restarts: int, web_restarts: int, chosen: tuple[str, ...]) -
 
 def measure(scenario: str, runs: int, restarts: int) -> dict[str, dict]:
 	"""All methods in one scenario, in turns, so that whatever else the machine does meets each alike."""
-	methods = SYSTEMD_METHODS if scenario == SYSTEMD else METHODS
+	methods = BY_SCENARIO.get(scenario, METHODS)
 	raw: dict[str, list[dict]] = {method: [] for method in methods}
-	for number, method in product(range(1 if scenario == "stream" else runs), methods):
+	for number, method in product(range(1 if scenario in STREAMS else runs), methods):
 		click.echo(f"{scenario}, run {number + 1}: {method} …", err=True)
-		args = (method, restarts) if scenario == "stream" else (method,)
+		args = (method, restarts) if scenario in STREAMS else (method,)
 		raw[method].append(getattr(scenarios, scenario)(*args))
 	return table.summarize(raw)
 

@@ -1,19 +1,29 @@
-"""The benches in miniature that are measured, under either manager."""
+"""The benches in miniature that are measured, under each manager."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.bench import DemoBench, Workers
+from tests import hosts
+from tests.hosts import Hosts
 from tests.systemd.fixture import SystemdBench, why_not
 
-SUPERVISOR, SYSTEMD = "supervisor", "systemd"
+SUPERVISOR, SYSTEMD, HOSTS = "supervisor", "systemd", "hosts"
+
+
+def three_hosts() -> Hosts:
+	"""With four workers on each."""
+	return Hosts(workers=(Workers(count=4),))
+
+
+BENCHES = {SUPERVISOR: DemoBench, SYSTEMD: SystemdBench, HOSTS: three_hosts}
 
 
 @contextmanager
 def bench_under(manager: str, **kwargs) -> Iterator[DemoBench]:
 	"""A fresh bench; meanwhile our environment tells all command lines where its systemd is."""
-	bench = {SUPERVISOR: DemoBench, SYSTEMD: SystemdBench}[manager](**kwargs)
+	bench = BENCHES[manager](**kwargs)
 	before = dict(os.environ)
 	os.environ.update(getattr(bench, "address", {}))
 	try:
@@ -26,4 +36,4 @@ def bench_under(manager: str, **kwargs) -> Iterator[DemoBench]:
 
 def why_not_under(manager: str) -> str:
 	"""Why nothing can be measured there on this machine; empty where it can."""
-	return why_not() if manager == SYSTEMD else ""
+	return {SYSTEMD: why_not, HOSTS: hosts.why_not}.get(manager, str)()

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 
-import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -49,7 +48,7 @@ def is_settled(demo: DemoBench, observer: Observer, jobs: dict[str, str]) -> boo
 	try:
 		look = observer.look()
 		# A worker that died while Redis was away stays listed as busy.
-		living = [worker for worker in look.workers if psutil.pid_exists(worker.pid)]
+		living = [worker for worker in look.workers if demo.lives(worker)]
 		if look.queued or any(worker.state != "idle" for worker in living):
 			return False
 		failed, ended = members(observer, "zrange", "rq:failed:"), demo.runs("end")

@@ -5,15 +5,29 @@ import sys
 import time
 
 from safe_restart.demo.bench import DemoBench
+from tests.hosts import Hosts
+
+from .benches import HOSTS, SYSTEMD
 
 COMMAND_TIMEOUT_SECONDS = 180
 GOOD_EXIT_CODES = (0, 6)  # 6: completed with warnings, as where jobs still run on old code
 BASE = "supervisorctl restart all"
 SYSTEMD_BASE = "systemctl restart <bench>-workers.target"
+HOSTS_BASE = "docker compose restart"
+
+# What Docker does with each container: SIGTERM to its first process, and 10 s later SIGKILL.
+STOP_CONTAINERS = """
+kill -TERM "$@"
+for tenth in $(seq 100); do
+	for pid; do if kill -0 "$pid"; then sleep 0.1; continue 2; fi; done
+	exit 0
+done
+kill -KILL "$@"
+"""
 
 
 def ours(demo: DemoBench, *flags: str) -> list[str]:
-	return [sys.executable, "-m", "safe_restart", "--bench", str(demo.path), *flags]
+	return demo.command(*flags)
 
 
 def supervisorctl(demo: DemoBench, *words: str) -> list[str]:
@@ -31,6 +45,11 @@ def bench_restart(demo: DemoBench) -> list[list[str]]:
 	return [supervisorctl(demo, "restart", group) for group in groups]
 
 
+def compose_restart(demo: Hosts) -> list[str]:
+	"""Its workers are no containers of Docker's, but are stopped and started again alike."""
+	return ["sh", "-c", STOP_CONTAINERS, "docker", *map(str, demo.worker_pids())]
+
+
 METHODS = {
 	"safe-restart": lambda demo: [ours(demo)],
 	"safe-restart --wait-workers": lambda demo: [ours(demo, "--wait-workers")],
@@ -45,6 +64,15 @@ SYSTEMD_METHODS = {
 	SYSTEMD_BASE: lambda demo: [systemctl("restart", f"{demo.path.name}-workers.target")],
 }
 
+HOSTS_METHODS = {
+	"safe-restart --only workers": lambda demo: [demo.command("--only", "workers")],
+	"safe-restart --only workers --wait-workers": lambda demo: [
+		demo.command("--only", "workers", "--wait-workers")
+	],
+	HOSTS_BASE: lambda demo: [compose_restart(demo)],
+}
+BY_SCENARIO = {SYSTEMD: SYSTEMD_METHODS, HOSTS: HOSTS_METHODS}
+
 
 def run(method: str, demo: DemoBench) -> tuple[float, list[str]]:
 	"""Run the method's commands one after another; returns their wall time in seconds, and a sentence for each that failed.
@@ -52,7 +80,7 @@ def run(method: str, demo: DemoBench) -> tuple[float, list[str]]:
 	Raises subprocess.TimeoutExpired after COMMAND_TIMEOUT_SECONDS.
 	"""
 	began = time.monotonic()
-	problems = run_commands((METHODS | SYSTEMD_METHODS)[method](demo))
+	problems = run_commands((METHODS | SYSTEMD_METHODS | HOSTS_METHODS)[method](demo))
 	return time.monotonic() - began, problems
 
 

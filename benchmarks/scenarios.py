@@ -16,7 +16,7 @@ from safe_restart.engine.processes import ancestors, inside, is_alive
 from safe_restart.engine.queues import queue_key
 
 from . import methods
-from .benches import SUPERVISOR, SYSTEMD, bench_under
+from .benches import HOSTS, SUPERVISOR, SYSTEMD, bench_under
 from .fates import settle
 from .table import middle
 
@@ -58,8 +58,17 @@ def load(method: str, manager: str) -> dict:
 
 def stream(method: str, restarts: int) -> dict:
 	"""Tiny jobs come in all the time: a careless stop loses one between the queue and the work-horse."""
+	return flood(method, restarts, SUPERVISOR)
+
+
+def hosts(method: str, restarts: int) -> dict:
+	"""As stream, with twelve workers on three hosts, which are reached through Redis alone."""
+	return flood(method, restarts, HOSTS)
+
+
+def flood(method: str, restarts: int, manager: str) -> dict:
 	noticed, began = [], []
-	with miniature() as demo:
+	with miniature(manager) as demo:
 		with Stream(demo) as tiny:
 			for _ in range(restarts):
 				time.sleep(STREAM_PAUSE_SECONDS)
@@ -70,10 +79,11 @@ def stream(method: str, restarts: int) -> dict:
 		return {
 			"wall": middle([one["wall"] for one in noticed]),
 			"whole": middle([one["whole"] for one in noticed]),
+			"no_worker": middle([one["no_worker"] for one in noticed]),
 			"pause": middle(longest_pauses(demo, began)),
 			"orphans": sum(one["orphans"] for one in noticed),
 			"problems": [text for one in noticed for text in one["problems"]],
-			"worker_stops": restarts * sum(workers.count for workers in demo.workers),
+			"worker_stops": restarts * demo.all_workers,
 		} | asdict(fates)
 
 
@@ -99,9 +109,10 @@ def orphans(demo: DemoBench) -> int:
 
 	Looks twice, since one that just ends has no parent either.
 	"""
-	suspects = [process for process in inside(demo.path) if demo.supervisord.pid not in ancestors(process)]
+	keepers = demo.keeper_pids
+	suspects = [process for process in inside(demo.path) if not keepers & set(ancestors(process))]
 	time.sleep(ORPHAN_SECONDS if suspects else 0)
-	return sum(is_alive(process) and demo.supervisord.pid not in ancestors(process) for process in suspects)
+	return sum(is_alive(process) and not keepers & set(ancestors(process)) for process in suspects)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from .methods import BASE, SYSTEMD_BASE
+from .methods import BASE, HOSTS_BASE, SYSTEMD_BASE
 
 SECONDS = {
 	"wall": "command",
@@ -26,6 +26,8 @@ TITLES = {
 	"busy": "Busy: 3 jobs of 8 s run and 200 short ones wait. Medians of {runs}, counts of all",
 	"systemd": "Busy under systemd: 3 jobs of 8 s run and 200 short ones wait; bench's unchanged units. Medians of {runs}, "
 	"counts of all",
+	"hosts": "Three hosts of four workers, 5 ms jobs all the time: {restarts} restarts, {stops} workers stopped. Medians and "
+	"counts of the restarts",
 	"stream": "Stream: 5 ms jobs all the time, {restarts} restarts, {stops} workers stopped. Medians and counts of the restarts",
 }
 LEGEND = {
@@ -44,9 +46,12 @@ LEGEND = {
 }
 
 
+BASES = (BASE, SYSTEMD_BASE, HOSTS_BASE)
+
+
 def base_of(measured: dict[str, object]) -> str:
 	"""The method that all others of a scenario are compared with."""
-	return BASE if BASE in measured else SYSTEMD_BASE
+	return next(base for base in BASES if base in measured)
 
 
 def summarize(raw: dict[str, list[dict]]) -> dict[str, dict]:
@@ -86,7 +91,7 @@ def render(scenario: str, summary: dict[str, dict], runs: int, restarts: int) ->
 def legend() -> str:
 	"""What the columns mean."""
 	lines = [f"{name}: {LEGEND[key]}" for key, name in (SECONDS | COUNTS).items() if key in LEGEND]
-	return "\n".join([f"In brackets: the ratio to `{BASE}`, or to `{SYSTEMD_BASE}`.", *lines])
+	return "\n".join([f"In brackets: the ratio to {' or '.join(f'`{base}`' for base in BASES)}.", *lines])
 
 
 def cell(one: dict, key: str) -> str:

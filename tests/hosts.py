@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -18,6 +19,8 @@ from redis import Redis
 from safe_restart.demo.bench import DemoBench, Workers, die_with_parent, redis_server
 from safe_restart.engine import bench as benches
 from safe_restart.engine import processes
+from safe_restart.engine.managers import WORKERS, is_wrapper, kind_of
+from safe_restart.engine.queues import Worker
 
 HUB, PORT = "10.77.0.1", 6379
 TOOLS = ("ip", "nsenter", "unshare")
@@ -100,6 +103,26 @@ class Hosts(DemoBench):
 	@property
 	def all_workers(self) -> int:
 		return self.hosts * super().all_workers
+
+	def lives(self, worker: Worker) -> bool:
+		"""By the process table of its own host."""
+		return os.path.exists(f"/proc/{self.there[worker.hostname].pid}/root/proc/{worker.pid}")
+
+	def worker_pids(self) -> list[int]:
+		"""Of all workers without their work-horses, as this machine sees them."""
+		found = []
+		for process in (
+			one for host in self.there.values() for one in processes.family(psutil.Process(host.pid))
+		):
+			with suppress(psutil.Error):  # jobs come and go
+				words, parent = process.cmdline(), process.parent().cmdline()
+				if is_wrapper(parent) and not is_wrapper(words) and kind_of(" ".join(words)) == WORKERS:
+					found.append(process.pid)
+		return found
+
+	@property
+	def keeper_pids(self) -> set[int]:
+		return {host.process.pid for host in self.there.values()}
 
 	def command(self, *words: str, host: str = "hub") -> list[str]:
 		return self.there[host].words(*super().command(*words))

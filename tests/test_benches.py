@@ -95,6 +95,7 @@ def on_one_redis(make_pair) -> Pair:
 
 def what_is_there(demo: DemoBench) -> dict:
 	"""All of a bench that a restart of another one must leave as it is."""
+	wait_for(lambda: all(service.state == "running" for service in demo.watch().manager.services()))
 	files = [
 		*demo.path.glob("logs/*"),
 		*demo.path.glob("config/**/*.conf"),
@@ -230,7 +231,7 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 	assert "forgotten" not in cli(one, "doctor").out
 	assert "forgotten" in cli(two, "doctor").out
 
-	assert cli(two, "--json").json["jobs"]["lost_and_found"] == 1
+	assert cli(two, "--json").json["jobs"]["lost_and_found"] == 2
 	assert [job.status for job in observer.jobs([id for id, _ in broken])] == ["queued", "queued"]
 	assert not observer.look().ghosts
 	two.redis.delete(f"rq:queue:{two.bench.queue_prefix}long", *[f"rq:job:{id}" for id, _ in broken])

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from safe_restart.engine import rescue
+from safe_restart.engine import processes, rescue
 from safe_restart.engine.policy import MAX_ATTEMPTS
 from safe_restart.engine.rescue import find_suspects
 
@@ -26,7 +26,7 @@ def kill_worker_and_horse(demo) -> None:
 		member.send_signal(signal.SIGSTOP)
 	for member in family:
 		member.kill()
-	wait_for(lambda: not any(map(psutil.pid_exists, [member.pid for member in family])) or True)
+	wait_for(lambda: not any(map(processes.is_alive, family)), "they are gone")
 
 
 def settle(demo, action="requeue"):

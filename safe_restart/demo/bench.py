@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from redis import Redis
 from rq import VERSION as RQ_VERSION
 from rq import Queue
@@ -24,6 +25,7 @@ from ..engine import managers, queues, web
 from ..engine.errors import RestartError
 from ..engine.fleet import Watch
 from ..engine.processes import inside, kill
+from ..engine.queues import Worker
 from ..engine.surroundings import python_path
 from . import app
 
@@ -140,6 +142,10 @@ class DemoBench:
 	def all_workers(self) -> int:
 		"""How many workers there are when all are up."""
 		return sum(workers.count * (workers.pool_size or 1) for workers in self.workers)
+
+	def lives(self, worker: Worker) -> bool:
+		"""Whether the process of a registered worker is there."""
+		return psutil.pid_exists(worker.pid)
 
 	@property
 	def keeper_pids(self) -> set[int]:

@@ -8,7 +8,6 @@ import threading
 import time
 from dataclasses import dataclass
 
-import psutil
 from redis.exceptions import RedisError
 
 from ..engine import web
@@ -33,10 +32,11 @@ class Watcher:
 	"""Watches one restart, from entering the context until `wait` returns.
 
 	A worker takes jobs if its process lives, it was not told to stop, and nothing is suspended: one that is in its last
-	job does not count. The bench is whole once every worker is new and takes jobs, and the web answers 200.
+	job does not count. The bench is whole once every worker is new and takes jobs, and the web, if any, answers 200.
 	"""
 
 	def __init__(self, demo: DemoBench):
+		self.demo = demo
 		self.observer = Observer(demo.bench)
 		self.probe = web.Probe(demo.bench, app.SITE)
 		self.old = {worker.name for worker in self._takers()}
@@ -47,14 +47,16 @@ class Watcher:
 
 	def __enter__(self) -> "Watcher":
 		self.began = time.monotonic()
-		self.probe.start()
+		if self.demo.web:
+			self.probe.start()
 		self._thread.start()
 		return self
 
 	def __exit__(self, *_) -> None:
 		self._stop.set()
 		self._thread.join()
-		self.probe.stop()
+		if self.demo.web:
+			self.probe.stop()
 		self.observer.redis.close()
 
 	def wait(self) -> Seen:
@@ -87,5 +89,5 @@ class Watcher:
 		return [
 			worker
 			for worker in look.workers
-			if not (worker.is_suspended or worker.shutdown_requested) and psutil.pid_exists(worker.pid)
+			if not (worker.is_suspended or worker.shutdown_requested) and self.demo.lives(worker)
 		]

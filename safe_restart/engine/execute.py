@@ -57,9 +57,9 @@ def execute(bench: Bench, request_id: str) -> int:
 		elif request.strategy == LEAVE:
 			runbook.leave(run)
 		else:
-			runbook.restart(run)
+			is_unfinished = runbook.restart(run)
 			lock.release()  # the next restart need not wait for this one's stragglers
-			if run.stragglers:
+			if is_unfinished:
 				runbook.watch_stragglers(run)
 	except Exception as error:
 		set_down(journal, request, run, error)

@@ -36,12 +36,13 @@ from .workers import (
 CALM_LOOK_SECONDS = 0.25  # while only stragglers are watched
 
 
-def restart(run: Run) -> None:
+def restart(run: Run) -> bool:
 	"""Carry out the request from top to bottom and leave the bench working whatever happens; only a migration that failed
 	keeps things down, and is gone on with from there when a person says so.
 
-	Sets down its report in the journal. Raises RestartError where it was refused, timed out, was cancelled or failed;
-	before anything was stopped that means that all is as before, from then on that everything was started again.
+	Sets down its report in the journal, and returns whether workers with a job are still to be replaced. Raises
+	RestartError where it was refused, timed out, was cancelled or failed; before anything was stopped that means that all is
+	as before, from then on that everything was started again.
 	"""
 	names = steps_of(run.strategy, run.options.migrate)
 	if resume_at := run.request.state.get("resume_at"):
@@ -55,13 +56,16 @@ def restart(run: Run) -> None:
 		run.lease.release()
 		end_probe(run)
 		after_hooks(run, status)
-	finish(run)
+	return finish(run)
 
 
-def finish(run: Run) -> None:
-	"""Set down the report; while workers with a job are still old, that is not the end."""
+def finish(run: Run) -> bool:
+	"""Set down the report; while workers with a job are still old, or not back yet, that is not the end. Returns whether
+	they are."""
+	is_unfinished = bool(run.stragglers or run.returning.pending)
 	name_stragglers(run)
-	set_down(run, journals.WATCHING if run.stragglers else journals.COMPLETED)
+	set_down(run, journals.WATCHING if is_unfinished else journals.COMPLETED)
+	return is_unfinished
 
 
 def watch_stragglers(run: Run) -> None:
@@ -220,8 +224,12 @@ def follow(run: Run, detail: list[str]) -> None:
 	"""Wait for workers with a job to be replaced: within the timeout, or, once the call returned, to the end."""
 	seconds = float("inf") if run.is_watching else run.options.wait_workers_timeout
 	deadline = time.monotonic() + seconds
-	while (away := advance(run)) or run.stragglers:
-		if time.monotonic() > deadline or is_stuck(run) or (run.is_watching and is_superseded(run)):
+	while True:
+		stragglers = run.stragglers  # asked first: one that leaves from here on is then seen to be away
+		away = advance(run)
+		if not (away or stragglers) or time.monotonic() > deadline or is_stuck(run):
+			break
+		if run.is_watching and is_superseded(run):
 			break
 		time.sleep(CALM_LOOK_SECONDS if run.is_watching and not away else LOOK_SECONDS)
 	left = len(run.stragglers)

@@ -18,11 +18,12 @@ def verify(run: Run, detail: list[str]) -> None:
 	"""Does everything really work again? Looks until it does, at most START_TIMEOUT_SECONDS."""
 	sweep(run)
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	while (
-		((wrong := run.patiently(lambda: what_is_wrong(run))) or run.untold_orphans())
-		and time.monotonic() < deadline
-		and not run.account.problems
-	):
+	while True:
+		run.patiently(run.returning.look)  # a worker whose job ends meanwhile is brought back too
+		wrong = run.patiently(lambda: what_is_wrong(run))
+		is_whole = not wrong and not run.untold_orphans()
+		if is_whole or run.account.problems or time.monotonic() > deadline:
+			break
 		if run.untold_orphans():
 			sweep(run)
 		time.sleep(LOOK_SECONDS)
