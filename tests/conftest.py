@@ -54,13 +54,14 @@ def start_cli(demo: DemoBench, *words: str, **where: str) -> subprocess.Popen:
 		stdout=subprocess.PIPE,
 		stderr=subprocess.PIPE,
 		text=True,
-		preexec_fn=hear_ctrl_c,
+		preexec_fn=hear_signals,
 	)
 
 
-def hear_ctrl_c() -> None:
-	"""A test run in the background of a shell ignores SIGINT, and its children would inherit that."""
-	signal.signal(signal.SIGINT, signal.SIG_DFL)
+def hear_signals() -> None:
+	"""Tests in the background of a shell ignore SIGINT, under nohup SIGHUP, and their children would inherit that."""
+	for number in (signal.SIGINT, signal.SIGHUP):
+		signal.signal(number, signal.SIG_DFL)
 
 
 def cli(demo: DemoBench, *words: str, timeout_seconds: float = 90, **where: str) -> Cli:

@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from rq import VERSION as RQ_VERSION
 
 from safe_restart.engine import processes, rescue
 from safe_restart.engine.policy import MAX_ATTEMPTS
@@ -68,6 +69,18 @@ def test_a_job_in_no_list_is_found_and_one_that_waits_is_not(quiet_demo):
 	assert done.lost_and_found == [lost]
 	assert settle(demo)[0].requeued == []
 	assert_bench_is_healthy(demo, [*busy, "lost", "waiting"])
+
+
+def test_a_job_that_its_worker_had_only_registered_is_found(quiet_demo):
+	demo = quiet_demo
+	busy = run_long(demo, 1, 2)
+	lost, queue = demo.enqueue(0.01, "lost"), f"{demo.path.name}:default"
+	demo.redis.lrem(f"rq:queue:{queue}", 0, lost)
+	member = lost if RQ_VERSION.startswith("1.") else f"{lost}:execution"
+	demo.redis.zadd(f"rq:wip:{queue}", {member: time.time() + 1000})
+	done, _ = settle(demo)
+	assert done.lost_and_found == [lost]
+	assert_bench_is_healthy(demo, [*busy, "lost"])
 
 
 def test_a_job_stuck_in_the_intermediate_queue_is_found(quiet_demo):

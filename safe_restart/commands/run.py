@@ -14,7 +14,7 @@ import click
 
 from ..engine import journal as journals
 from ..engine.bench import Bench
-from ..engine.errors import JobsStillRunning, Refused, RestartError, Unwritable
+from ..engine.errors import JobsStillRunning, Refused, RestartError, Unreadable, Unwritable
 from ..engine.journal import Journal, Request
 from ..engine.strategies import STRATEGIES, Options, check_foreground, choose, fit
 from ..helper import hand_over
@@ -93,12 +93,18 @@ def follow(
 ) -> Request:
 	"""Show what the journal says until the request ended, or only stragglers are left; Ctrl-C asks to cancel."""
 	view = make_view(bench, journal, request, params)
-	is_cancelling = False
+	is_cancelling = is_waiting = False
 	with view:
 		while True:
 			was_dead = helper.poll() is not None
-			request = journal.request(request.id)
-			view.update(request)
+			try:
+				request = journal.request(request.id)
+				view.update(request)
+			except Unreadable as error:
+				was_dead = False  # nothing can be concluded
+				if not is_waiting:
+					view.say(f"{str(error).partition(':')[0]}; waiting until it can.")
+				is_waiting = True
 			if request.status not in (journals.QUEUED, journals.RUNNING):
 				break
 			if was_dead and (word := last_word(helper)):

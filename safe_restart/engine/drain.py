@@ -86,7 +86,7 @@ def drain(
 		if proofs >= 2:
 			return fleet
 		retirement.check_cancelled()
-		if (now := time.monotonic()) >= deadline:
+		if (now := time.monotonic()) >= deadline and not proofs:
 			raise JobsStillRunning(still_running(undrained, timeout_seconds, retirement.may_leave))
 		if not undrained.unproven:
 			unproven_since = now

@@ -20,6 +20,10 @@ class Unwritable(Refused):
 	"""The journal cannot be written. Raised only before anything is stopped; from then on a restart goes on without it."""
 
 
+class Unreadable(RestartError):
+	"""The journal cannot be read now, as somebody who writes it stands still."""
+
+
 class JobsStillRunning(RestartError):
 	"""Jobs did not finish in time. Nothing was interrupted, the bench works as before."""
 

@@ -13,7 +13,16 @@ from . import apps, rescue
 from . import journal as journals
 from . import restart as runbook
 from .bench import Bench
-from .errors import Blocked, Cancelled, Refused, RestartError, Unreachable, Unwritable
+from .errors import (
+	COMPLETED_WITH_WARNINGS,
+	Blocked,
+	Cancelled,
+	Refused,
+	RestartError,
+	Unreachable,
+	Unreadable,
+	Unwritable,
+)
 from .fleet import LOOK_SECONDS
 from .journal import Journal, Request
 from .lock import Lock
@@ -83,7 +92,7 @@ def await_request(journal: Journal, request_id: str) -> Request:
 			if request.is_open:
 				return request
 			problem = Refused(f"Request {request_id} has ended already ({request.status}).")
-		except Refused as error:
+		except (Refused, Unreadable) as error:
 			problem = error
 		if time.monotonic() > deadline:
 			raise problem
@@ -99,10 +108,13 @@ def take(lock: Lock, request: Request) -> bool:
 
 
 def finish_writing(journal: Journal) -> None:
-	"""Where the journal cannot be written to the end, the command line reads it on our standard output."""
-	if not journal.pen.flush(FLUSH_SECONDS) and journal.last_word:
+	"""Where the journal cannot be written to the end, the command line reads it on our standard output, with a warning."""
+	if not journal.pen.flush(FLUSH_SECONDS) and (word := journal.last_word):
+		if word["report"] and not any("journal could not be" in text for text in word["report"]["warnings"]):
+			word["report"]["warnings"].append(journal.pen.shortfall)
+			word["exit_code"] = word["exit_code"] or COMPLETED_WITH_WARNINGS
 		with suppress(OSError):
-			print(json.dumps(journal.last_word), flush=True)
+			print(json.dumps(word), flush=True)
 
 
 def try_to_recover(bench: Bench, journal: Journal, lock: Lock, request: Request) -> None:

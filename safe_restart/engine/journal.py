@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from .bench import Bench
-from .errors import Refused
+from .errors import Refused, Unreadable
 from .lock import Life, give_to_owner
 from .pen import Pen
 
@@ -97,6 +97,7 @@ class Journal:
 	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account.
 
 	pen: says what becomes of changes that cannot be written; otherwise each method raises Unwritable
+	Those that read raise Unreadable where somebody who writes it stands still for BUSY_TIMEOUT_SECONDS.
 	last_word: the end of a request as `report` was told it, for the case that it could not be written
 	"""
 
@@ -114,10 +115,24 @@ class Journal:
 			self.db.executescript(SCHEMA)
 			self.pen = Pen(self.path, self.db)
 		except (OSError, sqlite3.Error) as error:
+			if is_locked(error):
+				raise self.locked(error) from None
 			raise Refused(
 				f"The journal {self.path} cannot be opened ({error}). Nothing was touched. Run this as the bench's "
 				"owner or with sudo, and see that the disk has room."
 			) from None
+
+	def read(self, sql: str, values: tuple = ()) -> list[sqlite3.Row]:
+		try:
+			return self.db.execute(sql, values).fetchall()
+		except sqlite3.Error as error:
+			raise self.locked(error) from None
+
+	def locked(self, error: Exception) -> Unreadable:
+		return Unreadable(
+			f"The journal {self.path} cannot be read ({error}): a process that writes it stands still, a helper that is "
+			f"frozen, say. This command touched nothing. Try again in a minute; `fuser {self.path}` names the process."
+		)
 
 	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
 		"""Write a request down, under the id it was given or a new one. Nobody acts on it before a helper takes it."""
@@ -137,15 +152,15 @@ class Journal:
 
 	def request(self, id: str) -> Request:
 		"""Raises Refused where there is no such request."""
-		row = self.db.execute("SELECT * FROM requests WHERE id = ?", (id,)).fetchone()
-		if row is None:
+		rows = self.read("SELECT * FROM requests WHERE id = ?", (id,))
+		if not rows:
 			raise Refused(f"There is no request {id!r} here. `safe-restart history` lists them.")
-		found = read_request(row)
+		found = read_request(rows[0])
 		return replace(found, state={**found.state, **self.remembered.get(id, {})})
 
 	def requests(self, limit: int = 20, before: str | None = None) -> list[Request]:
 		"""The newest first; only those made before that one, where one is named."""
-		rows = self.db.execute(
+		rows = self.read(
 			"SELECT * FROM requests WHERE rowid < coalesce((SELECT rowid FROM requests WHERE id = ?), ?) "
 			"ORDER BY rowid DESC LIMIT ?",
 			(before, sys.maxsize, limit),
@@ -154,7 +169,7 @@ class Journal:
 
 	def open_requests(self) -> list[Request]:
 		marks = ",".join("?" * len(OPEN))
-		rows = self.db.execute(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY rowid", OPEN)
+		rows = self.read(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY rowid", OPEN)
 		return [read_request(row) for row in rows]
 
 	def begin(self, id: str) -> None:
@@ -191,12 +206,20 @@ class Journal:
 		self.pen.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
 
 	def is_cancel_requested(self, id: str) -> bool:
-		row = self.db.execute("SELECT cancel_requested FROM requests WHERE id = ?", (id,)).fetchone()
-		return bool(row and row[0])
+		try:
+			rows = self.read("SELECT cancel_requested FROM requests WHERE id = ?", (id,))
+		except Unreadable:  # then nobody can have asked by it
+			return False
+		return bool(rows and rows[0][0])
 
 	def start_step(self, id: str, name: str) -> int:
 		"""Journal a step before it acts; returns its number."""
-		written = self.db.execute("SELECT count(*) FROM steps WHERE request = ?", (id,)).fetchone()[0]
+		try:
+			written = self.read("SELECT count(*) FROM steps WHERE request = ?", (id,))[0][0]
+		except Unreadable:
+			if not self.pen.goes_on:
+				raise
+			written = 0
 		number = self.numbers[id] = 1 + max(written, self.numbers.get(id, 0))
 		self.pen.execute(
 			"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
@@ -213,7 +236,7 @@ class Journal:
 		)
 
 	def steps(self, id: str) -> list[Step]:
-		rows = self.db.execute(
+		rows = self.read(
 			"SELECT number, name, status, started_at, finished_at, detail FROM steps WHERE request = ? ORDER BY number",
 			(id,),
 		)
@@ -245,7 +268,7 @@ class Journal:
 		)
 
 	def events(self, id: str, after: int = 0) -> list[Event]:
-		rows = self.db.execute(
+		rows = self.read(
 			"SELECT number, at, kind, text FROM events WHERE request = ? AND number > ? ORDER BY number",
 			(id, after),
 		)
@@ -268,6 +291,10 @@ def prepare(path: Path) -> None:
 		os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 	give_to_owner(folder, folder.parent)
 	give_to_owner(path, folder.parent)
+
+
+def is_locked(error: Exception) -> bool:
+	return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def new_id() -> str:

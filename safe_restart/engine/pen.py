@@ -49,6 +49,13 @@ class Pen:
 			"Make room on that disk, then type it again."
 		)
 
+	@property
+	def shortfall(self) -> str:
+		"""A sentence where something could not be written, for a while or to the end; otherwise empty."""
+		if not self.problem:
+			return ""
+		return f"the journal could not be written for a while ({self.problem}): make room on its disk"
+
 	def write(self) -> None:
 		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""
 		try:

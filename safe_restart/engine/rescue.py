@@ -102,7 +102,7 @@ def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> R
 	suspects = find_suspects(watch.bench, watch.observer.redis, fleet)
 	interrupted = find_interrupted(fleet) + confirm_interrupted(watch, suspects.started)
 	done = settle_interrupted(watch, settler, interrupted, asked, note)
-	for job_id in confirm_lost(watch, suspects.queued):
+	for job_id in confirm_lost(watch, suspects.queued, note):
 		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", None) == "done":
 			done.lost_and_found.append(job_id)
 			done.requeued.append(job_id)
@@ -180,12 +180,14 @@ class Suspects:
 def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
 	"""Jobs that say queued and stand in no queue, or say started and stand in no registry.
 
-	One pass over all job hashes, so what it finds has to be confirmed: jobs come and go while it runs.
+	One pass over all job hashes, so what it finds has to be confirmed: jobs come and go while it runs. From rq 2 on a worker
+	writes a job into the registry before its work-horse says started (Worker.prepare_execution), so one that stands there
+	may be lost as well.
 	"""
 	known = {f"rq:job:{id}" for id in fleet.look.jobs}
 	for queue in fleet.look.queues:
 		known.update(f"rq:job:{id}" for id in redis.lrange(queues.queue_key(queue.name), 0, -1))
-	suspects = Suspects()
+	suspects = Suspects(queued={job.id for job in fleet.look.jobs.values() if job.status == "queued"})
 	by_status = {"queued": suspects.queued, "started": suspects.started}
 	cursor = None
 	while cursor != 0:
@@ -209,8 +211,8 @@ def confirm_interrupted(watch: Watch, suspects: set[str]) -> list[Job]:
 	return [job for job in unclaimed(jobs, fleet) if job.id not in fleet.look.jobs]
 
 
-def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:
-	"""Those suspects that no live worker can have in its hands.
+def confirm_lost(watch: Watch, suspects: set[str], note: Callable[[str], None]) -> set[str]:
+	"""Those suspects that no live worker can have in its hands, and no work-horse that has lost its worker.
 
 	First those that stand in their queue after all are dropped: they came in while the pass ran. Whoever has one of
 	the rest in its hands has popped it already, so a worker is cleared once it is seen waiting in Redis, suspended,
@@ -218,6 +220,11 @@ def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:
 	"""
 	suspects = {id for id in suspects if not is_waiting(watch.observer.redis, id)}
 	if not suspects:
+		return set()
+	if orphans := find_orphans(watch):
+		note(
+			f"{len(suspects)} jobs may be lost, or be run by process {orphans[0].pid}; they are left until that has ended"
+		)
 		return set()
 	cleared: set[str] = set()
 	deadline = time.monotonic() + CONFIRM_SECONDS
@@ -231,7 +238,10 @@ def confirm_lost(watch: Watch, suspects: set[str]) -> set[str]:
 		if all(worker.name in cleared for worker in fleet.workers):
 			return suspects
 		if time.monotonic() > deadline:
-			return set()  # no proof, so nothing is run twice; the next rescue looks again
+			note(
+				f"{len(suspects)} jobs stand in no queue and could not be proved lost; the next restart looks again"
+			)
+			return set()
 		time.sleep(LOOK_SECONDS)
 
 

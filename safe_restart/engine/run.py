@@ -145,10 +145,8 @@ class Run:
 		except BaseException as error:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
-		if self.journal.pen.problem:
-			self.warn(
-				f"the journal could not be written for a while ({self.journal.pen.problem}): make room on its disk"
-			)
+		if shortfall := self.journal.pen.shortfall:
+			self.warn(shortfall)
 
 	@property
 	def stragglers(self) -> list[Told]:

@@ -5,7 +5,7 @@ import time
 from . import leftovers, processes, queues, web
 from .fleet import LOOK_SECONDS
 from .managers import WORKERS
-from .rescue import find_orphans
+from .rescue import find_orphans, forget_dead
 from .run import KEPT, Run
 from .services import end_leftovers
 from .suspension import bench_of, describe
@@ -29,6 +29,10 @@ def verify(run: Run, detail: list[str]) -> None:
 		time.sleep(LOOK_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
+	if run.options.touches_workers and queues.is_up(run.watch.observer.redis):
+		forget_dead(
+			run.watch, run.patiently(run.watch.see)
+		)  # of who could not say goodbye while Redis was away
 	name_suspension(run)
 	name_leftovers(run)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]

@@ -160,7 +160,7 @@ def judge_jobs(scene: Scene) -> None:
 
 
 def around_redis(scene: Scene) -> set[str]:
-	"""Jobs that ran while Redis was away, so that their end could not be told."""
+	"""Jobs that ran, or were to begin, while Redis was away, so that their end could not be told."""
 	if scene.redis_away is None:
 		return set()
 	since, until = (
@@ -176,7 +176,11 @@ def around_redis(scene: Scene) -> set[str]:
 				found.add(entry["job"])
 		elif entry["what"] == "end" and began[entry["job"]] < until and entry["at"] > since:
 			found.add(entry["job"])
-	return found | {name for name, at in began.items() if at < until and not scene.demo.runs()[name]}
+	found |= {name for name, at in began.items() if at < until and not scene.demo.runs()[name]}
+	# A worker fails the job of a work-horse that could not even say that it began.
+	return found | {
+		name for name in scene.load.ids if name not in began and status_of(scene, name) == "failed"
+	}
 
 
 def status_of(scene: Scene, name: str) -> str:
