@@ -69,6 +69,7 @@ def test_when_helper_and_guard_are_killed_jobs_move_within_the_lease_and_recover
 	demo.enqueue(0.01, "after")
 	wait_for(lambda: "after" in demo.runs(), seconds=35)
 	assert "safe-restart recover" in cli(demo, "status").out
+	assert "safe-restart recover" in cli(demo, "doctor").out
 	recovered = cli(demo, "recover")
 	assert recovered.exit_code == 0
 	assert "unwound" in recovered.out

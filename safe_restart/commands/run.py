@@ -256,12 +256,11 @@ def run_resume(bench: Bench) -> None:
 
 def run_recover(bench: Bench) -> int:
 	"""End by hand what a dead helper left; returns the exit code."""
-	from ..engine.recovery import abandoned
 	from ..helper import RECOVER, spawn
 	from .render import closing_lines
 
 	journal = Journal(bench)
-	requests = abandoned(journal)
+	requests = journal.abandoned()
 	if not requests:
 		click.echo("There is nothing to recover.")
 		return 0

@@ -14,6 +14,7 @@ from . import leftovers, managers, processes, queues, setup_web, web
 from .bench import DEFAULT_JOB_TIMEOUT_SECONDS, Bench
 from .errors import RestartError
 from .fleet import Fleet, Watch
+from .journal import Journal, journal_path
 from .managers import OTHER, WEB, WORKERS, Drawback, Manager, Service
 from .queues import Worker
 from .rescue import find_orphans
@@ -47,6 +48,7 @@ def examine(bench: Bench) -> list[Finding]:
 		findings += examine_web(bench, manager, services)
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
+	findings += examine_requests(bench)
 	observer = queues.Observer(bench)
 	if not queues.is_up(observer.redis):
 		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
@@ -65,6 +67,20 @@ def examine_folder(bench: Bench) -> Iterator[Finding]:
 	for answer in down:
 		said = f"answers {answer.status}" if answer.status else f"does not answer on port {bench.web_port}"
 		yield Finding(WARNING, f"site {answer.site} {said}, so a restart cannot verify it")
+
+
+def examine_requests(bench: Bench) -> Iterator[Finding]:
+	try:
+		left = Journal(bench).abandoned() if journal_path(bench).exists() else []
+	except RestartError as error:
+		yield Finding(PROBLEM, str(error))
+		return
+	for request in left:
+		yield Finding(
+			WARNING,
+			f"request {request.id} ({request.strategy}) was left unfinished: its helper died",
+			"`safe-restart recover`",
+		)
 
 
 def examine_services(bench: Bench, manager: Manager, services: list[Service]) -> Iterator[Finding]:

@@ -103,7 +103,7 @@ class Journal:
 
 	def __init__(self, bench: Bench):
 		"""Open it, and make it where it is missing. Raises Refused where this user may not write it."""
-		self.path = bench.state_path / "journal.sqlite3"
+		self.path = journal_path(bench)
 		self.last_word: dict | None = None
 		self.remembered: dict[str, dict] = {}
 		self.numbers: dict[str, int] = {}
@@ -187,6 +187,11 @@ class Journal:
 	def is_abandoned(self, request: Request) -> bool:
 		"""Whether an open request was begun by a helper that lives no more, in whatever container that was."""
 		return request.helper_pid is not None and Life(self.path.parent, request.id).is_free()
+
+	def abandoned(self) -> list[Request]:
+		"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""
+		begun = [request for request in self.open_requests() if request.status != QUEUED]
+		return [request for request in begun if self.is_abandoned(request)]
 
 	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
 		"""Set down what became of it; with status WATCHING the helper stays for the stragglers."""
@@ -281,6 +286,10 @@ class Journal:
 				"(SELECT id FROM requests ORDER BY rowid DESC LIMIT ?)",
 				(KEPT_REQUESTS,),
 			)
+
+
+def journal_path(bench: Bench) -> Path:
+	return bench.state_path / "journal.sqlite3"
 
 
 def prepare(path: Path) -> None:

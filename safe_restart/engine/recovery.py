@@ -56,12 +56,6 @@ def way_of(request: Request, steps: Iterable[Step]) -> Way:
 	)
 
 
-def abandoned(journal: Journal) -> list[Request]:
-	"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""
-	begun = [request for request in journal.open_requests() if request.status != journals.QUEUED]
-	return [request for request in begun if journal.is_abandoned(request)]
-
-
 def recover_all(
 	bench: Bench, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
 ) -> list[str]:
@@ -69,7 +63,7 @@ def recover_all(
 
 	Raises RestartError where the bench cannot be reached; then they stay for the next time.
 	"""
-	requests = abandoned(journal)
+	requests = journal.abandoned()
 	for request in requests:
 		journal.begin(request.id)
 		recover(prepare(bench, request, journal, lock, is_stop_requested))
