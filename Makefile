@@ -47,7 +47,7 @@ help:
 	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
 	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
 	@echo "make test-faults  N=40 restarts with seeded faults; SEED=7 repeats a series, ARGS='--only 123' one run"
-	@echo "make bench        measure against supervisorctl, systemctl and bench restart; ARGS='--restarts 5' for less"
+	@echo "make bench        measure against supervisorctl, systemctl, bench and docker; ARGS='--restarts 5' for less"
 	@echo "make lint         ruff alone"
 	@echo "make clean        remove what the others made"
 

@@ -9,6 +9,7 @@ from ..engine.apps import Objection
 from ..engine.doctor import OK, Finding
 from ..engine.journal import ASK, OUTPUT, Event, Journal, Request, Step, seconds_between
 from ..engine.preview import Plan
+from ..engine.processes import is_local
 from ..engine.status import Status
 from ..engine.strategies import Options
 from ..engine.suspension import describe
@@ -139,11 +140,14 @@ def status_of_requests(seen: Status) -> None:
 def worker_rows(seen: Status) -> list[tuple[str, ...]]:
 	strays = {worker.name for worker in seen.fleet.strays}
 	rows = []
-	for worker in sorted(seen.fleet.workers, key=lambda worker: worker.pid):
+	for worker in sorted(seen.fleet.workers, key=lambda worker: (worker.hostname, worker.pid)):
 		job = seen.fleet.look.job_of(worker)
 		now = seen.fleet.look.now
 		notes = ["old code, leaves after this job"] * worker.shutdown_requested
-		notes += [f"on {worker.hostname}, not kept by the process manager"] * (worker.name in strays)
+		if worker.name in strays:
+			notes.append(f"on {worker.hostname}, not kept by the process manager")
+		elif not is_local(worker):
+			notes.append(f"on {worker.hostname}")
 		rows.append(
 			(
 				str(worker.pid),

@@ -87,7 +87,7 @@ def examine_services(bench: Bench, manager: Manager, services: list[Service]) ->
 	counts = ", ".join(
 		f"{sum(s.kind == kind for s in services)} {kind}" for kind in sorted({s.kind for s in services})
 	)
-	yield Finding(OK, f"{manager.name} answers: {counts}")
+	yield Finding(OK, f"found through {manager.name}: {counts}")
 	for service in services:
 		if service.state == "failed":
 			yield Finding(

@@ -267,7 +267,7 @@ def test_status_doctor_plan_and_logs_tell_what_runs_the_bench(bench):
 	assert all(psutil.pid_exists(service["pid"]) for service in services)
 	doctor = cli(bench, "doctor")
 	assert doctor.exit_code == 0
-	assert "honcho answers: 1 redis, 1 scheduler, 1 web, 3 workers" in doctor.out
+	assert "found through honcho: 1 redis, 1 scheduler, 1 web, 3 workers" in doctor.out
 	assert "Ctrl-C there kills running jobs" in doctor.out
 	assert "you are told to restart it" in cli(bench, "plan").out
 	web = cli(bench, "logs", "web")

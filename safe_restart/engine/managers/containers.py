@@ -5,9 +5,9 @@ back. Whether it lives is told by its connections, one of which RQ names after i
 rq 1.15.1, 2.6.1 and 3.0.0).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
 
 from redis.exceptions import RedisError
 
@@ -152,16 +152,13 @@ class Containers(Manager):
 			"nobody can see from here whether a worker that ends is started again, so each restart tries it with one first",
 			f"give worker containers the {POLICY}",
 		)
-		held = sorted(
-			(slot.last for slot in self.slots.slots if slot.is_held), key=lambda worker: worker.hostname
-		)
-		for hostname, workers in groupby(held, key=lambda worker: worker.hostname):
-			if (count := len(list(workers))) > 1:
-				yield Drawback(
-					f"{count} workers share the host {hostname}: where they are a worker pool, its children come back with "
-					"its old code",
-					"run `bench worker` in containers, one in each, or restart a pool's container",
-				)
+		counts = Counter(slot.last.hostname for slot in self.slots.slots if slot.is_held)
+		if shared := [host for host, count in sorted(counts.items()) if count > 1]:
+			yield Drawback(
+				f"{', '.join(shared[:5])}{' …' if len(shared) > 5 else ''} {'has' if len(shared) == 1 else 'have'} several "
+				"workers: where they are a worker pool, its children come back with its old code",
+				"run `bench worker` in containers, one in each, or restart a pool's container",
+			)
 
 
 def find(bench: Bench, tried: list[str]) -> list[Containers]:
