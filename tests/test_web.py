@@ -35,6 +35,11 @@ def supervisorctl(demo: DemoBench, *words: str) -> None:
 
 
 @pytest.fixture
+def threaded(make_demo) -> DemoBench:
+	return make_demo(gunicorn_options=THREADED)
+
+
+@pytest.fixture
 def restart_by_hand():
 	def restart(demo: DemoBench) -> None:
 		# One that has only just registered may be stopped before it knows how to take its leave.
@@ -59,19 +64,6 @@ def test_a_request_that_runs_is_finished_by_the_old_web_and_the_restart_waits_fo
 		done = cli(kept, "--only", "web", "--json")
 	assert done.exit_code == 0, done.text
 	assert hammer.failures == {}
-
-
-def test_threaded_workers_drop_few_requests_and_setup_says_so(make_demo):
-	demo = make_demo(gunicorn_options=THREADED)
-	said = cli(demo, "setup", "web", "--yes")
-	assert said.exit_code == 0, said.text
-	assert "1 to 3 requests" in said.out
-	with Hammer(demo) as hammer:
-		for _ in range(3):
-			assert cli(demo, "--only", "web").exit_code == 0
-	print(f"gthread: {dict(hammer.outcomes)}, longest {hammer.longest_seconds:.3f} s")
-	assert "refused" not in hammer.failures
-	assert sum(hammer.failures.values()) <= 9
 
 
 @pytest.mark.parametrize("strategy", ["--wait-workers", "--now", "--migrate"])

@@ -1,5 +1,5 @@
 """What `setup web` promises under every manager. A module that has the fixtures `kept`, a bench after `setup web` with
-SYNC workers, and `restart_by_hand`, inherits these tests."""
+SYNC workers, `threaded`, a bench with gthread workers before it, and `restart_by_hand`, inherits these tests."""
 
 import json
 import os
@@ -115,3 +115,15 @@ class WebPromises:
 		wait_for(kept.is_up)
 		assert len(masters(kept)) == 1 and masters(kept) != old
 		assert_bench_is_healthy(kept)
+
+	def test_threaded_workers_drop_few_requests_and_setup_says_so(self, threaded):
+		said = cli(threaded, "setup", "web", "--yes")
+		assert said.exit_code == 0, said.text
+		assert "1 to 3 requests" in said.out
+		with Hammer(threaded) as hammer:
+			for _ in range(3):
+				assert cli(threaded, "--only", "web").exit_code == 0
+		print(f"gthread: {dict(hammer.outcomes)}, longest {hammer.longest_seconds:.3f} s")
+		assert "refused" not in hammer.failures
+		assert sum(hammer.failures.values()) <= 9
+		assert len(masters(threaded)) == 1

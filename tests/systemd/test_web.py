@@ -12,13 +12,18 @@ from safe_restart.engine.managers import dropins
 from safe_restart.engine.managers.systemd import SYSTEM
 
 from ..conftest import assert_bench_is_healthy, cli, wait_for
-from ..web_promises import SYNC, WebPromises, keeper, masters
+from ..web_promises import SYNC, WebPromises, keeper
 from .fixture import SystemdBench
 
 
 @pytest.fixture
 def kept(make_systemd) -> SystemdBench:
 	return make_systemd(gunicorn_options=SYNC, has_setup_web=True)
+
+
+@pytest.fixture
+def threaded(make_systemd) -> SystemdBench:
+	return make_systemd(gunicorn_options=THREADED)
 
 
 @pytest.fixture
@@ -274,17 +279,3 @@ def test_a_web_with_a_socket_unit_is_restarted_in_the_ordinary_way_and_setup_ref
 	assert said.exit_code == 2
 	assert "frappe-web.socket holds its socket" in said.err
 	assert_bench_is_healthy(bench)
-
-
-def test_threaded_workers_drop_few_requests_and_setup_says_so(make_systemd):
-	bench = make_systemd(gunicorn_options=THREADED)
-	said = cli(bench, "setup", "web", "--yes")
-	assert said.exit_code == 0, said.text
-	assert "1 to 3 requests" in said.out
-	with Hammer(bench) as hammer:
-		for _ in range(3):
-			assert cli(bench, "--only", "web").exit_code == 0
-	print(f"gthread: {dict(hammer.outcomes)}, longest {hammer.longest_seconds:.3f} s")
-	assert "refused" not in hammer.failures
-	assert sum(hammer.failures.values()) <= 9
-	assert len(masters(bench)) == 1
