@@ -47,8 +47,7 @@ def check_migration(run: Run) -> None:
 def maintenance_on(run: Run, detail: list[str]) -> None:
 	"""Remember what was set, then put the sites into maintenance mode and pause their schedulers."""
 	prior = maintenance.read_prior(run.bench, sites_of(run))
-	answered = [health.site for health in run.sites_before.values() if health.is_ok]
-	run.journal.remember(run.request.id, prior=prior, answered=answered)
+	run.journal.remember(run.request.id, prior=prior)
 	run.can_be_cancelled = False
 	begin_probe(run)
 	maintenance.turn_on(run.bench, prior)

@@ -47,12 +47,20 @@ def preflight(run: Run, detail: list[str]) -> None:
 	if (REDIS in run.options.only or stops_redis) and run.redis_is_up:
 		check_redis_may_go(run)
 	if WEB in run.options.only and any(service.kind == WEB for service in services):
-		run.sites_before = web.health(run.bench)
+		remember_sites(run)
 	counts = run.account
 	detail.append(
 		f"{counts.workers.before} workers, {counts.jobs.running_at_start} jobs running, "
 		f"{counts.jobs.queued_at_start} waiting"
 	)
+
+
+def remember_sites(run: Run) -> None:
+	"""Which sites answer, so that they do afterwards. Where a helper has died it is what that one saw: the web may be away."""
+	run.sites_before = web.health(run.bench)
+	run.sites_before |= {site: web.Health(site, 200) for site in run.request.state.get("answered", ())}
+	answered = [health.site for health in run.sites_before.values() if health.is_ok]
+	run.journal.remember(run.request.id, answered=answered)
 
 
 def go_without_redis(run: Run, services: list[Service]) -> None:
