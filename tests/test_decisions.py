@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from safe_restart.engine import managers, policy, queues, strategies
+from safe_restart.engine import descriptions, managers, policy, queues, strategies
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.doctor import longest_job_seconds
 from safe_restart.engine.errors import Refused
+from safe_restart.engine.evidence import Condition, Evidence
 from safe_restart.engine.fleet import Fleet, Unit
 from safe_restart.engine.managers import Service, belongs_to, kind_of
 from safe_restart.engine.policy import Policy
 from safe_restart.engine.preview import plan
 from safe_restart.engine.queues import Job, Look, Queue, Worker
-from safe_restart.engine.retire import Condition, Evidence
 from safe_restart.engine.strategies import STRATEGIES, Options
 from safe_restart.engine.suspension import describe
 
@@ -173,7 +173,7 @@ def test_a_jobs_site_is_its_whole_prefix():
 	],
 )
 def test_a_jobs_method_is_read_from_its_description(description, method):
-	assert queues.method_of(description) == method
+	assert descriptions.method_of(description) == method
 
 
 def test_times_of_rq_are_read_with_and_without_a_fraction():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from safe_restart.engine import journal, programs, queues
+from safe_restart.engine import connections, descriptions, journal, programs, queues
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.programs import TAIL_LINES, Lines
 
@@ -22,14 +22,14 @@ times = st.datetimes(timezones=st.just(timezone.utc))
 
 @given(st.text() | st.from_regex(r"\w*\(.*(method|site)=['<].*"))
 def test_any_description_of_a_job_can_be_read(text):
-	assert isinstance(queues.method_of(text), str)
-	assert isinstance(queues.site_of(text), str)
+	assert isinstance(descriptions.method_of(text), str)
+	assert isinstance(descriptions.site_of(text), str)
 
 
 @given(dotted, names, st.sampled_from(["", "event=None, "]))
 def test_method_and_site_are_read_from_a_description_as_frappe_writes_it(method, site, before):
 	text = f"frappe.utils.background_jobs.execute_job({before}method={method!r}, site={site!r}, kwargs={{}})"
-	assert (queues.method_of(text), queues.site_of(text)) == (method, site)
+	assert (descriptions.method_of(text), descriptions.site_of(text)) == (method, site)
 
 
 @given(names, st.sampled_from(["::", "||"]), st.text(st.characters(codec="ascii"), min_size=1))
@@ -43,7 +43,7 @@ def test_a_job_belongs_to_the_site_whose_whole_name_is_its_prefix(site, separato
 @example("127.0.0.1:²")
 def test_any_job_id_and_any_address_can_be_read(text):
 	assert isinstance(BENCH.site_of_job(text), str)
-	host, port = queues.port_key(text)
+	host, port = connections.port_key(text)
 	assert isinstance(host, str) and port >= 0
 
 
@@ -52,7 +52,7 @@ def test_any_job_id_and_any_address_can_be_read(text):
 )
 def test_an_address_is_the_same_however_redis_writes_it(port, host):
 	plain = "::1" if host == "[::1]" else "127.0.0.1"
-	assert queues.port_key(f"{host}:{port}") == (plain, port)
+	assert connections.port_key(f"{host}:{port}") == (plain, port)
 
 
 @given(st.none() | st.text() | st.datetimes().map(str) | st.datetimes().map(lambda moment: f"{moment}-23:59"))

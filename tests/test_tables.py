@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from safe_restart.engine import policy, strategies
 from safe_restart.engine.bench import Bench
 from safe_restart.engine.errors import Refused
+from safe_restart.engine.evidence import Act, Condition, decide
 from safe_restart.engine.managers import BY_HAND, EACH, IN_TURN, KINDS
 from safe_restart.engine.policy import DELAY, JITTER, Policy
 from safe_restart.engine.recovery import Way, way_on
-from safe_restart.engine.retire import Act, Condition, decide
 from safe_restart.engine.strategies import (
 	FAIL,
 	FINISH_FIRST,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from . import processes
 from .errors import JobsStillRunning
+from .evidence import Evidence
 from .fleet import LOOK_SECONDS, Fleet, Unit
 from .queues import Job, Worker
-from .retire import PATIENCE_SECONDS, Evidence, Retirement
+from .retire import PATIENCE_SECONDS, Retirement
 
 # Idle workers are looked for again after this time: finding their sockets costs more than a look.
 WAKE_SECONDS = 0.1

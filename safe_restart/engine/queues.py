@@ -4,7 +4,6 @@ What differs between rq 1.15.1 and 3.0 is known here, in rescue.py and in lua/, 
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,6 +15,8 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from .bench import Bench
+from .connections import Client, local_addresses, port_key, read_client
+from .descriptions import method_of, site_of, user_of
 
 CONNECT_TIMEOUT_SECONDS = 2
 ANSWER_TIMEOUT_SECONDS = 5
@@ -89,22 +90,6 @@ class Worker:
 	@property
 	def is_suspended(self) -> bool:
 		return self.state == "suspended"
-
-
-@dataclass(frozen=True)
-class Client:
-	"""A connection as Redis sees it (redis.io/commands/client-list)."""
-
-	id: int
-	name: str
-	address: str
-	port: int
-	is_blocked: bool
-	command: str
-
-	@property
-	def waits_for_a_job(self) -> bool:
-		return self.is_blocked and self.command in ("blpop", "blmove", "brpoplpush")
 
 
 @dataclass(frozen=True)
@@ -329,13 +314,6 @@ def read_worker(fields: Mapping[str, str]) -> Worker:
 	)
 
 
-def read_client(fields: Mapping[str, str]) -> Client:
-	address, port = port_key(fields["addr"])
-	# Flag b: "the client is waiting in a blocking operation"
-	is_blocked = "b" in fields["flags"]
-	return Client(int(fields["id"]), fields.get("name", ""), address, port, is_blocked, fields.get("cmd", ""))
-
-
 def read_queue(fields: Mapping) -> Queue:
 	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
 
@@ -350,56 +328,9 @@ def newest_births(workers: Iterable[Worker]) -> dict[tuple[str, int], datetime |
 	return born
 
 
-def method_of(description: str) -> str:
-	"""The dotted method a job's description names; the data itself is pickled and never opened.
-
-	Frappe's jobs all run `execute_job(…, method='…')`; any other job is described by its own function.
-	"""
-	return argument(description, "method") or description.split("(", 1)[0]
-
-
-def site_of(description: str) -> str:
-	"""The site a job's description names; for ids without one, since rq 3 takes no separator in them."""
-	return argument(description, "site")
-
-
-def user_of(description: str) -> str:
-	"""The user for whom a job runs, as its description names it."""
-	return argument(description, "user")
-
-
-def argument(description: str, name: str) -> str:
-	"""The last such argument in a description, which RQ sorts (rq.utils.get_call_string): a job's own arguments stand
-	in `kwargs`, before all that is asked for here, and may hold any text."""
-	pattern = rf".*\b{name}=(?:'([^']+)'|<function ([\w.]+)|<bound method ([\w.]+))"
-	named = re.match(pattern, description, re.DOTALL)
-	return next(filter(None, named.groups())) if named else ""
-
-
 def parse_time(text: str | None) -> datetime | None:
 	"""RQ writes UTC as 2026-11-21T22:53:16.123456Z, in some versions without the fraction."""
 	try:
 		return datetime.fromisoformat((text or "").replace("Z", "+00:00")).astimezone(timezone.utc)
 	except (ValueError, OverflowError):
 		return None
-
-
-def local_addresses(process) -> list[tuple[str, int]]:
-	try:
-		connections = (
-			process.net_connections("tcp")
-			if hasattr(process, "net_connections")
-			else process.connections("tcp")
-		)
-	except Exception:  # psutil raises its own errors for a process that is gone or is somebody else's
-		return []
-	return [(plain_ip(c.laddr.ip), c.laddr.port) for c in connections if c.raddr]
-
-
-def port_key(address: str) -> tuple[str, int]:
-	host, _, port = address.rpartition(":")
-	return plain_ip(host), int(port) if port.isdecimal() else 0
-
-
-def plain_ip(host: str) -> str:
-	return host.strip("[]").removeprefix("::ffff:")

@@ -13,8 +13,9 @@ from redis.exceptions import RedisError
 
 from .. import surroundings
 from ..bench import Bench
+from ..connections import Client
 from ..errors import Refused, RestartError
-from ..queues import Client, Look, Observer, Worker, newest_births
+from ..queues import Look, Observer, Worker, newest_births
 from . import SCHEDULER, SOCKETIO, WEB, WORKERS, Drawback, Manager, Service, supervisor
 from .slots import Slot, Slots
 
