@@ -26,7 +26,7 @@ def make_room(journal: Journal) -> None:
 
 def test_before_anything_is_stopped_a_journal_that_cannot_be_written_is_an_error_that_says_so(journal):
 	fill(journal)
-	with pytest.raises(Unwritable, match=r"disk is full.*Nothing was stopped.*Make room"):
+	with pytest.raises(Unwritable, match=r"disk is full.*Nothing was stopped.*make room"):
 		journal.note("a", "x" * 10000)
 	make_room(journal)
 	journal.note("a", "later")

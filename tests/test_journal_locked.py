@@ -65,3 +65,13 @@ def test_a_restart_and_who_follows_it_wait_for_a_journal_that_is_locked(quiet_de
 	assert "Traceback" not in out + err
 	assert "waiting until it can" in out + err
 	assert_bench_is_healthy(quiet_demo, jobs)
+
+
+def test_a_journal_that_is_damaged_is_named_with_the_mend(quiet_demo):
+	journal = Journal(quiet_demo.bench)
+	journal.add("rolling", {}, "a test")
+	journal.path.write_bytes(journal.path.read_bytes()[:4096] + b"\xff" * 100_000)
+	refused = cli(quiet_demo, "history")
+	assert refused.exit_code in (1, 2)
+	assert "Traceback" not in refused.text
+	assert str(journal.path) in refused.text and "mv " in refused.text

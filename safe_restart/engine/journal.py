@@ -16,7 +16,7 @@ from pathlib import Path
 from .bench import Bench
 from .errors import Refused, Unreadable
 from .lock import Life, give_to_owner
-from .pen import Pen
+from .pen import Pen, is_locked
 
 BUSY_TIMEOUT_SECONDS = 10
 KEPT_REQUESTS = 500
@@ -97,7 +97,7 @@ class Journal:
 	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account.
 
 	pen: says what becomes of changes that cannot be written; otherwise each method raises Unwritable
-	Those that read raise Unreadable where somebody who writes it stands still for BUSY_TIMEOUT_SECONDS.
+	Those that read raise Unreadable where somebody who writes it stands still for BUSY_TIMEOUT_SECONDS, or it is damaged.
 	last_word: the end of a request as `report` was told it, for the case that it could not be written
 	"""
 
@@ -116,7 +116,7 @@ class Journal:
 			self.pen = Pen(self.path, self.db)
 		except (OSError, sqlite3.Error) as error:
 			if is_locked(error):
-				raise self.locked(error) from None
+				raise self.unreadable(error) from None
 			raise Refused(
 				f"The journal {self.path} cannot be opened ({error}). Nothing was touched. Run this as the bench's "
 				"owner or with sudo, and see that the disk has room."
@@ -126,12 +126,21 @@ class Journal:
 		try:
 			return self.db.execute(sql, values).fetchall()
 		except sqlite3.Error as error:
-			raise self.locked(error) from None
+			raise self.unreadable(error) from None
 
-	def locked(self, error: Exception) -> Unreadable:
+	def unreadable(self, error: Exception) -> Unreadable:
+		why = (
+			"a process that writes it stands still, a helper that is frozen, say"
+			if is_locked(error)
+			else "it is damaged"
+		)
+		mend = (
+			f"Try again in a minute; `fuser {self.path}` names the process."
+			if is_locked(error)
+			else f"Move it away: `mv {self.path} {self.path}.damaged`; a new one is made, without the history."
+		)
 		return Unreadable(
-			f"The journal {self.path} cannot be read ({error}): a process that writes it stands still, a helper that is "
-			f"frozen, say. This command touched nothing. Try again in a minute; `fuser {self.path}` names the process."
+			f"The journal {self.path} cannot be read ({error}): {why}. This command touched nothing. {mend}"
 		)
 
 	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
@@ -300,10 +309,6 @@ def prepare(path: Path) -> None:
 		os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 	give_to_owner(folder, folder.parent)
 	give_to_owner(path, folder.parent)
-
-
-def is_locked(error: Exception) -> bool:
-	return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def new_id() -> str:

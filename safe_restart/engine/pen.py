@@ -11,6 +11,11 @@ from .errors import Unwritable
 FLUSH_PAUSE_SECONDS = 0.5
 
 
+def is_locked(error: object) -> bool:
+	"""Whether somebody else who writes it stands still (sqlite.org/rescode.html#busy)."""
+	return "locked" in str(error)
+
+
 class Pen:
 	"""Writes changes into the journal's database, each in a transaction of its own.
 
@@ -45,16 +50,19 @@ class Pen:
 
 	def unwritable(self, error: Exception) -> Unwritable:
 		return Unwritable(
-			f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. "
-			"Make room on that disk, then type it again."
+			f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. To go on, "
+			f"{self.mend(error)}, then type it again."
 		)
+
+	def mend(self, error: object) -> str:
+		return f"end who holds it (`fuser {self.path}`)" if is_locked(error) else "make room on its disk"
 
 	@property
 	def shortfall(self) -> str:
 		"""A sentence where something could not be written, for a while or to the end; otherwise empty."""
 		if not self.problem:
 			return ""
-		return f"the journal could not be written for a while ({self.problem}): make room on its disk"
+		return f"the journal could not be written for a while ({self.problem}): {self.mend(self.problem)}"
 
 	def write(self) -> None:
 		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import timezone
 
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
@@ -177,10 +178,19 @@ def around_redis(scene: Scene) -> set[str]:
 		elif entry["what"] == "end" and began[entry["job"]] < until and entry["at"] > since:
 			found.add(entry["job"])
 	found |= {name for name, at in began.items() if at < until and not scene.demo.runs()[name]}
-	# A worker fails the job of a work-horse that could not even say that it began.
+	# One that was popped then and could not even say that it began is failed by its worker, or by RQ's maintenance.
 	return found | {
-		name for name in scene.load.ids if name not in began and status_of(scene, name) == "failed"
+		name for name in scene.load.ids if name not in began and since < queued_at(scene, name) < until
 	}
+
+
+def queued_at(scene: Scene, name: str) -> float:
+	"""When it was queued, and popped right after; 0 where nobody knows any more."""
+	try:
+		moment = Job.fetch(scene.load.ids[name], connection=scene.demo.redis).enqueued_at
+	except NoSuchJobError:
+		return 0
+	return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp() if moment else 0
 
 
 def status_of(scene: Scene, name: str) -> str:
