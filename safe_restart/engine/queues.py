@@ -142,12 +142,15 @@ def connect(bench: Bench) -> Redis:
 	"""A client for the bench's queue Redis; nothing is sent before its first use."""
 	username, password = bench.redis_credentials
 	given = {"username": username, "password": password} if username else {}
+	# redis-py 4 takes none for a unix socket, which needs no time to connect.
+	by_network = not bench.redis_queue_url.startswith("unix:")
+	timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS} if by_network else {}
 	return Redis.from_url(
 		bench.redis_queue_url,
 		decode_responses=True,
 		encoding_errors="replace",
-		socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
 		socket_timeout=ANSWER_TIMEOUT_SECONDS,
+		**timeouts,
 		retry=Retry(NoBackoff(), 0),  # who waits, and how long, is decided by the caller
 		**given,
 	)
