@@ -11,6 +11,7 @@ from safe_restart.engine.doctor import longest_job_seconds
 from safe_restart.engine.errors import Refused
 from safe_restart.engine.evidence import Condition, Evidence
 from safe_restart.engine.fleet import Fleet, Unit
+from safe_restart.engine.journal import Journal
 from safe_restart.engine.managers import Service, belongs_to, kind_of
 from safe_restart.engine.policy import Policy
 from safe_restart.engine.preview import plan
@@ -317,3 +318,11 @@ def test_apps_say_by_hook_what_must_not_be_repeated_and_are_not_imported(tmp_pat
 def test_settings_that_mean_nothing_are_refused(settings, tmp_path):
 	with pytest.raises(Refused, match="max_attempts"):
 		policy.of_bench(Bench(tmp_path, {"safe_restart": settings}))
+
+
+def test_a_journal_with_a_column_of_another_version_is_read_and_written(tmp_path):
+	(tmp_path / "sites").mkdir()
+	journal = Journal(Bench(tmp_path, {}))
+	journal.db.execute("ALTER TABLE requests ADD COLUMN of_another_version REAL")
+	added = journal.add("rolling", {}, "Administrator")
+	assert journal.requests() == journal.open_requests() == [added]

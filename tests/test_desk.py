@@ -186,7 +186,8 @@ def test_a_restart_by_click_waits_for_the_running_job_and_the_page_survives_it(p
 		"0",
 		"wait-workers",
 	)
-	assert document["jobs_running_at_start"] == 1 and document["jobs_finished_during"] == 1
+	assert [row["fate"] for row in document["affected"] if row["job"] == job] == ["finished"]
+	assert document["jobs_finished_during"] >= 1  # Frappe's scheduler may have had jobs of its own beside it
 	assert document["jobs_interrupted"] == 0 and document["workers_still_old"] == 0
 	assert [step["status"] for step in document["steps"]] == ["done"] * len(document["steps"])
 	page.goto(f"{desk}/app/restart-request/{name}")

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -317,11 +317,12 @@ def new_id() -> str:
 
 
 def read_request(row: sqlite3.Row) -> Request:
-	fields = dict(row)
-	fields["options"], fields["state"] = json.loads(fields["options"]), json.loads(fields["state"])
-	fields["report"] = json.loads(fields["report"]) if fields["report"] else None
-	fields["cancel_requested"] = bool(fields["cancel_requested"])
-	return Request(**fields)
+	"""Columns of another version of the app are not looked at: a bench that goes back to an older one stays readable."""
+	values = {field.name: row[field.name] for field in fields(Request)}
+	values["options"], values["state"] = json.loads(values["options"]), json.loads(values["state"])
+	values["report"] = json.loads(values["report"]) if values["report"] else None
+	values["cancel_requested"] = bool(values["cancel_requested"])
+	return Request(**values)
 
 
 def utc_now() -> str:
