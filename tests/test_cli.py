@@ -189,6 +189,16 @@ def history(demo) -> list[dict]:
 	return cli(demo, "history", "--json").json["requests"]
 
 
+def test_ctrl_c_after_the_end_leaves_the_exit_code_as_it_was_told(words_demo):
+	process = start_cli(words_demo, "--only", "scheduler")
+	while "Completed" not in (line := process.stdout.readline()):
+		assert line, process.stderr.read()
+	while process.poll() is None:
+		process.send_signal(signal.SIGINT)
+		time.sleep(0.001)
+	assert process.returncode == 0
+
+
 def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 	before = worker_pids(demo)
 	jobs = run_long(demo, 3, 6)

@@ -25,17 +25,21 @@ EXIT_LEFT_RUNNING = 130  # what a shell says of a command that Ctrl-C ended
 
 class Interrupts:
 	"""Counts Ctrl-C from before a request is written down, so that none falls between the helper's start and its
-	following. A context manager."""
+	following. A context manager.
+
+	is_over: the restart has ended, and all that is left to tell is the exit code, which a Ctrl-C would change
+	"""
 
 	def __init__(self):
 		self.count = 0
+		self.is_over = False
 
 	def __enter__(self) -> "Interrupts":
 		self.before = signal.signal(signal.SIGINT, self.note)
 		return self
 
 	def __exit__(self, *_) -> None:
-		signal.signal(signal.SIGINT, self.before)
+		signal.signal(signal.SIGINT, signal.SIG_IGN if self.is_over else self.before)
 
 	def note(self, number, frame) -> None:
 		self.count += 1
@@ -134,6 +138,7 @@ def follow(
 				)
 			time.sleep(POLL_SECONDS)
 		view.end(request)
+	interrupts.is_over = True
 	return request
 
 
