@@ -17,7 +17,7 @@ from .hooks import after_hooks
 from .journal import Journal, Request, Step
 from .lock import Lock
 from .managers import BY_HAND, EACH
-from .migrating import failure, pick_up
+from .migrating import failure, pick_up, stop_the_rest
 from .restart import finish, run_steps
 from .run import Run, prepare
 from .strategies import FINISH_FIRST, NO_RESTARTS, ROLLING, STRATEGIES, choose, fit, steps_of
@@ -118,6 +118,9 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 		run_steps(run, names[names.index("start") :])
 		finish(run)
 	elif ended:
+		if run.options.allow_running_jobs:
+			run.retirement.take_flag()
+			stop_the_rest(run)
 		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
 		run.report(journals.FAILED, 1, sentence)
 	else:

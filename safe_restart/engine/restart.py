@@ -48,6 +48,8 @@ def restart(run: Run) -> bool:
 	if resume_at := run.request.state.get("resume_at"):
 		pick_up(run)
 		names = names[names.index(resume_at) :]
+		if run.options.allow_running_jobs and "migrate" in names:
+			names = ("suspend", "drain", "halt", *names)  # workers that were left with a job may take others by now
 	status = journals.FAILED
 	try:
 		run_steps(run, names)
