@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from rq.utils import get_call_string
 
 from safe_restart.engine import descriptions, managers, policy, queues, strategies
 from safe_restart.engine.bench import Bench
@@ -161,6 +162,16 @@ def test_a_jobs_site_is_its_whole_prefix():
 	assert BENCH.site_of_job("c0ffee") == ""
 
 
+def described(**arguments) -> str:
+	"""A job's description as Frappe makes RQ write it."""
+	return get_call_string("frappe.utils.background_jobs.execute_job", (), arguments, max_length=75)
+
+
+def scheduled(event: str) -> str:
+	method = "frappe.core.doctype.scheduled_job_type.scheduled_job_type.run_scheduled_job"
+	return described(job_name=method, kwargs={"job_type": event}, method=method, site="a", user="b")
+
+
 @pytest.mark.parametrize(
 	("description", "method"),
 	[
@@ -170,11 +181,22 @@ def test_a_jobs_site_is_its_whole_prefix():
 		),
 		("frappe.utils.background_jobs.execute_job(method=<function build at 0x7f>, site='a')", "build"),
 		("shop.orders.ship('42')", "shop.orders.ship"),
+		(described(method="shop." + "x" * 80, site="a"), "shop." + "x" * 69 + "..."),
+		(scheduled("shop.orders.remind"), "shop.orders.remind"),
+		(scheduled("shop." + "x" * 80), "shop." + "x" * 56 + "..."),
 		("", ""),
 	],
 )
 def test_a_jobs_method_is_read_from_its_description(description, method):
 	assert descriptions.method_of(description) == method
+
+
+@pytest.mark.parametrize("event", ["bank.transfer", "bank." + "x" * 80])
+def test_a_policy_for_a_scheduled_event_counts_however_long_its_name_is(event):
+	rules = Policy(methods=((event, "hold"), ("bank.mail", "requeue")))
+	assert rules.decide(descriptions.method_of(scheduled(event)), 1, "requeue")[0] == "hold"
+	assert rules.decide(descriptions.method_of(scheduled("bank.mail")), 1, "hold")[0] == "requeue"
+	assert rules.decide(descriptions.method_of(scheduled("shop.remind")), 1, "fail")[0] == "fail"
 
 
 def test_times_of_rq_are_read_with_and_without_a_fraction():

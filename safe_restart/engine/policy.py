@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from . import apps
 from .bench import Bench
+from .descriptions import is_named
 from .errors import Refused
-from .strategies import HOLD, INTERRUPTED_CHOICES, REQUEUE
+from .strategies import FAIL, HOLD, INTERRUPTED_CHOICES, REQUEUE
 
 DELAY = "delay"
+CAREFUL = (HOLD, FAIL, REQUEUE)  # the most careful one first
 
 MAX_ATTEMPTS = 3
 DELAYS_SECONDS = (0, 60, 120, 240)
@@ -36,9 +38,10 @@ class Policy:
 		"""What to do with a job that was just interrupted for the nth time: (action, seconds of delay).
 
 		What was asked for counts unless the method has a policy of its own; a job is never run again beyond
-		max_attempts.
+		max_attempts. Of several policies for what a name that RQ cut may stand for, the most careful one counts.
 		"""
-		action = dict(self.methods).get(method, asked)
+		actions = {action for name, action in self.methods if is_named(method, name)}
+		action = next((action for action in CAREFUL if action in actions), asked)
 		if action == REQUEUE and interruptions >= self.max_attempts:
 			return HOLD, 0
 		if action != REQUEUE:
