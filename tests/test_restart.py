@@ -134,6 +134,16 @@ def test_now_kills_a_job_that_ignores_signals_with_its_horse_and_runs_it_again(d
 	assert demo.runs("begin") == {"long-0": 2}
 
 
+def test_the_grace_is_no_longer_where_the_web_takes_long_to_boot(make_demo):
+	demo = make_demo(boot_seconds=10)
+	jobs = run_long(demo, 1, 9)
+	done = cli(demo, "--now", "--force-kill-timeout", "1", "--json")
+	assert done.exit_code == 0, done.text
+	assert done.json["jobs"]["interrupted"] == 1
+	assert done.json["web"]["outage_ms"] > 9000
+	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
+
+
 def test_now_lets_a_job_end_within_the_grace(demo):
 	jobs = run_long(demo, 1, 1.5)
 	done = cli(demo, "--now", "--force-kill-timeout", "20", "--json")

@@ -49,7 +49,12 @@ def restart(run: Run) -> bool:
 		pick_up(run)
 		names = names[names.index(resume_at) :]
 		if run.options.allow_running_jobs and "migrate" in names:
-			names = ("suspend", "drain", "halt", *names)  # workers that were left with a job may take others by now
+			names = (
+				"suspend",
+				"drain",
+				"halt",
+				*names,
+			)  # workers that were left with a job may take others by now
 	status = journals.FAILED
 	try:
 		run_steps(run, names)
@@ -204,6 +209,7 @@ def stop(run: Run, detail: list[str]) -> None:
 		detail.append("Redis is new")
 	if run.strategy.busy != FINISH_FIRST:
 		wait_back(run)
+		wait_for_web(run)
 
 
 def replace(run: Run, detail: list[str]) -> None:
@@ -211,15 +217,21 @@ def replace(run: Run, detail: list[str]) -> None:
 	run.can_be_cancelled = False
 	begin_services(run)
 	wait_back(run)
-	if run.probe:
-		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
-		end_probe(run)
+	if not run.strategy.interrupts:  # or jobs would have their grace and the web's boot
+		wait_for_web(run)
 	workers = sum(told.is_gone for told in run.retirement.told.values())
 	kinds = [service.kind for service in run.manager.services() if service.kind != WORKERS]
 	others = [kind for kind in run.options.only if kind in kinds]
 	detail.append(
 		", ".join(others + [f"{workers} of {len(run.retirement.told)} workers programs"] * bool(workers))
 	)
+
+
+def wait_for_web(run: Run) -> None:
+	"""Until it answers again, and so measure how long it was away."""
+	if run.probe:
+		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
+		end_probe(run)
 
 
 def follow(run: Run, detail: list[str]) -> None:

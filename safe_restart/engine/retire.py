@@ -46,6 +46,7 @@ class Told:
 	how: str
 	was_busy: bool
 	at: float = field(default_factory=time.monotonic)
+	was_killed: bool = False
 
 	@property
 	def is_gone(self) -> bool:

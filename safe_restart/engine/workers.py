@@ -10,6 +10,8 @@ from .managers import START_TIMEOUT_SECONDS
 from .retire import Told
 from .run import Run
 
+GOODBYE_SECONDS = 5
+
 
 def tell(run: Run, names: set[str]) -> None:
 	"""Tell these units to go and expect each back. The lease must be held."""
@@ -144,18 +146,25 @@ def retire_orphans(run: Run) -> None:
 
 
 def interrupt(run: Run) -> int:
-	"""Let running jobs have their grace, then kill those workers with their work-horses; returns how many."""
-	killed = 0
-	while left := [told for told in run.retirement.told.values() if not told.is_gone]:
-		for told in left:
-			grace = run.options.force_kill_timeout
-			grace = told.unit.service.stop_wait_seconds if grace is None else grace
-			if time.monotonic() - told.at >= grace:
-				kill(run, [told])
-				killed += 1
+	"""Let running jobs have their grace, then kill those workers with their work-horses; returns how many were killed in
+	this restart."""
+	while not all(told.is_gone for told in run.retirement.told.values()):
+		kill_overdue(run)
 		run.patiently(run.manager.services)  # asking makes the manager notice exits
 		time.sleep(LOOK_SECONDS)
-	return killed
+	return sum(told.was_killed for told in run.retirement.told.values())
+
+
+def kill_overdue(run: Run) -> None:
+	"""Kill the workers whose grace is over; one without a job has some seconds in any case, to say goodbye to Redis."""
+	for told in run.retirement.told.values():
+		grace = run.options.force_kill_timeout
+		grace = told.unit.service.stop_wait_seconds if grace is None else grace
+		if not told.was_busy:
+			grace = max(grace, GOODBYE_SECONDS)
+		if not told.is_gone and time.monotonic() - told.at >= grace:
+			kill(run, [told])
+			told.was_killed = told.was_busy
 
 
 def kill(run: Run, told: list[Told]) -> None:
@@ -164,7 +173,9 @@ def kill(run: Run, told: list[Told]) -> None:
 	for survivor in processes.kill(families):
 		run.account.problems.append(f"process {survivor.pid} could not be killed; it still runs old code")
 	for one in told:
-		run.note(f"{one.unit.name} (pid {one.unit.service.pid}) was killed with its job")
+		run.note(
+			f"{one.unit.name} (pid {one.unit.service.pid}) was killed{' with its job' if one.was_busy else ''}"
+		)
 
 
 def wait_back(run: Run) -> None:
@@ -178,7 +189,10 @@ def wait_back(run: Run) -> None:
 
 
 def advance(run: Run) -> set[str]:
-	"""Move everything on by one look, and tell the next batch; returns who is away, without workers with a job."""
+	"""Move everything on by one look, and tell the next batch; returns who is away, without workers with a job. Those jobs
+	that are to be interrupted have no more than their grace, however long something else takes."""
+	if run.strategy.interrupts:
+		kill_overdue(run)
 	in_job = {name for name, told in run.retirement.told.items() if told.was_busy and not told.is_gone}
 	if run.redis_is_up and any(told.lingers for told in run.retirement.told.values()):
 		run.retirement.hasten(run.patiently(run.watch.see).look)
