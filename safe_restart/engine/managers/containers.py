@@ -164,12 +164,12 @@ class Containers(Manager):
 
 def find(bench: Bench, tried: list[str]) -> list[Containers]:
 	"""The workers behind Redis, where the settings say so, or we are in a container ourselves, and in none with a supervisord
-	of its own, which may run this bench and not let us in."""
+	of its own, which may run this bench and be down just now, or not let us in."""
 	if bench.settings.get("process_manager") == NAME:
 		return [Containers(bench)]
 	if not surroundings.runs_in_a_container():
 		tried.append("containers: this is none")
-	elif supervisor.present(bench):
+	elif supervisor.present(bench) or (bench.path / "config/supervisor.conf").exists():
 		tried.append(
 			'containers: this is one, but with a supervisord; where workers are in others, set "process_manager": "containers"'
 		)
