@@ -316,7 +316,7 @@ def test_doctor_finds_a_healthy_bench_healthy_and_names_what_is_wrong(demo):
 	redis.set("rq:suspended", "somebody")
 	said = cli(demo, "doctor").out
 	for words in (
-		"3 workers are older than the code",
+		"3 workers older than the code",
 		"ghost",
 		"other benches",
 		"keeps nothing on disk",

@@ -13,6 +13,7 @@ from ..engine.processes import is_local
 from ..engine.status import Status
 from ..engine.strategies import Options
 from ..engine.suspension import describe
+from ..engine.words import many
 
 
 def step_line(step: Step) -> str:
@@ -244,4 +245,4 @@ def findings(found: list[Finding]) -> None:
 		if finding.mend:
 			click.echo(f"  {'':<8} → {finding.mend}")
 	bad = [finding for finding in found if finding.level != OK]
-	click.echo(f"{len(bad)} things to look at." if bad else "A restart can succeed here.")
+	click.echo(f"{many(len(bad), 'thing')} to look at." if bad else "A restart can succeed here.")

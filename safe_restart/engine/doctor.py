@@ -20,6 +20,7 @@ from .queues import Worker
 from .rescue import find_orphans
 from .suspension import describe
 from .swap import keeper_in
+from .words import many
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -205,7 +206,7 @@ def examine_code(bench: Bench, workers: list[Worker]) -> Iterator[Finding]:
 		when = datetime.fromtimestamp(newest[0], timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 		yield Finding(
 			WARNING,
-			f"{len(old)} workers are older than the code on disk ({newest[1]}, changed {when})",
+			f"{many(len(old), 'worker')} older than the code on disk ({newest[1]}, changed {when})",
 			"`safe-restart`",
 		)
 

@@ -17,6 +17,7 @@ from .retire import Told
 from .run import Run
 from .services import begin_probe, begin_services
 from .web import Health
+from .words import many
 from .workers import START_TIMEOUT_SECONDS, retire_orphans, tell, wait_back
 
 TAIL_LINES_SHOWN = 8
@@ -84,7 +85,7 @@ def halt(run: Run, detail: list[str]) -> None:
 		)
 	retire_orphans(run)  # of a manager that died just now
 	detail.append(
-		f"{len(services)} programs are down" + (f", {len(left)} are left with their job" if left else "")
+		f"{many(len(services), 'program')} down" + (f", {len(left)} left with a job" if left else "")
 	)
 
 
@@ -203,7 +204,7 @@ def start_again(run: Run, detail: list[str]) -> None:
 			run.retirement.take_flag()
 		tell(run, left)
 	run.lease.release()
-	detail.append(f"{len(halted)} programs were started")
+	detail.append(f"{many(len(halted), 'program')} started")
 
 
 def pick_up(run: Run) -> None:

@@ -8,6 +8,7 @@ from .managers import BY_HAND, REDIS, WEB, WORKERS, Service
 from .migrating import check_migration
 from .run import Run
 from .strategies import LEAVE, NOW, check_foreground, check_migrate, check_redis
+from .words import many
 
 
 def preflight(run: Run, detail: list[str]) -> None:
@@ -50,7 +51,7 @@ def preflight(run: Run, detail: list[str]) -> None:
 		remember_sites(run)
 	counts = run.account
 	detail.append(
-		f"{counts.workers.before} workers, {counts.jobs.running_at_start} jobs running, "
+		f"{many(counts.workers.before, 'worker')}, {many(counts.jobs.running_at_start, 'job')} running, "
 		f"{counts.jobs.queued_at_start} waiting"
 	)
 

@@ -17,6 +17,7 @@ from .strategies import (
 	Options,
 	Strategy,
 )
+from .words import many
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	longest = max((fate.seconds_left is None, fate.seconds_left or 0) for fate in running)
 	bound = "has no time limit" if longest[0] else f"may need {longest[1]:.0f} s more"
 	return ROLLING, (
-		f"{len(running)} jobs run and the longest {bound}; rolling interrupts none of them and keeps the queues "
+		f"{many(len(running), 'job')} running, and the longest {bound}; rolling interrupts none of them and keeps the queues "
 		f"moving. Take {WAIT_WORKERS} where old code must not run beside new code, before a migration say."
 	)
 

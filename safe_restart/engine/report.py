@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 from .errors import COMPLETED, COMPLETED_WITH_WARNINGS, RestartError
 from .journal import FAILED, REFUSED, Request, Step, seconds_between
+from .words import many
 
 
 @dataclass
@@ -65,8 +66,10 @@ class Account:
 				]
 			)
 		jobs, workers = self.jobs, self.workers
-		said = [f"{workers.replaced} of {workers.before} workers replaced"]
-		said.append(f"{jobs.interrupted} jobs interrupted" if jobs.interrupted else "no job interrupted")
+		said = [f"{workers.replaced} of {many(workers.before, 'worker')} replaced"]
+		said.append(
+			f"{many(jobs.interrupted, 'job')} interrupted" if jobs.interrupted else "no job interrupted"
+		)
 		if jobs.requeued:
 			said.append(f"{jobs.requeued} queued again")
 		if jobs.held:

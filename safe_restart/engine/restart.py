@@ -22,6 +22,7 @@ from .services import begin_services, end_probe, restart_redis
 from .strategies import FINISH_FIRST, STRATEGIES, WATCHING_STEPS, steps_of
 from .suspension import describe
 from .verify import count, name_stragglers, verify
+from .words import many
 from .workers import (
 	START_TIMEOUT_SECONDS,
 	advance,
@@ -112,7 +113,7 @@ def leave(run: Run) -> None:
 	finally:
 		run.lease.release()
 	busy = sum(told.was_busy for told in run.retirement.told.values())
-	outcome = f"{len(run.retirement.told)} workers of this host leave"
+	outcome = f"{many(len(run.retirement.told), 'worker')} of this host told to leave"
 	run.report(
 		journals.COMPLETED,
 		COMPLETED,
@@ -140,7 +141,7 @@ def suspend(run: Run, detail: list[str]) -> None:
 	if run.strategy.name in STRATEGIES:
 		found = rescue.rescue_earlier(run.watch, run.options.interrupted, run.signature, run.note)
 		run.rescued.add(found)
-		detail += [f"{len(found.lost_and_found)} jobs found that were interrupted earlier"] * bool(
+		detail += [f"{many(len(found.lost_and_found), 'job')} found, interrupted earlier"] * bool(
 			found.lost_and_found
 		)
 
@@ -168,7 +169,7 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 		run.can_be_cancelled = False
 		tell(run, next_batch(run, run.watch.see()))
 		busy = sum(one.was_busy for one in run.retirement.told.values())
-		detail.append(f"{len(run.retirement.told) - busy} workers can go now, {busy} after their job")
+		detail.append(f"{many(len(run.retirement.told) - busy, 'worker')} can go now, {busy} after their job")
 
 
 def leave_host(run: Run, detail: list[str]) -> None:
@@ -176,7 +177,7 @@ def leave_host(run: Run, detail: list[str]) -> None:
 	run.can_be_cancelled = False
 	places = {unit.place for unit in run.untold() if any(map(processes.is_local, unit.workers))}
 	tell(run, {unit.name for unit in run.untold() if unit.place in places})
-	detail.append(f"{len(run.retirement.told)} workers were told to go")
+	detail.append(f"{many(len(run.retirement.told), 'worker')} told to go")
 
 
 def note_progress(run: Run, undrained: Undrained) -> None:
@@ -198,11 +199,11 @@ def stop(run: Run, detail: list[str]) -> None:
 			prove_return(run)
 			tell(run, {unit.name for unit in run.untold()})
 			wait_gone(run)
-			detail.append(f"{len(run.retirement.told)} workers left")
+			detail.append(f"{many(len(run.retirement.told), 'worker')} left")
 	else:
 		killed = interrupt(run)
 		detail.append(
-			f"{killed} workers were killed with their job" if killed else "no job had to be interrupted"
+			f"{many(killed, 'worker')} killed with a job" if killed else "no job had to be interrupted"
 		)
 	if REDIS in run.options.only:
 		restart_redis(run)
@@ -247,7 +248,7 @@ def follow(run: Run, detail: list[str]) -> None:
 			break
 		time.sleep(CALM_LOOK_SECONDS if run.is_watching and not away else LOOK_SECONDS)
 	left = len(run.stragglers)
-	detail.append(f"{left} workers still run a job on old code" if left else "every worker is new")
+	detail.append(f"{many(left, 'worker')} still in a job on old code" if left else "every worker is new")
 
 
 def is_stuck(run: Run) -> bool:
@@ -271,7 +272,7 @@ def rescue_jobs(run: Run, detail: list[str]) -> None:
 	done = run.patiently(lambda: rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note))
 	run.rescued.add(done)
 	found = len(done.requeued) + len(done.held) + len(done.failed)
-	detail.append(f"{found} jobs found" if found else "nothing was interrupted or lost")
+	detail.append(f"{many(found, 'job')} found" if found else "nothing was interrupted or lost")
 	for job_id in done.still_running:
 		run.warn(f"job {job_id} still runs in a process without a worker, on old code")
 

@@ -9,6 +9,7 @@ from .rescue import find_orphans, forget_dead
 from .run import KEPT, Run
 from .services import end_leftovers
 from .suspension import bench_of, describe
+from .words import many
 from .workers import START_TIMEOUT_SECONDS, retire_orphans
 
 PASSING_SECONDS = 2  # a rolling restart holds the queues while it tells workers to go, and no longer
@@ -37,7 +38,9 @@ def verify(run: Run, detail: list[str]) -> None:
 	name_leftovers(run)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]
 	detail.append(
-		f"{run.account.workers.after} workers, {len(sites)} sites answer" if not wrong else "; ".join(wrong)
+		f"{many(run.account.workers.after, 'worker')}, {many(len(sites), 'site')} answering"
+		if not wrong
+		else "; ".join(wrong)
 	)
 
 

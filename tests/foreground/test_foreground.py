@@ -93,7 +93,7 @@ def test_a_person_who_restarts_when_told_loses_no_job(bench):
 	report = cli(bench, "show", Journal(bench.bench).requests(1)[0].id, "--json").json
 	assert report["workers"] == {"before": 3, "after": 3, "replaced": 3, "still_old": 0}
 	assert report["jobs"]["interrupted"] == report["jobs"]["lost_and_found"] == 0
-	assert "sites answer" in next(step["detail"] for step in report["steps"] if step["name"] == "verify")
+	assert "site answering" in next(step["detail"] for step in report["steps"] if step["name"] == "verify")
 	assert not old & worker_pids(bench)
 	jobs += [*(f"short-{number}" for number in range(10)), "late", "late-long"]
 	assert_handled_gently(bench, jobs)
