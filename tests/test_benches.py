@@ -309,6 +309,10 @@ def test_who_waits_under_the_hold_of_another_bench_holds_the_queues_itself_when_
 	wait_for(
 		lambda: (two.redis.get("rq:suspended") or b"").startswith(b"safe-restart:bench-2:"), "it has it now"
 	)
+	workers = two.watch().see
+	wait_for(
+		lambda: len(workers().workers) == two.all_workers and all(w.is_suspended for w in workers().workers)
+	)
 	two.enqueue(0.01, "waits")
 	time.sleep(1.5)
 	assert not two.runs()

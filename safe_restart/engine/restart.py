@@ -5,12 +5,15 @@ its name. A step is journaled before it acts and after it acted.
 """
 
 import time
+from contextlib import suppress
+
+from redis.exceptions import RedisError
 
 from . import journal as journals
 from . import processes, queues, rescue
 from .drain import Undrained, drain
 from .errand import waking
-from .errors import COMPLETED
+from .errors import COMPLETED, RestartError
 from .fleet import LOOK_SECONDS
 from .handover import hand_over
 from .hooks import after_hooks, before_hooks
@@ -99,11 +102,20 @@ def hold(run: Run) -> None:
 		run.report(journals.WATCHING, COMPLETED, outcome)
 		with run.step("hold") as detail:
 			while time.monotonic() < until and not run.is_asked_to_stop:
+				if run.lease.holder != run.retirement.flag:
+					drain_again(run)
 				time.sleep(LOOK_SECONDS)
 			detail.append("resumed" if time.monotonic() < until else "the time was over")
 	finally:
 		run.lease.release()
 	run.report(journals.COMPLETED, run.account.exit_code, "Workers take jobs again.")
+
+
+def drain_again(run: Run) -> None:
+	"""The hold of another bench ended and ours took its place; a worker that looked in between would take one more job."""
+	with suppress(RestartError, RedisError, OSError):  # the hold goes on all the same
+		run.retirement.take_flag()
+		drain_workers(run, [])
 
 
 def leave(run: Run) -> None:
