@@ -11,6 +11,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import psutil
 import pytest
@@ -106,7 +107,8 @@ class Hosts(DemoBench):
 
 	def lives(self, worker: Worker) -> bool:
 		"""By the process table of its own host."""
-		return os.path.exists(f"/proc/{self.there[worker.hostname].pid}/root/proc/{worker.pid}")
+		inside = Path("/proc", str(self.there[worker.hostname].pid), "root")
+		return (inside / "proc" / str(worker.pid)).exists()
 
 	def worker_pids(self) -> list[int]:
 		"""Of all workers without their work-horses, as this machine sees them."""

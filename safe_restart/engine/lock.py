@@ -22,9 +22,6 @@ class FileLock:
 		if self.handle is not None:
 			return True
 		handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-		if os.geteuid() == 0:  # root may be the first who comes, and not the last
-			owner = self.path.parent.stat()
-			os.fchown(handle, owner.st_uid, owner.st_gid)
 		try:
 			give_to_owner(handle, self.path.parent)
 			fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
