@@ -63,16 +63,15 @@ def drain(
 	retirement: Retirement,
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
+	wake: Callable[[Fleet, tuple[Worker, ...], bool], None],
 	leaves_busy: bool = False,
-	wake: Callable[[Fleet, tuple[Worker, ...], bool], None] | None = None,
 ) -> Fleet:
 	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
 	busy are left, that no worker can take one.
 
-	wake: what to do with idle workers that have not met the flag; otherwise they are replaced (Retirement.wake)
+	wake: what to do with idle workers that have not met the flag (see errand.py)
 	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
-	wake = wake or retirement.wake
 	deadline = time.monotonic() + timeout_seconds
 	unproven_since = next_wake = time.monotonic()
 	proofs, before = 0, None

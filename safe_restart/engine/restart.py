@@ -171,8 +171,8 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 				run.retirement,
 				run.options.wait_workers_timeout,
 				lambda fleet, undrained: note_progress(run, undrained),
+				wake,
 				leaves_busy=run.strategy.busy != FINISH_FIRST,
-				wake=wake,
 			)
 		is_all = run.strategy.busy == FINISH_FIRST
 		detail.append("nothing runs, seen twice" if is_all else "no worker takes a new job, seen twice")
