@@ -7,7 +7,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
-from safe_restart.engine.queues import Observer, queue_key
+from safe_restart.engine.rq.keys import queue_key
+from safe_restart.engine.rq.snapshot import Observer
 
 SETTLE_TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.1

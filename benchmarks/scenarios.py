@@ -11,9 +11,9 @@ from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
 from safe_restart.demo.watcher import WHOLE_TIMEOUT_SECONDS, Watcher
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.processes import ancestors, inside, is_alive
-from safe_restart.engine.queues import queue_key
+from safe_restart.engine.processes.tree import ancestors, inside, is_alive
+from safe_restart.engine.rq.keys import queue_key
+from safe_restart.engine.state.journal import Journal
 
 from . import methods
 from .benches import HOSTS, SUPERVISOR, SYSTEMD, bench_under

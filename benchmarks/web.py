@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from safe_restart.demo.bench import THREADED, DemoBench
-from safe_restart.demo.hammer import Hammer
+from safe_restart.demo.load import Hammer
 
 from .benches import SUPERVISOR, SYSTEMD, bench_under, why_not_under
 from .methods import ours, run_commands, supervisorctl, systemctl

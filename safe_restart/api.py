@@ -1,5 +1,5 @@
 """What the board in the desk asks for, and pipelines over REST: each method checks the role and the site, then the engine
-answers. The JSON is that of engine/board.py.
+answers. The JSON is that of engine/views/board.py.
 
 Requests are asked for by inserting a Restart Request, here as over `/api/resource`, so that there is one way in.
 """
@@ -11,10 +11,10 @@ import frappe
 from frappe.rate_limiter import rate_limit
 from frappe.utils import now_datetime
 
-from . import asked, sync
-from .app_hooks import ask_blockers
-from .engine import board
-from .permission import check_role, in_words, sight, this_bench
+from .desk import journal_sync, request_options
+from .desk.hook_runner import ask_blockers
+from .desk.permission import check_role, in_words, sight, this_bench
+from .engine.views import board
 
 CHANGES_PER_MINUTE = 30
 HISTORY_LIMIT = 200
@@ -42,7 +42,7 @@ def managers_only(method):
 def overview() -> dict:
 	"""All that the board shows at first sight."""
 	answer = board.overview(this_bench(), sight())
-	sync.catch_up(this_bench(), sight(), [one["request"] for one in answer["history"]])
+	journal_sync.catch_up(this_bench(), sight(), [one["request"] for one in answer["history"]])
 	return {**answer, "site": frappe.local.site}
 
 
@@ -51,7 +51,7 @@ def overview() -> dict:
 def preview(options: dict | str | None = None) -> dict:
 	"""What each strategy would do to the jobs that exist now, who objects, and how many people are at work."""
 	bench = this_bench()
-	choice = asked.options_of(asked.of_board(options), bench)
+	choice = request_options.options_of(request_options.of_board(options), bench)
 	answer = board.previews(bench, choice.as_dict(), sight())
 	return {**answer, "blockers": ask_blockers(), "users_active": users_active()}
 
@@ -67,8 +67,8 @@ def request(
 	confirm: str | None = None,
 ) -> dict:
 	"""Ask for a restart; it begins when this call is committed. `confirm` is the site's name where jobs are interrupted."""
-	values = asked.of_board(options)
-	asked.options_of(values, this_bench())  # refuses what no field of the document would hold
+	values = request_options.of_board(options)
+	request_options.options_of(values, this_bench())  # refuses what no field of the document would hold
 	doc = frappe.new_doc(
 		"Restart Request", strategy=strategy, reason=reason, override_blockers=override_blockers
 	)
@@ -83,7 +83,7 @@ def request(
 def progress(request: str, after: int = 0) -> dict:
 	"""How far a request has come, with its events after that number."""
 	answer = board.progress(this_bench(), request, after, sight())
-	sync.catch_up(this_bench(), sight(), [request])
+	journal_sync.catch_up(this_bench(), sight(), [request])
 	return answer
 
 

@@ -29,18 +29,18 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 	Where we run in a unit of the bench, whose stop would take the helper along, that is started in a scope of its own.
 	Raises OSError where no process can be started.
 	"""
-	from .engine import bench, surroundings
+	from .engine.core import bench, environment
 
-	words, environment = [], os.environ
-	if surroundings.runs_in_a_unit():
-		from .engine.managers.scope import way_out  # a tenth of a second that few have to wait
+	words, variables = [], os.environ
+	if environment.runs_in_a_unit():
+		from .engine.managers.systemd.scope import way_out  # a tenth of a second that few have to wait
 
-		words, environment = way_out(bench.load(bench_path))
+		words, variables = way_out(bench.load(bench_path))
 	with open(bench_path / "sites" / ".safe-restart" / "helper.log", "ab", opener=open_private) as log:
 		return subprocess.Popen(
 			[*words, sys.executable, "-m", "safe_restart.helper", str(bench_path), request_id],
 			cwd="/",
-			env={**environment, "PYTHONPATH": surroundings.python_path()},
+			env={**variables, "PYTHONPATH": environment.python_path()},
 			stdin=subprocess.DEVNULL,
 			stdout=subprocess.PIPE,  # its last word, should the journal's disk be full
 			stderr=log,
@@ -88,13 +88,14 @@ def guard(bench_path: str, request_id: str) -> int:
 
 
 def carry_out(bench_path: str, request_id: str) -> int:
-	from .engine import bench, execute
-	from .engine.errors import RestartError
+	from .engine.core import bench
+	from .engine.core.errors import RestartError
+	from .engine.restart import executor
 
-	signal.signal(signal.SIGTERM, lambda number, frame: execute.stop_requested.set())
+	signal.signal(signal.SIGTERM, lambda number, frame: executor.stop_requested.set())
 	try:
 		found = bench.load(bench_path)
-		return execute.recover(found) if request_id == RECOVER else execute.execute(found, request_id)
+		return executor.recover(found) if request_id == RECOVER else executor.execute(found, request_id)
 	except RestartError as error:
 		with suppress(OSError):  # the log may be on a full disk
 			print(error, file=sys.stderr, flush=True)

@@ -11,15 +11,17 @@ add_to_apps_screen = [
 		"logo": "/assets/safe_restart/images/safe_restart.svg",
 		"title": "Safe Restart",
 		"route": "/app/safe-restart",
-		"has_permission": "safe_restart.permission.has_role",
+		"has_permission": "safe_restart.desk.permission.has_role",
 	}
 ]
 
-after_install = "safe_restart.install.after_install"
-before_uninstall = "safe_restart.install.before_uninstall"
-after_migrate = ["safe_restart.sync.sync"]
+after_install = "safe_restart.desk.install.after_install"
+before_uninstall = "safe_restart.desk.install.before_uninstall"
+after_migrate = ["safe_restart.desk.journal_sync.sync"]
 
-scheduler_events = {"all": ["safe_restart.tasks.release_delayed_jobs", "safe_restart.sync.sync"]}
+scheduler_events = {
+	"all": ["safe_restart.desk.tasks.release_delayed_jobs", "safe_restart.desk.journal_sync.sync"]
+}
 
 doctype_list_js = {
 	"RQ Job": "safe_restart/rq_list.js",

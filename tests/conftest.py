@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, settings
 
 from safe_restart.demo import app
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine import processes, web
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.rescue import find_suspects
+from safe_restart.engine.jobs.rescue import find_suspects
+from safe_restart.engine.processes import tree
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.web import health as web_health
 
 WAIT_SECONDS = 40
 # A worker that was alive when a restart began is old; boot times are short, as nothing here depends on them.
@@ -143,14 +144,14 @@ def assert_bench_is_healthy(
 	assert not suspects.queued and not suspects.started
 	assert orphans(demo) == []
 	if demo.web:
-		assert web.ask(demo.bench, app.SITE).is_ok
+		assert web_health.ask(demo.bench, app.SITE).is_ok
 
 
 def orphans(demo: DemoBench) -> list[psutil.Process]:
 	"""Processes of the bench that neither supervisord nor this test keeps."""
 	found = []
-	for process in processes.inside(demo.path):
-		ancestors = processes.ancestors(process)
+	for process in tree.inside(demo.path):
+		ancestors = tree.ancestors(process)
 		if not {*demo.keeper_pids, os.getpid()} & set(ancestors):
 			found.append(process)
 	return found

@@ -18,10 +18,10 @@ import pytest
 from redis import Redis
 
 from safe_restart.demo.bench import DemoBench, Workers, die_with_parent, redis_server
-from safe_restart.engine import bench as benches
-from safe_restart.engine import processes
-from safe_restart.engine.managers import WORKERS, is_wrapper, kind_of
-from safe_restart.engine.queues import Worker
+from safe_restart.engine.core import bench as benches
+from safe_restart.engine.processes import tree
+from safe_restart.engine.processes.classify import WORKERS, is_wrapper, kind_of
+from safe_restart.engine.rq.snapshot import Worker
 
 HUB, PORT = "10.77.0.1", 6379
 TOOLS = ("ip", "nsenter", "unshare")
@@ -66,7 +66,7 @@ class Host:
 
 	def kill_all(self) -> None:
 		"""Everything that runs there, but for the first process, which holds the namespaces."""
-		processes.kill(psutil.Process(self.pid).children(recursive=True))
+		tree.kill(psutil.Process(self.pid).children(recursive=True))
 
 	def end(self) -> None:
 		"""All of it: a process tree ends with its first process."""
@@ -113,9 +113,7 @@ class Hosts(DemoBench):
 	def worker_pids(self) -> list[int]:
 		"""Of all workers without their work-horses, as this machine sees them."""
 		found = []
-		for process in (
-			one for host in self.there.values() for one in processes.family(psutil.Process(host.pid))
-		):
+		for process in (one for host in self.there.values() for one in tree.family(psutil.Process(host.pid))):
 			with suppress(psutil.Error):  # jobs come and go
 				words, parent = process.cmdline(), process.parent().cmdline()
 				if is_wrapper(parent) and not is_wrapper(words) and kind_of(" ".join(words)) == WORKERS:
@@ -193,7 +191,7 @@ class Hosts(DemoBench):
 			preexec_fn=die_with_parent,
 		)
 		assert process.stdout.readline() == "ready\n"
-		host = self.there[name] = Host(name, process, processes.children(process.pid).pop())
+		host = self.there[name] = Host(name, process, tree.children(process.pid).pop())
 		return host
 
 	def end(self) -> None:

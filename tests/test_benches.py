@@ -13,8 +13,9 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine import queues, web
-from safe_restart.engine.suspension import LEASE_SECONDS
+from safe_restart.engine.rq import snapshot
+from safe_restart.engine.rq.suspension import LEASE_SECONDS
+from safe_restart.engine.web import health as web_health
 
 from .conftest import (
 	BOOT_SECONDS,
@@ -156,7 +157,7 @@ def test_setup_web_loads_the_web_of_its_own_bench_and_no_change_of_another(make_
 	assert "bench-2-web" in done.text and "supervisorctl update" in done.text
 	assert "without refusing a request" in cli(one, "doctor").text
 	assert what_is_there(two) == before
-	assert web.ask(two.bench, two.bench.sites[0]).is_ok
+	assert web_health.ask(two.bench, two.bench.sites[0]).is_ok
 	for demo in (one, two):
 		assert_bench_is_healthy(demo)
 
@@ -225,7 +226,7 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 		"lost_and_found": 0,
 	}
 	assert own[0] in one.runs("begin") and own[0] not in one.runs()
-	observer = queues.Observer(two.bench)
+	observer = snapshot.Observer(two.bench)
 	assert [(job.id, job.status) for job in observer.jobs([id for id, _ in broken])] == broken
 	assert {worker.name for worker in observer.look().ghosts} == {"gone", "forgotten"}
 	assert "forgotten" not in cli(one, "doctor").out

@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from safe_restart.demo import app
 from safe_restart.demo.bench import THREADED
-from safe_restart.engine import board
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.sight import Sight
+from safe_restart.engine.sites.visibility import Sight
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.views import board
 
 from .browser import (
 	faint_texts,

@@ -6,11 +6,13 @@ import time
 import pytest
 
 from safe_restart.demo import app
-from safe_restart.engine import bench as benches
-from safe_restart.engine import board, depths, sight
-from safe_restart.engine.errors import Refused
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.sight import Sight
+from safe_restart.engine.core import bench as benches
+from safe_restart.engine.core.errors import Refused
+from safe_restart.engine.rq import depth_history
+from safe_restart.engine.sites import visibility
+from safe_restart.engine.sites.visibility import Sight
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.views import board
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
 
@@ -88,34 +90,34 @@ def test_another_sites_jobs_are_only_counted(demo):
 
 
 def test_a_site_may_ask_where_it_is_alone_or_was_named(demo):
-	assert sight.sight_of(demo.bench, app.SITE) == ALL
+	assert visibility.sight_of(demo.bench, app.SITE) == ALL
 	other = demo.path / "sites/other.localhost"
 	other.mkdir()
 	(other / "site_config.json").write_text("{}")
 	bench = benches.load(demo.path)
 	with pytest.raises(Refused, match="may not ask"):
-		sight.sight_of(bench, app.SITE)
+		visibility.sight_of(bench, app.SITE)
 	named = benches.Bench(bench.path, {**bench.config, "safe_restart": {"sites": ["other.localhost"]}})
-	assert sight.sight_of(named, "other.localhost") == OTHER
+	assert visibility.sight_of(named, "other.localhost") == OTHER
 	with pytest.raises(Refused):
-		sight.sight_of(named, app.SITE)
+		visibility.sight_of(named, app.SITE)
 
 
 def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_demo, monkeypatch):
 	redis, bench = quiet_demo.redis, quiet_demo.bench
 	look = quiet_demo.watch().observer.look
-	monkeypatch.setattr(depths, "EVERY_SECONDS", 0)
+	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 0)
 	for _ in range(3):
-		depths.note(bench, redis, look())
+		depth_history.note(bench, redis, look())
 		time.sleep(1.01)
-	assert len(depths.read(bench, redis)["at"]) == 3
-	monkeypatch.setattr(depths, "KEPT_SECONDS", 2)
-	depths.note(bench, redis, look())
-	assert len(depths.read(bench, redis)["at"]) < 4
-	monkeypatch.setattr(depths, "EVERY_SECONDS", 60)
-	before = depths.read(bench, redis)
-	depths.note(bench, redis, look())
-	assert depths.read(bench, redis) == before
+	assert len(depth_history.read(bench, redis)["at"]) == 3
+	monkeypatch.setattr(depth_history, "KEPT_SECONDS", 2)
+	depth_history.note(bench, redis, look())
+	assert len(depth_history.read(bench, redis)["at"]) < 4
+	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 60)
+	before = depth_history.read(bench, redis)
+	depth_history.note(bench, redis, look())
+	assert depth_history.read(bench, redis) == before
 
 
 def test_each_step_is_announced_to_the_sites_browsers(demo):

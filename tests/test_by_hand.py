@@ -7,9 +7,9 @@ import psutil
 import pytest
 
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine import processes
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.surroundings import python_path
+from safe_restart.engine.core.environment import python_path
+from safe_restart.engine.processes import tree
+from safe_restart.engine.state.journal import Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for, worker_pids
 
@@ -81,7 +81,7 @@ def pids(demo: DemoBench) -> dict[str, int]:
 
 def all_below(demo: DemoBench) -> list[psutil.Process]:
 	"""Everything that the workers programs consist of: shells, pools, workers, work-horses."""
-	return [process for pid in worker_pids(demo) for process in processes.family(psutil.Process(pid))]
+	return [process for pid in worker_pids(demo) for process in tree.family(psutil.Process(pid))]
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced_with_t
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == done.json["jobs"]["lost_and_found"] == 0
 	assert done.json["workers"]["before"] == WORKERS
-	assert not [one for one in [*old, *horses] if processes.is_alive(one)]
+	assert not [one for one in [*old, *horses] if tree.is_alive(one)]
 	assert not [text for text in said if "orphan" in text or "gave no proof" in text]
 	assert_bench_is_healthy(unusual, jobs)
 
@@ -113,7 +113,7 @@ def test_a_worker_behind_a_shell_is_killed_with_it_and_its_job_runs_again(unusua
 	old = all_below(unusual)
 	done = cli(unusual, "--now", "--force-kill-timeout", "0", "--yes", "--json")
 	assert done.exit_code == 0, done.text
-	assert not [one for one in old if processes.is_alive(one)]
+	assert not [one for one in old if tree.is_alive(one)]
 	assert_bench_is_healthy(unusual, jobs, interrupted=jobs)
 	# One that ended before it was its turn needed no rescue.
 	assert sum(unusual.runs("begin").values()) == WORKERS + done.json["jobs"]["interrupted"] > WORKERS
@@ -130,12 +130,12 @@ def test_a_scheduler_behind_a_shell_leaves_with_it(make_demo):
 
 	demo = make_demo(tinker, workers=(Workers(count=1),), web=False)
 	[service] = [service for service in demo.watch().manager.services() if service.kind == "scheduler"]
-	wait_for(lambda: len(processes.family(psutil.Process(service.pid))) == 2, "the scheduler is up")
-	old = processes.family(psutil.Process(service.pid))
+	wait_for(lambda: len(tree.family(psutil.Process(service.pid))) == 2, "the scheduler is up")
+	old = tree.family(psutil.Process(service.pid))
 	done = cli(demo, "--only", "scheduler", "--json")
 	assert done.exit_code == 0, done.text
 	assert "left by a" not in cli(demo, "show", done.json["request"]).out
-	assert not [one for one in old if processes.is_alive(one)]
+	assert not [one for one in old if tree.is_alive(one)]
 	assert_bench_is_healthy(demo)
 
 

@@ -113,14 +113,15 @@ def test_a_socket_this_user_may_not_use_is_named_with_the_mend(words_demo):
 	for folder in (words_demo.path, words_demo.path / "config", words_demo.path / "config/supervisor"):
 		folder.chmod(0o755)
 	assert socket.stat().st_mode & 0o077 == 0
-	from safe_restart.engine import bench, managers
+	from safe_restart.engine.core import bench
+	from safe_restart.engine.managers import detect
 
 	read, write = os.pipe()
 	if (child := os.fork()) == 0:
 		said = "it was let in"
 		try:
 			os.setuid(nobody)
-			managers.detect(bench.load(words_demo.path))
+			detect.detect(bench.load(words_demo.path))
 		except BaseException as error:
 			said = f"{type(error).__name__}: {error}"
 		os.write(write, said.encode())

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 import psutil
 import pytest
 
-from safe_restart.engine import processes
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.rescue import rescue
+from safe_restart.engine.jobs.rescue import rescue
+from safe_restart.engine.processes import tree
+from safe_restart.engine.state.journal import Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
 from .faults.clock import Clock, compiler
@@ -50,13 +50,13 @@ def test_of_two_registrations_with_one_pid_the_older_is_dead(demo):
 def test_the_start_of_a_process_does_not_depend_on_the_clock():
 	process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 	try:
-		began = processes.started_at(psutil.Process(process.pid))
-		assert 0 <= processes.uptime() - began < 5
+		began = tree.started_at(psutil.Process(process.pid))
+		assert 0 <= tree.uptime() - began < 5
 	finally:
 		process.kill()
 		process.wait()
 	with pytest.raises(psutil.NoSuchProcess):
-		processes.started_at(psutil.Process(process.pid))
+		tree.started_at(psutil.Process(process.pid))
 
 
 @pytest.mark.skipif(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_restart.engine.connections import Client
 from safe_restart.engine.managers import containers
-from safe_restart.engine.managers.slots import Slots
-from safe_restart.engine.queues import Look, Worker
+from safe_restart.engine.managers.container_slots import Slots
+from safe_restart.engine.rq.client_list import Client
+from safe_restart.engine.rq.snapshot import Look, Worker
 
 NOW = time.time()
 LONG_AGO = NOW - 10_000

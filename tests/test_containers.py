@@ -5,7 +5,7 @@ import json
 import pytest
 
 from safe_restart.demo.bench import Workers
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.state.journal import Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for
 from .hosts import Hosts, skip_without

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine.bench import load
-from safe_restart.engine.errors import Refused
+from safe_restart.engine.core.bench import load
+from safe_restart.engine.core.errors import Refused
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_draining, wait_for, worker_pids
 

@@ -6,19 +6,24 @@ from pathlib import Path
 import pytest
 from rq.utils import get_call_string
 
-from safe_restart.engine import descriptions, managers, policy, queues, strategies
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.doctor import longest_job_seconds
-from safe_restart.engine.errors import Refused
-from safe_restart.engine.evidence import Condition, Evidence
-from safe_restart.engine.fleet import Fleet, Unit
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.managers import Service, belongs_to, kind_of
-from safe_restart.engine.policy import Policy
-from safe_restart.engine.preview import plan
-from safe_restart.engine.queues import Job, Look, Queue, Worker
-from safe_restart.engine.strategies import STRATEGIES, Options
-from safe_restart.engine.suspension import describe
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.core.errors import Refused
+from safe_restart.engine.jobs import retry_policy
+from safe_restart.engine.jobs.retry_policy import Policy
+from safe_restart.engine.managers import base
+from safe_restart.engine.managers.base import Service
+from safe_restart.engine.processes.classify import belongs_to, kind_of
+from safe_restart.engine.restart import strategies
+from safe_restart.engine.restart.options import Options
+from safe_restart.engine.restart.strategies import STRATEGIES
+from safe_restart.engine.rq import job_description, snapshot
+from safe_restart.engine.rq.snapshot import Job, Look, Queue, Worker
+from safe_restart.engine.rq.suspension import describe
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.views.doctor import longest_job_seconds
+from safe_restart.engine.views.plan import plan
+from safe_restart.engine.workers.fleet import Fleet, Unit
+from safe_restart.engine.workers.stop_safety import Condition, Evidence
 
 NOW = 1_800_000_000.0
 BENCH = Bench(Path("/home/frappe/bench"), {"workers": {"reports": {"timeout": 3000}}})
@@ -188,23 +193,23 @@ def scheduled(event: str) -> str:
 	],
 )
 def test_a_jobs_method_is_read_from_its_description(description, method):
-	assert descriptions.method_of(description) == method
+	assert job_description.method_of(description) == method
 
 
 @pytest.mark.parametrize("event", ["bank.transfer", "bank." + "x" * 80])
 def test_a_policy_for_a_scheduled_event_counts_however_long_its_name_is(event):
 	rules = Policy(methods=((event, "hold"), ("bank.mail", "requeue")))
-	assert rules.decide(descriptions.method_of(scheduled(event)), 1, "requeue")[0] == "hold"
-	assert rules.decide(descriptions.method_of(scheduled("bank.mail")), 1, "hold")[0] == "requeue"
-	assert rules.decide(descriptions.method_of(scheduled("shop.remind")), 1, "fail")[0] == "fail"
+	assert rules.decide(job_description.method_of(scheduled(event)), 1, "requeue")[0] == "hold"
+	assert rules.decide(job_description.method_of(scheduled("bank.mail")), 1, "hold")[0] == "requeue"
+	assert rules.decide(job_description.method_of(scheduled("shop.remind")), 1, "fail")[0] == "fail"
 
 
 def test_times_of_rq_are_read_with_and_without_a_fraction():
 	moment = datetime(2026, 11, 21, 22, 53, 16, tzinfo=timezone.utc)
-	assert queues.parse_time("2026-11-21T22:53:16.000000Z") == moment
-	assert queues.parse_time("2026-11-21T22:53:16Z") == moment
-	assert queues.parse_time("") is None
-	assert queues.parse_time(None) is None
+	assert snapshot.parse_time("2026-11-21T22:53:16.000000Z") == moment
+	assert snapshot.parse_time("2026-11-21T22:53:16Z") == moment
+	assert snapshot.parse_time("") is None
+	assert snapshot.parse_time(None) is None
 
 
 def test_custom_queues_have_their_timeouts_and_standard_ones_theirs():
@@ -276,11 +281,11 @@ def test_every_state_of_supervisor_is_known():
 
 	codes = [value for name, value in vars(ProcessStates).items() if isinstance(value, int)]
 	assert set(codes) == set(STATES), [getProcessStateDescription(code) for code in codes]
-	assert {state for state in STATES.values() if state in managers.UP} == {"running", "starting"}
+	assert {state for state in STATES.values() if state in base.UP} == {"running", "starting"}
 
 
 def test_a_queue_knows_what_is_in_it():
-	queue = queues.read_queue(
+	queue = snapshot.read_queue(
 		{
 			"name": "b:q",
 			"depth": 1,
@@ -331,7 +336,7 @@ def test_apps_say_by_hook_what_must_not_be_repeated_and_are_not_imported(tmp_pat
 		(tmp_path / "apps" / app / app).mkdir(parents=True)
 		(tmp_path / "apps" / app / app / "hooks.py").write_text(text)
 	bench = Bench(tmp_path, {"safe_restart": {"job_policy": {"bank.mail": "requeue"}}})
-	assert dict(policy.of_bench(bench).methods) == {"bank.pay": "hold", "bank.mail": "requeue"}
+	assert dict(retry_policy.of_bench(bench).methods) == {"bank.pay": "hold", "bank.mail": "requeue"}
 
 
 @pytest.mark.parametrize(
@@ -339,7 +344,7 @@ def test_apps_say_by_hook_what_must_not_be_repeated_and_are_not_imported(tmp_pat
 )
 def test_settings_that_mean_nothing_are_refused(settings, tmp_path):
 	with pytest.raises(Refused, match="max_attempts"):
-		policy.of_bench(Bench(tmp_path, {"safe_restart": settings}))
+		retry_policy.of_bench(Bench(tmp_path, {"safe_restart": settings}))
 
 
 def test_a_journal_with_a_column_of_another_version_is_read_and_written(tmp_path):

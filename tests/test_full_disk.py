@@ -2,9 +2,10 @@
 
 import pytest
 
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.errors import Unwritable
-from safe_restart.engine.journal import COMPLETED, Journal
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.core.errors import Unwritable
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.state.records import COMPLETED
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Apps object to a restart, are told before and after; what they say is heeded whatever becomes of the restart.
 
-Here a program answers in Frappe's place, in the form that within.py prints; the real one is tested on a real site.
+Here a program answers in Frappe's place, in the form that desk/site_process.py prints; the real one is tested on a real site.
 """
 
 import stat
 
 import pytest
 
-from safe_restart.engine import apps
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.sites import app_hooks
+from safe_restart.engine.state.journal import Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, worker_pids
 
@@ -79,8 +79,8 @@ def test_an_app_that_cannot_be_asked_objects(demo, answer):
 
 def test_an_app_that_does_not_answer_in_time_objects(demo, answer, monkeypatch):
 	answer(BLOCKERS, "blockers) exec sleep 60 ;;")
-	monkeypatch.setattr(apps, "CALL_SECONDS", 0.3)
-	(objection,) = apps.objections(demo.bench)
+	monkeypatch.setattr(app_hooks, "CALL_SECONDS", 0.3)
+	(objection,) = app_hooks.objections(demo.bench)
 	assert "no answer within 0.3 s" in objection.sentence
 
 

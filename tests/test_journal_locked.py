@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from safe_restart.engine.journal import BUSY_TIMEOUT_SECONDS, Journal
+from safe_restart.engine.state.journal import BUSY_TIMEOUT_SECONDS, Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for
 

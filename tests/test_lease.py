@@ -5,15 +5,15 @@ import time
 
 import pytest
 
-from safe_restart.engine import queues, suspension
-from safe_restart.engine.suspension import Lease
+from safe_restart.engine.rq import connection, suspension
+from safe_restart.engine.rq.suspension import Lease
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
 def redis(quiet_demo):
-	return queues.connect(quiet_demo.bench)
+	return connection.connect(quiet_demo.bench)
 
 
 def test_a_lease_has_an_owner_and_an_end_and_is_given_back(redis):

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from safe_restart.engine import bench as benches
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.lock import Lock
+from safe_restart.engine.core import bench as benches
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.state.locks import Lock
 
 NOBODY = 65534
 

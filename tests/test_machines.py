@@ -22,12 +22,12 @@ from rq.job import Job
 from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry
 
 from safe_restart.demo.bench import die_with_parent, free_port, redis_server
-from safe_restart.engine import queues, rescue, setaside
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.errors import Refused
-from safe_restart.engine.policy import DELAY
-from safe_restart.engine.strategies import FAIL, HOLD, REQUEUE
-from safe_restart.engine.suspension import LEASE_SECONDS, TOKEN_PREFIX
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.core.errors import Refused
+from safe_restart.engine.jobs import held, settle
+from safe_restart.engine.jobs.actions import DELAY, FAIL, HOLD, REQUEUE
+from safe_restart.engine.rq import connection, keys, snapshot
+from safe_restart.engine.rq.suspension import LEASE_SECONDS, TOKEN_PREFIX
 
 from .conftest import wait_for
 
@@ -47,7 +47,7 @@ def bench():
 	)
 	bench = Bench(Path(folder), {"bench_id": "b", "redis_queue": f"redis://127.0.0.1:{port}"})
 	try:
-		wait_for(lambda: queues.is_up(queues.connect(bench)), "Redis is up")
+		wait_for(lambda: connection.is_up(connection.connect(bench)), "Redis is up")
 		yield bench
 	finally:
 		server.kill()
@@ -67,13 +67,13 @@ class Suspensions(RuleBasedStateMachine):
 
 	def __init__(self, bench: Bench):
 		super().__init__()
-		self.redis = queues.connect(bench)
+		self.redis = connection.connect(bench)
 		self.redis.flushall()
-		self.scripts = {name: queues.script(self.redis, name) for name in ("take", "renew", "release")}
+		self.scripts = {name: connection.script(self.redis, name) for name in ("take", "renew", "release")}
 		self.holder: str | None = None
 
 	def call(self, name: str, *args) -> str | int:
-		return self.scripts[name](keys=[queues.SUSPENDED], args=args)
+		return self.scripts[name](keys=[keys.SUSPENDED], args=args)
 
 	@rule(owner=owners)
 	def take(self, owner):
@@ -106,16 +106,16 @@ class Suspensions(RuleBasedStateMachine):
 	@precondition(lambda self: self.holder and self.holder != "1")
 	@rule()
 	def a_helper_dies(self):
-		self.redis.pexpire(queues.SUSPENDED, 0)
+		self.redis.pexpire(keys.SUSPENDED, 0)
 		self.holder = None
 
 	@invariant()
 	def who_holds_it_is_known_and_ours_ends_by_itself(self):
-		assert self.redis.get(queues.SUSPENDED) == self.holder
+		assert self.redis.get(keys.SUSPENDED) == self.holder
 		if self.holder and self.holder.startswith(TOKEN_PREFIX):
-			assert 0 < self.redis.pttl(queues.SUSPENDED) <= LEASE_SECONDS * 1000
+			assert 0 < self.redis.pttl(keys.SUSPENDED) <= LEASE_SECONDS * 1000
 		if self.holder == "1":
-			assert self.redis.pttl(queues.SUSPENDED) == -1
+			assert self.redis.pttl(keys.SUSPENDED) == -1
 
 
 def test_a_suspension_has_one_holder_and_is_only_given_back_by_that_whoever_else_tries(bench):
@@ -157,11 +157,11 @@ class Jobs(RuleBasedStateMachine):
 
 	def __init__(self, bench: Bench):
 		super().__init__()
-		self.bench, self.observer = bench, queues.Observer(bench)
+		self.bench, self.observer = bench, snapshot.Observer(bench)
 		self.redis = self.observer.redis
 		self.redis.flushall()
 		self.queue = Queue("b:default", connection=Redis.from_url(bench.redis_queue_url))
-		self.settler = rescue.Settler(bench, self.redis, "a machine")
+		self.settler = settle.Settler(bench, self.redis, "a machine")
 		self.place = dict.fromkeys(self.ids, "queue")
 		self.attempts = dict.fromkeys(self.ids, 0)
 		self.due: set[str] = set()
@@ -246,24 +246,24 @@ class Jobs(RuleBasedStateMachine):
 	@rule(pick=pick)
 	def its_pause_ends(self, pick):
 		id = self.one_in(pick, "scheduled")
-		self.redis.zadd(rescue.delayed_key(self.bench), {id: 0})
+		self.redis.zadd(keys.delayed_key(self.bench), {id: 0})
 		self.due.add(id)
 
 	@rule()
 	def what_is_due_is_released_once(self):
 		due = set(self.due)
-		assert set(rescue.release_due(self.bench, self.redis)) == due
-		assert rescue.release_due(self.bench, self.redis) == []
+		assert set(held.release_due(self.bench, self.redis)) == due
+		assert held.release_due(self.bench, self.redis) == []
 		for id in due:
 			self.put(id, "queue")
 
-	@rule(id=st.sampled_from(ids), decision=st.sampled_from([setaside.requeue, setaside.discard]))
+	@rule(id=st.sampled_from(ids), decision=st.sampled_from([held.requeue, held.discard]))
 	def a_person_decides(self, id, decision):
 		self.what_is_due_is_released_once()
 		if self.place[id] in SET_ASIDE:
 			decision(self.bench, self.observer, id, "somebody")
 			self.attempts[id] = 0
-			self.put(id, "queue" if decision is setaside.requeue else "failed")
+			self.put(id, "queue" if decision is held.requeue else "failed")
 		else:
 			with pytest.raises(Refused):
 				decision(self.bench, self.observer, id, "somebody")
@@ -300,7 +300,7 @@ class Jobs(RuleBasedStateMachine):
 	@precondition(lambda machine: not machine.due)
 	@invariant()
 	def what_waits_for_a_person_or_its_pause_is_listed_and_nothing_else(self):
-		listed = [found.job.id for found in setaside.jobs(self.bench, self.observer)]
+		listed = [found.job.id for found in held.jobs(self.bench, self.observer)]
 		assert sorted(listed) == sorted(self.those_in(*SET_ASIDE))
 
 
@@ -334,7 +334,7 @@ def test_a_job_that_was_held_and_runs_again_is_not_queued_beside_itself(bench):
 	machine.rq_or_the_desk_is_quicker(pick=0)
 	machine.a_worker_pops(pick=0, place="lost")
 	machine.a_worker_starts_it(pick=0, execution="")
-	machine.a_person_decides(id=machine.ids[0], decision=setaside.requeue)
+	machine.a_person_decides(id=machine.ids[0], decision=held.requeue)
 	machine.each_job_is_in_exactly_one_place_and_no_interruption_is_forgotten()
 
 

@@ -18,9 +18,10 @@ import pytest
 
 from safe_restart.demo.app import SITE
 from safe_restart.demo.bench import DemoBench
-from safe_restart.engine import maintenance, migrate, processes, programs
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.errors import Refused, RestartError
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.core.errors import Refused, RestartError
+from safe_restart.engine.processes import subprocess_runner, tree
+from safe_restart.engine.sites import maintenance, migrate_command
 
 OTHER_SITE = "other.localhost"
 BOTH_ON = {"maintenance_mode": 1, "pause_scheduler": 1}
@@ -366,8 +367,8 @@ class TestWriting:
 class TestCommand:
 	def test_one_site_or_all_by_the_benchs_own_program(self, bench):
 		program = str(bench.path / "env/bin/bench")
-		assert migrate.command(bench, [SITE]) == [program, "--site", SITE, "migrate"]
-		assert migrate.command(bench, None) == [program, "--site", "all", "migrate"]
+		assert migrate_command.command(bench, [SITE]) == [program, "--site", SITE, "migrate"]
+		assert migrate_command.command(bench, None) == [program, "--site", "all", "migrate"]
 
 	@pytest.mark.parametrize("is_there", [True, False])
 	def test_without_a_program_that_can_be_run_it_is_what_bench_itself_executes(self, bench, is_there):
@@ -375,27 +376,27 @@ class TestCommand:
 		program.chmod(0o644) if is_there else program.unlink()
 		python = str(bench.path / "env/bin/python")
 		words = [python, "-m", "frappe.utils.bench_helper", "frappe", "--site", "all", "migrate"]
-		assert migrate.command(bench, None) == words
+		assert migrate_command.command(bench, None) == words
 
 	@pytest.mark.parametrize("sites", [[], [SITE, OTHER_SITE]])
 	def test_one_line_is_for_one_site(self, bench, sites):
 		with pytest.raises(ValueError):
-			migrate.command(bench, sites)
+			migrate_command.command(bench, sites)
 
 
 @pytest.fixture
-def migration(laid_out) -> Callable[..., migrate.Result]:
+def migration(laid_out) -> Callable[..., migrate_command.Result]:
 	"""Runs a migration whose program is this Python code, or the miniature bench's own."""
 
 	def run(
 		code: str = "", sites=(SITE,), timeout_seconds=20.0, on_line=lambda line: None, stop=lambda: False
-	) -> migrate.Result:
+	) -> migrate_command.Result:
 		if code:
 			program = laid_out.path / "env/bin/bench"
 			program.write_text(
 				f"#!{sys.executable}\nimport os, signal, subprocess, sys, time\n{textwrap.dedent(code)}"
 			)
-		return migrate.run_migration(laid_out.bench, sites, timeout_seconds, on_line, stop)
+		return migrate_command.run_migration(laid_out.bench, sites, timeout_seconds, on_line, stop)
 
 	return run
 
@@ -474,7 +475,7 @@ class TestMigration:
 		os.chown(bench.sites_path, NOBODY, NOBODY)
 		for folder in (laid_out.path, bench.sites_path):
 			folder.chmod(0o755)
-		result = migrate.run_migration(bench, None, 20, lambda line: None)
+		result = migrate_command.run_migration(bench, None, 20, lambda line: None)
 		assert result.tail[:3] == (str(NOBODY), str(NOBODY), str(NOBODY))
 		assert result.tail[3] != os.environ.get("HOME")
 
@@ -531,14 +532,14 @@ class TestOutput:
 		result = migration("os.write(1, b'x' * 3_000_000 + b'\\nnext\\n')")
 		assert result.tail[-1] == "next"
 		assert 1 <= len(result.tail) <= 4
-		assert all(len(line) <= programs.LINE_BYTES + 1 for line in result.tail)
+		assert all(len(line) <= subprocess_runner.LINE_BYTES + 1 for line in result.tail)
 		assert result.tail[0].endswith("x…")
 
 	def test_a_line_without_an_end_takes_no_memory(self):
-		lines = programs.Lines(lambda line: None)
+		lines = subprocess_runner.Lines(lambda line: None)
 		for _ in range(100):
-			lines.feed(b"x" * programs.PIPE_BYTES)
-		assert len(lines.pending) <= programs.LINE_BYTES + 1
+			lines.feed(b"x" * subprocess_runner.PIPE_BYTES)
+		assert len(lines.pending) <= subprocess_runner.LINE_BYTES + 1
 
 	def test_all_of_a_great_deal_of_output_comes(self, migration):
 		lines = []
@@ -608,7 +609,7 @@ class TestEnding:
 	def test_one_that_ignores_sigterm_is_killed_after_its_time_of_grace(
 		self, laid_out, migration, monkeypatch
 	):
-		monkeypatch.setattr(programs, "TERM_SECONDS", 1)
+		monkeypatch.setattr(subprocess_runner, "TERM_SECONDS", 1)
 		choose(laid_out, seconds=60, ignore_term=True, silent=True)
 		result = migration(timeout_seconds=0.5)
 		assert result.timed_out
@@ -633,7 +634,7 @@ class TestEnding:
 	def test_nothing_of_an_ended_migration_remains_wherever_it_went(
 		self, laid_out, migration, monkeypatch, leave, ignores_term
 	):
-		monkeypatch.setattr(programs, "TERM_SECONDS", 0.5)
+		monkeypatch.setattr(subprocess_runner, "TERM_SECONDS", 0.5)
 		lines = []
 		result = migration(
 			f"""
@@ -697,26 +698,26 @@ class TestEnding:
 class TestRunningElsewhere:
 	def test_a_site_that_was_never_migrated_is_free_and_stays_untouched(self, bench):
 		before = snapshot(bench)
-		assert migrate.running_elsewhere(bench, [SITE, OTHER_SITE, "no.such.site"]) is None
+		assert migrate_command.running_elsewhere(bench, [SITE, OTHER_SITE, "no.such.site"]) is None
 		assert snapshot(bench) == before
 
 	def test_a_migration_that_runs_is_named_until_it_ends_however_it_does(self, bench):
 		path = lock_path(bench, "bench_migrate")
 		with another_process(HOLDER, path) as holder:
 			before = snapshot(bench)
-			sentence = migrate.running_elsewhere(bench, [OTHER_SITE, SITE])
+			sentence = migrate_command.running_elsewhere(bench, [OTHER_SITE, SITE])
 			assert sentence.startswith(f"Site {SITE} is being migrated by another process")
-			assert migrate.running_elsewhere(bench, [OTHER_SITE]) is None
+			assert migrate_command.running_elsewhere(bench, [OTHER_SITE]) is None
 			assert snapshot(bench) == before
 			holder.send_signal(signal.SIGKILL)
 			holder.wait()
-			assert migrate.running_elsewhere(bench, [SITE]) is None
+			assert migrate_command.running_elsewhere(bench, [SITE]) is None
 			assert snapshot(bench) == before
 
 	def test_looking_leaves_the_lock_free(self, bench):
 		path = lock_path(bench, "bench_migrate")
 		path.touch()
-		assert migrate.running_elsewhere(bench, [SITE]) is None
+		assert migrate_command.running_elsewhere(bench, [SITE]) is None
 		with another_process(HOLDER, path), open(path) as file:
 			with pytest.raises(BlockingIOError):
 				fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -734,4 +735,4 @@ def snapshot(bench: Bench) -> dict[Path, tuple[int, int]]:
 
 def remains(demo: DemoBench) -> list[psutil.Process]:
 	"""Processes whose working directory lies in the bench; a migration begins in `sites/`."""
-	return [one for one in processes.inside(demo.path) if processes.is_alive(one)]
+	return [one for one in tree.inside(demo.path) if tree.is_alive(one)]

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from safe_restart.demo import app
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.recovery import Way, way_on
-from safe_restart.engine.strategies import STRATEGIES, steps_of
+from safe_restart.engine.restart.recovery import Way, way_on
+from safe_restart.engine.restart.strategies import STRATEGIES, steps_of
+from safe_restart.engine.state.journal import Journal
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
 

@@ -8,8 +8,9 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from safe_restart.engine import leftovers, processes
-from safe_restart.engine.errors import RestartError
+from safe_restart.engine.core.errors import RestartError
+from safe_restart.engine.processes import tree
+from safe_restart.engine.services import orphaned_services
 
 from .conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
 
@@ -39,13 +40,13 @@ def mends(demo) -> list[str]:
 
 def test_a_bench_whose_supervisord_died_is_made_whole_by_what_doctor_says(demo):
 	jobs = run_long(demo, 2, 4)
-	old = [process for process in processes.inside(demo.path) if process.pid != demo.supervisord.pid]
+	old = [process for process in tree.inside(demo.path) if process.pid != demo.supervisord.pid]
 	kill_supervisord(demo)
 	start_supervisord(demo)
 	wait_for(lambda: len(demo.watch().see().workers) == 6, "new workers beside the old ones")
 	fleet = demo.watch().see()
 	assert len(fleet.units) == 6 and not fleet.strays and not fleet.dead
-	kinds = {kind for kind, _ in leftovers.find(demo.bench, demo.watch().manager.services())}
+	kinds = {kind for kind, _ in orphaned_services.find(demo.bench, demo.watch().manager.services())}
 	assert kinds == {"web", "scheduler", "redis"}
 	assert set(mends(demo)) == {"safe-restart", "safe-restart --wait-workers --only redis"}
 
@@ -57,7 +58,7 @@ def test_a_bench_whose_supervisord_died_is_made_whole_by_what_doctor_says(demo):
 
 	last = cli(demo, "--wait-workers", "--only", "redis", "--json")
 	assert last.exit_code == 0, last.text
-	assert not [process for process in old if processes.is_alive(process)]
+	assert not [process for process in old if tree.is_alive(process)]
 	assert mends(demo) == []
 	assert_bench_is_healthy(demo, jobs)
 

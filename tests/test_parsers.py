@@ -8,9 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from safe_restart.engine import connections, descriptions, journal, programs, queues
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.programs import TAIL_LINES, Lines
+from safe_restart.engine.core import timestamps
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.processes import subprocess_runner
+from safe_restart.engine.processes.subprocess_runner import TAIL_LINES, Lines
+from safe_restart.engine.rq import client_list, job_description, snapshot
 
 LINE_BYTES = 8  # so that lines that are cut are found often
 BENCH = Bench(Path("/home/frappe/bench"), {})
@@ -22,14 +24,14 @@ times = st.datetimes(timezones=st.just(timezone.utc))
 
 @given(st.text() | st.from_regex(r"\w*\(.*(method|site)=['<].*"))
 def test_any_description_of_a_job_can_be_read(text):
-	assert isinstance(descriptions.method_of(text), str)
-	assert isinstance(descriptions.site_of(text), str)
+	assert isinstance(job_description.method_of(text), str)
+	assert isinstance(job_description.site_of(text), str)
 
 
 @given(dotted, names, st.sampled_from(["", "event=None, "]))
 def test_method_and_site_are_read_from_a_description_as_frappe_writes_it(method, site, before):
 	text = f"frappe.utils.background_jobs.execute_job({before}method={method!r}, site={site!r}, kwargs={{}})"
-	assert (descriptions.method_of(text), descriptions.site_of(text)) == (method, site)
+	assert (job_description.method_of(text), job_description.site_of(text)) == (method, site)
 
 
 @given(names, st.sampled_from(["::", "||"]), st.text(st.characters(codec="ascii"), min_size=1))
@@ -43,7 +45,7 @@ def test_a_job_belongs_to_the_site_whose_whole_name_is_its_prefix(site, separato
 @example("127.0.0.1:²")
 def test_any_job_id_and_any_address_can_be_read(text):
 	assert isinstance(BENCH.site_of_job(text), str)
-	host, port = connections.port_key(text)
+	host, port = client_list.port_key(text)
 	assert isinstance(host, str) and port >= 0
 
 
@@ -52,41 +54,41 @@ def test_any_job_id_and_any_address_can_be_read(text):
 )
 def test_an_address_is_the_same_however_redis_writes_it(port, host):
 	plain = "::1" if host == "[::1]" else "127.0.0.1"
-	assert connections.port_key(f"{host}:{port}") == (plain, port)
+	assert client_list.port_key(f"{host}:{port}") == (plain, port)
 
 
 @given(st.none() | st.text() | st.datetimes().map(str) | st.datetimes().map(lambda moment: f"{moment}-23:59"))
 @example("0001-01-01T00:00:00+14:00")
 @example("9999-12-31T23:59:59-12:00")
 def test_any_time_is_read_as_utc_or_is_none(text):
-	read = queues.parse_time(text)
+	read = snapshot.parse_time(text)
 	assert read is None or read.tzinfo is timezone.utc
 
 
 @given(times)
 def test_a_time_is_read_as_rq_wrote_it(moment):
-	assert queues.parse_time(f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}".zfill(27)) == moment
-	assert queues.parse_time(moment.replace(tzinfo=None).isoformat()) == moment
+	assert snapshot.parse_time(f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}".zfill(27)) == moment
+	assert snapshot.parse_time(moment.replace(tzinfo=None).isoformat()) == moment
 
 
 @given(st.lists(times, min_size=2, max_size=2))
 def test_the_seconds_of_a_step_are_those_between_its_timestamps(moments):
 	start, end = (moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") for moment in moments)
 	between = max(0, (moments[1] - moments[0]).total_seconds())  # a clock may be set back
-	assert journal.seconds_between(start, end) == pytest.approx(between, abs=0.01)
-	assert journal.seconds_between(None, end) == 0
+	assert timestamps.seconds_between(start, end) == pytest.approx(between, abs=0.01)
+	assert timestamps.seconds_between(None, end) == 0
 
 
 def test_a_step_that_has_not_ended_takes_until_now():
 	before = datetime.now(timezone.utc)
-	assert abs((journal.parse(journal.utc_now()) - before).total_seconds()) < 1
-	assert 0 <= journal.seconds_between(journal.utc_now(), None) < 1
+	assert abs((timestamps.parse(timestamps.utc_now()) - before).total_seconds()) < 1
+	assert 0 <= timestamps.seconds_between(timestamps.utc_now(), None) < 1
 
 
 def fed(chunks: list[bytes]) -> list[str]:
 	said = []
 	with pytest.MonkeyPatch.context() as patch:
-		patch.setattr(programs, "LINE_BYTES", LINE_BYTES)
+		patch.setattr(subprocess_runner, "LINE_BYTES", LINE_BYTES)
 		lines = Lines(said.append)
 		for chunk in chunks:
 			lines.feed(chunk)

@@ -6,12 +6,13 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_restart.engine.fleet import Fleet, Unit
-from safe_restart.engine.managers import WORKERS, Service
-from safe_restart.engine.policy import Policy
-from safe_restart.engine.preview import plan
-from safe_restart.engine.queues import Job, Look, Queue, Worker
-from safe_restart.engine.strategies import STRATEGIES
+from safe_restart.engine.jobs.retry_policy import Policy
+from safe_restart.engine.managers.base import Service
+from safe_restart.engine.processes.classify import WORKERS
+from safe_restart.engine.restart.strategies import STRATEGIES
+from safe_restart.engine.rq.snapshot import Job, Look, Queue, Worker
+from safe_restart.engine.views.plan import plan
+from safe_restart.engine.workers.fleet import Fleet, Unit
 
 from .test_tables import options
 

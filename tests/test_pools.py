@@ -3,7 +3,7 @@
 import pytest
 
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine import processes
+from safe_restart.engine.processes import tree
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for, worker_pids
 from .test_stream import RESTARTS, Stream
@@ -43,7 +43,7 @@ def test_pools_and_workers_under_a_stream_of_tiny_jobs_lose_nothing_and_none_is_
 				"still_old": 0,
 			}
 			assert done.json["jobs"]["lost_and_found"] == done.json["jobs"]["interrupted"] == 0
-			assert not [*filter(processes.get, old)]
+			assert not [*filter(tree.get, old)]
 			wait_for(lambda: len(all_pids(mixed)) == WORKERS + 2, "all workers are back")
 	assert_bench_is_healthy(mixed, stream.names)
 
@@ -55,7 +55,7 @@ def test_a_pool_goes_whole_when_the_last_job_of_its_workers_has_ended(mixed, str
 	done = cli(mixed, *strategy, "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == 0
-	assert not [*filter(processes.get, old)]
+	assert not [*filter(tree.get, old)]
 	assert_bench_is_healthy(mixed, jobs)
 
 
@@ -64,7 +64,7 @@ def test_a_pool_whose_grace_is_over_is_killed_whole_and_its_jobs_run_again(mixed
 	jobs = run_long(mixed, WORKERS, 6)
 	done = cli(mixed, "--now", "--force-kill-timeout", "0", "--yes", "--json")
 	assert done.exit_code == 0, done.text
-	assert not [*filter(processes.get, old)]
+	assert not [*filter(tree.get, old)]
 	assert_bench_is_healthy(mixed, jobs, interrupted=jobs)
 	# One that ended before it was its turn needed no rescue.
 	assert sum(mixed.runs("begin").values()) == WORKERS + done.json["jobs"]["interrupted"] > WORKERS

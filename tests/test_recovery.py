@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.state.journal import Journal
 
 from .conftest import (
 	assert_bench_is_healthy,
@@ -133,7 +133,7 @@ def test_a_helper_that_is_dead_but_not_reaped_has_left_its_request(quiet_demo):
 	journal = Journal(quiet_demo.bench)
 	request = journal.add("rolling", {}, "somebody")
 	program = (
-		"import sys; from safe_restart.engine import bench; from safe_restart.engine.journal import Journal\n"
+		"import sys; from safe_restart.engine.core import bench; from safe_restart.engine.state.journal import Journal\n"
 		"journal = Journal(bench.load(sys.argv[1])); journal.begin(sys.argv[2]); print(flush=True); input()"
 	)
 	words = [sys.executable, "-c", program, str(quiet_demo.path), request.id]

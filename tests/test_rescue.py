@@ -9,9 +9,10 @@ import psutil
 import pytest
 from rq import VERSION as RQ_VERSION
 
-from safe_restart.engine import processes, rescue
-from safe_restart.engine.policy import MAX_ATTEMPTS
-from safe_restart.engine.rescue import find_suspects
+from safe_restart.engine.jobs import held, rescue
+from safe_restart.engine.jobs.rescue import find_suspects
+from safe_restart.engine.jobs.retry_policy import MAX_ATTEMPTS
+from safe_restart.engine.processes import tree
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
 
@@ -27,7 +28,7 @@ def kill_worker_and_horse(demo) -> None:
 		member.send_signal(signal.SIGSTOP)
 	for member in family:
 		member.kill()
-	wait_for(lambda: not any(map(processes.is_alive, family)), "they are gone")
+	wait_for(lambda: not any(map(tree.is_alive, family)), "they are gone")
 
 
 def settle(demo, action="requeue"):
@@ -138,13 +139,13 @@ def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	done, notes = interrupt(demo, 1)
 	assert len(done.requeued) == 1 and "after a pause" in notes[0]
 	redis = demo.watch().observer.redis
-	assert rescue.release_due(demo.bench, redis) == []
+	assert held.release_due(demo.bench, redis) == []
 	(delayed,) = cli(demo, "jobs", "--json").json["jobs"]
 	assert delayed["kind"] == "delayed"
-	assert 0 < rescue.seconds_to_next_due(demo.bench, redis) < 23
-	time.sleep(rescue.seconds_to_next_due(demo.bench, redis) + 1)
-	assert rescue.release_due(demo.bench, redis) == done.requeued
-	assert rescue.release_due(demo.bench, redis) == []
+	assert 0 < held.seconds_to_next_due(demo.bench, redis) < 23
+	time.sleep(held.seconds_to_next_due(demo.bench, redis) + 1)
+	assert held.release_due(demo.bench, redis) == done.requeued
+	assert held.release_due(demo.bench, redis) == []
 	assert_bench_is_healthy_after_kill(demo, jobs)
 
 

@@ -7,26 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_restart.engine import policy, strategies
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.errors import Refused
-from safe_restart.engine.evidence import Act, Condition, decide
-from safe_restart.engine.managers import BY_HAND, EACH, IN_TURN, KINDS
-from safe_restart.engine.policy import DELAY, JITTER, Policy
-from safe_restart.engine.recovery import Way, way_on
-from safe_restart.engine.strategies import (
-	FAIL,
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.core.errors import Refused
+from safe_restart.engine.jobs import retry_policy
+from safe_restart.engine.jobs.actions import DELAY, FAIL, HOLD, INTERRUPTED_CHOICES, REQUEUE
+from safe_restart.engine.jobs.retry_policy import JITTER, Policy
+from safe_restart.engine.managers.base import BY_HAND, EACH, IN_TURN
+from safe_restart.engine.processes.classify import KINDS
+from safe_restart.engine.restart import strategies
+from safe_restart.engine.restart.options import Options
+from safe_restart.engine.restart.recovery import Way, way_on
+from safe_restart.engine.restart.strategies import (
 	FINISH_FIRST,
-	HOLD,
-	INTERRUPTED_CHOICES,
 	MIGRATING_STEPS,
-	REQUEUE,
 	STRATEGIES,
 	WATCHING_STEPS,
-	Options,
 	fit,
 	steps_of,
 )
+from safe_restart.engine.workers.stop_safety import Act, Condition, decide
 
 ALL_STEPS = sorted(
 	{*MIGRATING_STEPS, *WATCHING_STEPS, *(name for s in STRATEGIES.values() for name in s.steps)}
@@ -151,7 +150,9 @@ settings = st.fixed_dictionaries(
 @given(settings, st.integers(1, 9))
 def test_settings_are_refused_or_give_a_pause_that_ends(tmp_path_factory, settings, interruptions):
 	try:
-		rules = policy.of_bench(Bench(tmp_path_factory.getbasetemp() / "none", {"safe_restart": settings}))
+		rules = retry_policy.of_bench(
+			Bench(tmp_path_factory.getbasetemp() / "none", {"safe_restart": settings})
+		)
 	except Refused as refused:
 		assert "Nothing was touched" in str(refused)
 	else:
@@ -170,7 +171,7 @@ def test_a_hooks_file_that_would_not_even_import_says_nothing(tmp_path):
 		folder = tmp_path / "apps/app/app"
 		folder.mkdir(parents=True, exist_ok=True)
 		(folder / "hooks.py").write_text(text)
-		assert policy.from_apps(Bench(tmp_path, {})) == {}
+		assert retry_policy.from_apps(Bench(tmp_path, {})) == {}
 
 
 options = st.builds(

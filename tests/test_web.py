@@ -9,10 +9,10 @@ import psutil
 import pytest
 
 from safe_restart.demo.bench import THREADED, DemoBench
-from safe_restart.demo.hammer import Hammer
-from safe_restart.engine import web_supervisor
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.errors import Refused
+from safe_restart.demo.load import Hammer
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.core.errors import Refused
+from safe_restart.engine.web import keeper_supervisor
 
 from .conftest import assert_bench_is_healthy, cli, start_cli, wait_for
 from .web_promises import SYNC, WebPromises, keeper, masters
@@ -215,13 +215,13 @@ def written(tmp_path) -> Bench:
 
 
 def test_only_the_beginning_of_one_command_changes(written):
-	change = web_supervisor.plan(written)
+	change = keeper_supervisor.plan(written)
 	gunicorn = f"{written.path}/env/bin/gunicorn"
 	prefix = f"{written.path}/env/bin/python -I -S {written.path}/config/web_keeper.py "
 	assert change.after == change.before.replace(f"command={gunicorn}", f"command={prefix}{gunicorn}")
 	change.path.write_text(change.after)
-	assert web_supervisor.plan(written).diff == ""
-	assert web_supervisor.plan(written, undo=True).after == change.before
+	assert keeper_supervisor.plan(written).diff == ""
+	assert keeper_supervisor.plan(written, undo=True).after == change.before
 
 
 @pytest.mark.parametrize(
@@ -255,19 +255,19 @@ def test_what_is_not_understood_is_refused_with_a_sentence(written, old, new, wh
 	assert old in text
 	path.write_text(text.replace(old, new))
 	if not why:  # a name is no reason
-		assert web_supervisor.plan(written).diff
+		assert keeper_supervisor.plan(written).diff
 		return
 	with pytest.raises(Refused, match=why) as refused:
-		web_supervisor.plan(written)
+		keeper_supervisor.plan(written)
 	assert "Nothing was touched" in str(refused.value)
 
 
 def test_a_bench_without_supervisors_configuration_is_refused_with_a_sentence(tmp_path):
 	with pytest.raises(Refused, match="cannot be read"):
-		web_supervisor.plan(Bench(tmp_path, {}))
+		keeper_supervisor.plan(Bench(tmp_path, {}))
 
 
 def test_threads_are_named(written):
 	path = written.path / "config/supervisor.conf"
 	path.write_text(path.read_text().replace("-w 5", "-w 5 --threads 4"))
-	assert "1 to 3 requests" in web_supervisor.plan(written).warnings[0]
+	assert "1 to 3 requests" in keeper_supervisor.plan(written).warnings[0]

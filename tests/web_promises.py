@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from safe_restart.demo.bench import DemoBench
-from safe_restart.demo.hammer import Hammer
+from safe_restart.demo.load import Hammer
 
 from .conftest import assert_bench_is_healthy, cli, wait_for
 

@@ -19,14 +19,14 @@ class Group(click.Group):
 	"""Turns the engine's errors into one sentence and the right exit code."""
 
 	def invoke(self, ctx: click.Context):
-		from ..engine.errors import RestartError
+		from ..engine.core.errors import RestartError
 
 		try:
 			return super().invoke(ctx)
 		except RestartError as error:
 			click.echo(f"Error: {error}", err=True)
 			if ctx.params.get("as_json"):
-				from ..engine.report import refusal
+				from ..engine.state.report import refusal
 
 				print_json(refusal(error))
 			ctx.exit(error.exit_code)
@@ -34,7 +34,7 @@ class Group(click.Group):
 
 def this_bench(ctx: click.Context):
 	"""The bench named by --bench, or the one the current folder lies in. Raises Refused."""
-	from ..engine import bench
+	from ..engine.core import bench
 
 	while "bench_path" not in ctx.params:  # under `bench` our group is not the root
 		ctx = ctx.parent
@@ -108,13 +108,13 @@ def safe_restart(ctx: click.Context, bench_path: str | None, **params) -> None:
 	interrupted), 4 another restart is running, 5 cancelled, 6 completed with warnings.
 	"""
 	if ctx.invoked_subcommand is None:
-		from .run import run_restart
+		from .submit import run_restart
 
 		ctx.exit(run_restart(this_bench(ctx), strategy_of(params), options_of(ctx), params))
 
 
 def strategy_of(params: dict) -> str:
-	from ..engine.errors import Refused
+	from ..engine.core.errors import Refused
 
 	chosen = [name for flag, name in STRATEGY_FLAGS.items() if params[flag]]
 	if len(chosen) > 1:
@@ -135,7 +135,7 @@ def named_sites(ctx: click.Context) -> tuple[str, ...]:
 
 
 def options_of(ctx: click.Context) -> dict:
-	from ..engine.strategies import Options
+	from ..engine.restart.options import Options
 
 	params = {**ctx.params, "sites": named_sites(ctx)}
 	values = {
@@ -164,11 +164,11 @@ def options_of(ctx: click.Context) -> dict:
 @click.pass_context
 def status(ctx: click.Context, verbose: bool, as_json: bool) -> None:
 	"""How the bench is now: workers, jobs, queues, and the restart that runs."""
-	from ..engine import status as statuses
-	from . import render
+	from ..engine.views import status as statuses
+	from . import output
 
 	seen = statuses.see(this_bench(ctx))
-	print_json(statuses.as_json(seen)) if as_json else render.status(seen, verbose)
+	print_json(statuses.as_json(seen)) if as_json else output.status(seen, verbose)
 
 
 @safe_restart.command()
@@ -180,7 +180,7 @@ def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
 
 	STRATEGY is rolling (the default), wait-workers, no-wait-workers, suspend-rq or now.
 	"""
-	from .run import show_plan
+	from .plan import show_plan
 
 	show_plan(this_bench(ctx), strategy or strategy_of(ctx.parent.params), options_of(ctx.parent), as_json)
 
@@ -191,15 +191,15 @@ def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
 @click.pass_context
 def history(ctx: click.Context, limit: int, as_json: bool) -> None:
 	"""The restarts of this bench, the newest first."""
-	from ..engine.journal import Journal
-	from ..engine.status import summary
-	from . import render
+	from ..engine.state.journal import Journal
+	from ..engine.views.status import summary
+	from . import output
 
 	requests = Journal(this_bench(ctx)).requests(limit)
 	if as_json:
 		print_json({"requests": [summary(request) for request in requests]})
 	else:
-		render.history(requests)
+		output.history(requests)
 
 
 @safe_restart.command()
@@ -208,16 +208,16 @@ def history(ctx: click.Context, limit: int, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, request: str, as_json: bool) -> None:
 	"""One restart with its steps and all that was noted."""
-	from ..engine.journal import Journal
-	from ..engine.report import as_json as report_json
-	from . import render
+	from ..engine.state.journal import Journal
+	from ..engine.state.report import as_json as report_json
+	from . import output
 
 	journal = Journal(this_bench(ctx))
 	found = journal.request(request)
 	if as_json:
 		print_json(report_json(found, journal.steps(request)))
 	else:
-		render.request(found, journal.steps(request), journal.events(request))
+		output.request(found, journal.steps(request), journal.events(request))
 
 
 @safe_restart.command()
@@ -249,9 +249,11 @@ def drain(
 	ctx: click.Context, hold: float, wait_workers_timeout: float, here: bool, reason: str, as_json: bool
 ) -> None:
 	"""Let running jobs finish and hold new ones, for a tool that restarts by itself. Returns when nothing runs."""
-	from ..engine.managers import WORKERS
-	from ..engine.strategies import DRAIN, LEAVE, Options
-	from .run import submit, wait_for_host
+	from ..engine.processes.classify import WORKERS
+	from ..engine.restart.options import Options
+	from ..engine.restart.strategies import DRAIN, LEAVE
+	from .requests import wait_for_host
+	from .submit import submit
 
 	given = {"hold_seconds": hold, "wait_workers_timeout": wait_workers_timeout}
 	options = Options.from_dict({**given, "only": (WORKERS,)} if here else given).as_dict()
@@ -265,7 +267,7 @@ def drain(
 @click.pass_context
 def resume(ctx: click.Context) -> None:
 	"""End a `drain --hold`: workers take jobs again."""
-	from .run import run_resume
+	from .requests import run_resume
 
 	run_resume(this_bench(ctx))
 
@@ -275,7 +277,7 @@ def resume(ctx: click.Context) -> None:
 @click.pass_context
 def cancel(ctx: click.Context, request: str) -> None:
 	"""Ask a running restart to stop, if nothing was stopped yet; the bench then works as before."""
-	from .run import run_cancel
+	from .requests import run_cancel
 
 	ctx.exit(run_cancel(this_bench(ctx), request))
 
@@ -318,7 +320,7 @@ def jobs_discard(ctx: click.Context, job_id: str) -> None:
 @click.pass_context
 def recover(ctx: click.Context, start_anyway: bool) -> None:
 	"""End what a dead helper left: unwound if nothing was stopped yet, finished otherwise. Twice is the same as once."""
-	from .run import run_recover, run_start_anyway
+	from .requests import run_recover, run_start_anyway
 
 	ctx.exit(run_start_anyway(this_bench(ctx)) if start_anyway else run_recover(this_bench(ctx)))
 
@@ -329,7 +331,7 @@ def recover(ctx: click.Context, start_anyway: bool) -> None:
 @click.pass_context
 def retry(ctx: click.Context, request: str, as_json: bool) -> None:
 	"""Migrate again after a migration that failed, and go on from there."""
-	from .run import run_again
+	from .requests import run_again
 
 	ctx.exit(run_again(this_bench(ctx), request, "migrate", as_json))
 
@@ -341,14 +343,14 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 	"""Can a restart succeed here, and is it safe? Exits with 1 where something would make it fail."""
 	from dataclasses import asdict
 
-	from ..engine import doctor as doctors
-	from . import render
+	from ..engine.views import doctor as doctors
+	from . import output
 
 	findings = doctors.examine(this_bench(ctx))
 	if as_json:
 		print_json({"findings": [asdict(finding) for finding in findings]})
 	else:
-		render.findings(findings)
+		output.findings(findings)
 	ctx.exit(int(any(finding.level == doctors.PROBLEM for finding in findings)))
 
 
@@ -362,7 +364,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def demo(ctx: click.Context, strategy: str, boot: float, keep: bool, as_json: bool) -> None:
 	"""Build a bench in miniature, restart it under load with STRATEGY, and tell each job's fate."""
-	from ..demo.show import show
+	from ..demo.runner import show
 
 	ctx.exit(show(strategy, boot, keep, as_json))
 

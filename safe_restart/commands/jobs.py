@@ -2,22 +2,23 @@
 
 import click
 
-from ..engine import board, setaside
-from ..engine.bench import Bench
-from ..engine.sight import Sight
+from ..engine.core.bench import Bench
+from ..engine.jobs import held
+from ..engine.sites.visibility import Sight
+from ..engine.views import board
 from . import print_json
-from .render import seconds, table
-from .run import requester
+from .output import seconds, table
+from .submit import requester
 
 ALL = Sight(None)  # whoever has a shell sees every site
 
 
 def show_jobs(bench: Bench, as_json: bool) -> None:
 	"""Print held and delayed jobs; releases those that are due."""
-	with setaside.observing(bench) as seen:
-		found = setaside.jobs(bench, seen)
+	with held.observing(bench) as seen:
+		found = held.jobs(bench, seen)
 	if as_json:
-		print_json({"jobs": [setaside.as_dict(bench, one) for one in found]})
+		print_json({"jobs": [held.as_dict(bench, one) for one in found]})
 	elif not found:
 		click.echo("No job is held and none waits for its pause.")
 	else:
@@ -25,7 +26,7 @@ def show_jobs(bench: Bench, as_json: bool) -> None:
 		table([row(one) for one in found], headings)
 
 
-def row(one: setaside.SetAside) -> tuple[str, ...]:
+def row(one: held.SetAside) -> tuple[str, ...]:
 	state = one.kind if one.due_in_seconds is None else f"runs in {seconds(one.due_in_seconds)}"
 	return (one.job.id, one.job.method, one.job.site, state, one.job.why, one.job.who, one.job.at)
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from ..engine import managers
-from ..engine.bench import Bench
-from ..engine.errors import Refused
-from ..engine.managers import KINDS
+from ..engine.core.bench import Bench
+from ..engine.core.errors import Refused
+from ..engine.managers import detect
+from ..engine.processes.classify import KINDS
 
 POLL_SECONDS = 0.2
 
 
 def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 	"""Print the last lines of each log of a service, and what comes after. Raises Refused for an unknown service."""
-	manager = managers.detect(bench)
+	manager = detect.detect(bench)
 	services = manager.services()
 	chosen = [
 		s

@@ -2,11 +2,11 @@
 
 import click
 
-from ..engine.bench import Bench
-from ..engine.doctor import longest_job_seconds
-from ..engine.managers import dropins
-from ..engine.managers import worker_dropins as engine
-from ..engine.managers.systemd import SYSTEM, USER, Systemd
+from ..engine.core.bench import Bench
+from ..engine.managers.systemd import dropins
+from ..engine.managers.systemd import worker_dropins as engine
+from ..engine.managers.systemd.manager import SYSTEM, USER, Systemd
+from ..engine.views.doctor import longest_job_seconds
 
 
 def manager_of(bench: Bench, user: bool) -> Systemd:

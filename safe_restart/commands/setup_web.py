@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from ..engine import setup_web as engine
-from ..engine.bench import Bench
-from ..engine.errors import Refused
-from ..engine.web_config import Setup, keeper_path
+from ..engine.core.bench import Bench
+from ..engine.core.errors import Refused
+from ..engine.web import keeper_setup as engine
+from ..engine.web.keeper_change import Setup, keeper_path
 
 COST = "Loading it restarts {} once, in {}'s way: requests are refused while they boot. From then on a restart refuses none."
 COST_OF_UNDOING = "Loading it restarts {} once, in {}'s way: requests are refused while they boot, as from then on with each restart."

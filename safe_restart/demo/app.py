@@ -120,9 +120,9 @@ def application(environ, start_response):
 		"maintenance_mode"
 	)
 	if environ["PATH_INFO"].startswith(DESK) and not is_down:
-		from . import desk  # not at the top: workers and scheduler need no engine
+		from . import board_server  # not at the top: workers and scheduler need no engine
 
-		return desk.answer(environ, start_response)
+		return board_server.answer(environ, start_response)
 	status = "503 Service Unavailable" if is_down else web["status"]
 	start_response(status, [("Content-Type", "application/json")])
 	return [b'{"message": "pong"}']

@@ -20,13 +20,15 @@ from redis import Redis
 from rq import VERSION as RQ_VERSION
 from rq import Queue
 
-from ..engine import bench as benches
-from ..engine import managers, queues, web
-from ..engine.errors import RestartError
-from ..engine.fleet import Watch
-from ..engine.processes import inside, kill
-from ..engine.queues import Worker
-from ..engine.surroundings import python_path
+from ..engine.core import bench as benches
+from ..engine.core.environment import python_path
+from ..engine.core.errors import RestartError
+from ..engine.managers import detect
+from ..engine.processes.tree import inside, kill
+from ..engine.rq import snapshot
+from ..engine.rq.snapshot import Worker
+from ..engine.web import health as web_health
+from ..engine.workers.fleet import Watch
 from . import app
 
 START_TIMEOUT_SECONDS = 60
@@ -158,7 +160,7 @@ class DemoBench:
 
 	def watch(self) -> Watch:
 		bench = self.bench
-		return Watch(bench, managers.detect(bench), queues.Observer(bench))
+		return Watch(bench, detect.detect(bench), snapshot.Observer(bench))
 
 	def write(self) -> None:
 		"""Lay the bench out on disk, with the same names as bench does."""
@@ -284,7 +286,7 @@ class DemoBench:
 	def is_up(self) -> bool:
 		with suppress(Exception):
 			fleet = self.watch().see()
-			serving = not self.web or web.ask(self.bench, app.SITE).is_ok
+			serving = not self.web or web_health.ask(self.bench, app.SITE).is_ok
 			return (
 				len(fleet.workers) == self.all_workers
 				and serving

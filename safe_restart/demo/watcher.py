@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from ..engine import web
-from ..engine.queues import Observer, Worker
+from ..engine.rq.snapshot import Observer, Worker
+from ..engine.web import health as web_health
 from . import app
 from .bench import DemoBench
 
@@ -38,7 +38,7 @@ class Watcher:
 	def __init__(self, demo: DemoBench):
 		self.demo = demo
 		self.observer = Observer(demo.bench)
-		self.probe = web.Probe(demo.bench, app.SITE)
+		self.probe = web_health.Probe(demo.bench, app.SITE)
 		self.old = {worker.name for worker in self._takers()}
 		self.whole_since: float | None = None
 		self.longest_gap = 0.0

@@ -11,11 +11,12 @@ from pathlib import Path
 import frappe
 from werkzeug.test import Client
 
-from safe_restart.engine import bench as benches
-from safe_restart.engine import journal as journals
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.maintenance import write_config
+from ..engine.core import bench as benches
+from ..engine.core.bench import Bench
+from ..engine.sites.maintenance import write_config
+from ..engine.state import journal as journals
+from ..engine.state import records
+from ..engine.state.journal import Journal
 
 try:
 	from frappe.tests import IntegrationTestCase
@@ -70,7 +71,7 @@ class TestCase(IntegrationTestCase):
 			frappe.db.delete(DOCTYPE, {"name": name})
 		frappe.db.commit()
 
-	def wait(self, id: str) -> journals.Request:
+	def wait(self, id: str) -> records.Request:
 		"""Until a request has ended, at most a minute."""
 		until = time.monotonic() + 60
 		while (request := self.journal.request(id)).is_open and time.monotonic() < until:
@@ -84,7 +85,7 @@ class TestCase(IntegrationTestCase):
 		self.addCleanup(self.end, id)
 		return id
 
-	def end(self, id: str, status: str = journals.COMPLETED, exit_code: int = 0) -> None:
+	def end(self, id: str, status: str = records.COMPLETED, exit_code: int = 0) -> None:
 		self.journal.report(id, status, exit_code, "2 of 2 workers replaced.", None)
 
 	def http(self, path: str, user: str | None = None, method: str = "POST", **values):

@@ -1,7 +1,9 @@
 import frappe
 
-from safe_restart import api, app_hooks, sync
 from safe_restart.tests import DOCTYPE, MANAGER, ONLY_SCHEDULER, PLAIN, TestCase
+
+from .. import api
+from ..desk import hook_runner, journal_sync
 
 READING = {"overview": {}, "preview": {}, "history": {}, "progress": {"request": "x"}}
 CHANGING = {
@@ -86,7 +88,7 @@ class TestSeveralSites(TestCase):
 		self.add_site()
 		id = self.typed()
 		self.end(id)
-		sync.sync()
+		journal_sync.sync()
 		self.assertFalse(frappe.db.exists(DOCTYPE, id))
 
 	def test_a_site_that_is_named_may_ask(self):
@@ -142,19 +144,19 @@ class TestAppsObject(TestCase):
 		frappe.db.rollback()
 
 	def test_one_that_fails_or_hangs_objects(self):
-		limit, app_hooks.TIME_LIMIT_SECONDS = app_hooks.TIME_LIMIT_SECONDS, 1
+		limit, hook_runner.TIME_LIMIT_SECONDS = hook_runner.TIME_LIMIT_SECONDS, 1
 		try:
 			with self.hooks(safe_restart_blockers=["fails", "hangs"]):
-				first, second = (app_hooks.ask_blockers() for _ in range(2))
+				first, second = (hook_runner.ask_blockers() for _ in range(2))
 		finally:
-			app_hooks.TIME_LIMIT_SECONDS = limit
+			hook_runner.TIME_LIMIT_SECONDS = limit
 		self.assertIn("no such table", first[0]["sentence"])
 		self.assertIn("has not answered within 1 s", first[1]["sentence"])
 		self.assertEqual(first, second)
 
 	def test_what_apps_are_told_and_cannot_cope_with_is_reported(self):
 		with self.hooks(before_safe_restart=["told"], after_safe_restart=["told"]):
-			self.assertEqual(app_hooks.run_before("20261122-000000-abcd"), [])
-			self.assertEqual(app_hooks.run_after("20261122-000000-abcd", "completed"), [])
-			(said,) = app_hooks.run_after("20261122-000000-abcd", "failed")
+			self.assertEqual(hook_runner.run_before("20261122-000000-abcd"), [])
+			self.assertEqual(hook_runner.run_after("20261122-000000-abcd", "completed"), [])
+			(said,) = hook_runner.run_after("20261122-000000-abcd", "failed")
 		self.assertIn("20261122-000000-abcd", said["sentence"])

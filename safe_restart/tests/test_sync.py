@@ -4,47 +4,49 @@ import sys
 import frappe
 from frappe.utils import add_to_date, now_datetime
 
-from safe_restart import api, sync
-from safe_restart.engine import journal as journals
 from safe_restart.tests import DOCTYPE, MANAGER, TestCase
+
+from .. import api
+from ..desk import journal_sync
+from ..engine.state import records
 
 
 class TestSync(TestCase):
 	def test_a_restart_that_was_typed_becomes_a_document(self):
 		id = self.typed("deployed 1.2")
 		self.end(id)
-		sync.sync()
+		journal_sync.sync()
 		doc = frappe.get_doc(DOCTYPE, id)
 		self.assertEqual(
 			(doc.status, doc.requested_by, doc.reason, doc.services, doc.exit_code, doc.owner),
 			("Completed", "frappe", "deployed 1.2", "web", "0", "Administrator"),
 		)
-		self.assertEqual(doc.created_at, sync.local(self.journal.request(id).created_at))
+		self.assertEqual(doc.created_at, journal_sync.local(self.journal.request(id).created_at))
 
 	def test_it_shows_as_soon_as_somebody_looks(self):
 		id = self.typed()
 		self.assertEqual(self.http("method/safe_restart.api.overview", MANAGER, method="GET")[0], 200)
 		self.assertEqual(frappe.db.get_value(DOCTYPE, id, "status"), "Queued")
-		self.end(id, journals.FAILED, 1)
+		self.end(id, records.FAILED, 1)
 		api.progress(id)
 		self.assertEqual(frappe.db.get_value(DOCTYPE, id, "status"), "Failed")
 
 	def test_twice_is_the_same_as_once(self):
 		id = self.typed()
 		self.end(id)
-		sync.sync()
+		journal_sync.sync()
 		before = frappe.get_doc(DOCTYPE, id).as_dict()
-		sync.sync()
+		journal_sync.sync()
 		self.assertEqual(frappe.get_doc(DOCTYPE, id).as_dict(), before)
 
 	def test_steps_and_jobs_are_taken_over_once(self):
 		id = self.typed()
 		step = self.journal.start_step(id, "drain")
-		sync.sync()
+		journal_sync.sync()
 		self.journal.end_step(id, step, "done", "nothing runs")
 		job = {"job": "j1", "method": "frappe.ping", "site": frappe.local.site, "fate": "held"}
-		self.journal.report(id, journals.COMPLETED, 0, "done", {"affected": [job]})
-		sync.sync()
+		self.journal.report(id, records.COMPLETED, 0, "done", {"affected": [job]})
+		journal_sync.sync()
 		doc = frappe.get_doc(DOCTYPE, id)
 		self.assertEqual(
 			[(s.step, s.status, s.detail) for s in doc.steps], [("drain", "done", "nothing runs")]
@@ -53,18 +55,18 @@ class TestSync(TestCase):
 
 	def test_a_retry_that_ends_the_same_way_is_not_missed(self):
 		id = self.typed()
-		self.end(id, journals.FAILED, 1)
-		sync.sync()
+		self.end(id, records.FAILED, 1)
+		journal_sync.sync()
 		self.journal.ask_again(id)
-		self.journal.report(id, journals.FAILED, 1, "failed again", None)
-		sync.sync()
+		self.journal.report(id, records.FAILED, 1, "failed again", None)
+		journal_sync.sync()
 		self.assertEqual(frappe.db.get_value(DOCTYPE, id, "outcome"), "failed again")
 
 	def test_several_at_the_same_time_make_one_document_each(self):
 		ids = [self.typed() for _ in range(5)]
 		code = (
 			f"import frappe; frappe.init({frappe.local.site!r}); frappe.connect();"
-			"from safe_restart.sync import sync; sync()"
+			"from safe_restart.desk.journal_sync import sync; sync()"
 		)
 		running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
 		for one in running:
@@ -81,10 +83,10 @@ class TestSync(TestCase):
 			name = api.request("rolling")["request"]
 		frappe.db.after_commit.reset()  # as if this process died right after its commit
 		frappe.db.commit()
-		sync.sync()
+		journal_sync.sync()
 		self.assertEqual(frappe.db.get_value(DOCTYPE, name, "status"), "Queued")
 		frappe.db.set_value(DOCTYPE, name, "creation", add_to_date(now_datetime(), minutes=-2))
-		sync.sync()
+		journal_sync.sync()
 		self.assertEqual(frappe.db.get_value(DOCTYPE, name, "status"), "Failed")
 
 	def test_one_that_fails_does_not_keep_the_others(self):
@@ -103,5 +105,5 @@ class TestSync(TestCase):
 			recipients=[{"receiver_by_role": "System Manager"}],
 		)
 		self.addCleanup(frappe.db.delete, "Error Log", {"method": ("like", "%Safe Restart%")})
-		sync.sync()
+		journal_sync.sync()
 		self.assertEqual([bool(frappe.db.exists(DOCTYPE, id)) for id in (first, second)], [False, True])

@@ -14,8 +14,8 @@ import psutil
 from redis.exceptions import RedisError
 
 from safe_restart.demo import app
-from safe_restart.engine import processes
-from safe_restart.engine.errors import RestartError
+from safe_restart.engine.core.errors import RestartError
+from safe_restart.engine.processes import tree
 from tests.conftest import start_cli, wait_for, worker_pids
 
 from .clock import Clock, compiler
@@ -147,10 +147,10 @@ def kill_worker(with_horse: bool) -> Callable[[Scene], None]:
 			scene.was_in_time = False  # they are down for a migration
 			return
 		pid = scene.dice.choice(pids)
-		family = processes.family(psutil.Process(pid))
+		family = tree.family(psutil.Process(pid))
 		victims = family if with_horse else family[:1]
 		jobs = scene.load.open_jobs()
-		processes.kill(victims)
+		tree.kill(victims)
 		killed = {process.pid for process in victims}
 		scene.killed_jobs |= {name for name, horse in jobs.items() if horse in killed}
 
@@ -171,7 +171,7 @@ def kill_horse(scene: Scene) -> None:
 
 
 def living(pids) -> list[int]:
-	return [pid for pid in pids if processes.get(pid)]
+	return [pid for pid in pids if tree.get(pid)]
 
 
 def break_program(scene: Scene) -> None:

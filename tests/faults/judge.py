@@ -9,8 +9,8 @@ from datetime import timezone
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
-from safe_restart.engine import processes
-from safe_restart.engine.journal import FAILED, REFUSED
+from safe_restart.engine.processes import tree
+from safe_restart.engine.state.records import FAILED, REFUSED
 from tests.conftest import assert_bench_is_healthy, wait_for, worker_pids
 
 from .inject import FOREIGN, site_config
@@ -48,8 +48,8 @@ def judge_nothing_touched(scene: Scene) -> None:
 	if scene.exit_code not in NOTHING_TOUCHED or scene.scenario.fault in DISTURBING_WORKERS:
 		return
 	for name, pid in scene.load.open_jobs().items():
-		horse = processes.get(pid)
-		above = processes.ancestors(horse)[1:] if horse and name in scene.running_before else []
+		horse = tree.get(pid)
+		above = tree.ancestors(horse)[1:] if horse and name in scene.running_before else []
 		is_old = not above or bool(scene.before & set(above))
 		assert is_old, f"exit code {scene.exit_code}, yet {name} (pid {pid}) lost its worker"
 
@@ -74,7 +74,7 @@ def judge_old_processes(scene: Scene) -> None:
 	said = " ".join([*(request.report or {}).get("warnings", []), request.outcome or ""])
 	if "workers were left as they are" in said:
 		return
-	for process in filter(None, map(processes.get, scene.before)):
+	for process in filter(None, map(tree.get, scene.before)):
 		assert str(process.pid) in said, (
 			f"old process {process.pid} ({process.cmdline()}) lives and is not named: {said}"
 		)

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine import processes
+from safe_restart.engine.processes import tree
 from tests.conftest import BOOT_SECONDS, wait_for, worker_pids
 
 from . import judge
@@ -62,7 +62,7 @@ def run(chosen: Scenario, folder: Path) -> Result:
 		finally:
 			scene.load.end()
 			end_command(scene)
-			processes.kill(scene.helpers())
+			tree.kill(scene.helpers())
 	return Result(
 		chosen.sub_seed,
 		chosen.strategy,

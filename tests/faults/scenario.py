@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from safe_restart.engine.strategies import MIGRATING_BESIDE_JOBS_STEPS, MIGRATING_STEPS, STRATEGIES
+from safe_restart.engine.restart.strategies import MIGRATING_BESIDE_JOBS_STEPS, MIGRATING_STEPS, STRATEGIES
 
 SUB_SEEDS = 10**8
 JOB_SECONDS = (1.0, 3.0)

@@ -11,10 +11,12 @@ import psutil
 import redis
 
 from safe_restart.demo.bench import DemoBench
-from safe_restart.engine import processes, web
-from safe_restart.engine.errors import RestartError
-from safe_restart.engine.journal import Journal, Request
-from safe_restart.engine.suspension import TOKEN_PREFIX
+from safe_restart.engine.core.errors import RestartError
+from safe_restart.engine.processes import tree
+from safe_restart.engine.rq.suspension import TOKEN_PREFIX
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.state.records import Request
+from safe_restart.engine.web import health as web_health
 from tests.conftest import Cli, cli, start_cli
 
 from .clock import Clock
@@ -127,7 +129,7 @@ class Scene:
 				words = process.cmdline()
 				if words[1:4] == ["-m", "safe_restart.helper", str(self.demo.path)]:
 					found.append(process)
-		return [process for process in found if processes.is_alive(process)]
+		return [process for process in found if tree.is_alive(process)]
 
 	def settle(self) -> None:
 		"""Until no request is open, or nobody is left who would end it."""
@@ -158,7 +160,9 @@ class Scene:
 			return (
 				all(service.state == "running" for service in services)
 				and len(watch.see().workers) == wanted
-				and all(health.is_ok for health in web.health(self.demo.bench).values() if self.demo.web)
+				and all(
+					health.is_ok for health in web_health.health(self.demo.bench).values() if self.demo.web
+				)
 			)
 		return False
 

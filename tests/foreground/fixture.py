@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
-from safe_restart.engine.processes import inside
+from safe_restart.engine.processes.tree import inside
 
 END_SECONDS = 20
 

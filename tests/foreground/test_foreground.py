@@ -11,10 +11,11 @@ import psutil
 import pytest
 from redis.exceptions import RedisError
 
-from safe_restart.engine import managers
-from safe_restart.engine.errand import PREFIX
-from safe_restart.engine.errors import RestartError
-from safe_restart.engine.journal import ASK, Journal
+from safe_restart.engine.core.errors import RestartError
+from safe_restart.engine.managers import detect
+from safe_restart.engine.rq.wakeup_job import PREFIX
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.state.records import ASK
 
 from ..conftest import (
 	assert_bench_is_healthy,
@@ -287,7 +288,7 @@ def test_a_worker_in_a_terminal_beside_supervisor_stays_a_stray(demo):
 	)
 	try:
 		wait_for(lambda: demo.watch().see().strays, "the worker has registered")
-		assert managers.detect(demo.bench).name == "supervisor"
+		assert detect.detect(demo.bench).name == "supervisor"
 		assert len(demo.watch().see().units) == 3
 	finally:
 		os.killpg(beside.pid, signal.SIGINT)

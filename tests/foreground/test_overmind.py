@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.state.journal import Journal
 
 from ..conftest import assert_bench_is_healthy, cli, helper_of, run_long, start_cli, start_draining, wait_for
 from ..conftest import worker_pids as pids_of_workers

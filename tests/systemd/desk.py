@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from safe_restart.demo import app
-from safe_restart.engine import bench as benches
-from safe_restart.engine.journal import Journal, new_id
-from safe_restart.engine.strategies import Options
+from safe_restart.engine.core import bench as benches
+from safe_restart.engine.restart.options import Options
+from safe_restart.engine.state.journal import Journal
+from safe_restart.engine.state.records import new_id
 from safe_restart.helper import hand_over
 
 

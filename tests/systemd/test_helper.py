@@ -3,7 +3,7 @@
 import urllib.request
 from pathlib import Path
 
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.state.journal import Journal
 
 from ..conftest import assert_bench_is_healthy, run_long, wait_for
 from .fixture import SystemdBench

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from safe_restart.engine import bench as benches
-from safe_restart.engine.managers import WORKERS, systemd
+from safe_restart.engine.core import bench as benches
+from safe_restart.engine.managers.systemd import manager as systemd
+from safe_restart.engine.processes.classify import WORKERS
 
 from ..conftest import wait_for
 from .fixture import SYSTEMD, end, start

@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from safe_restart.demo.bench import SUPERVISORD_CONFIG
-from safe_restart.engine import leftovers, processes
-from safe_restart.engine.journal import Journal
+from safe_restart.engine.processes import tree
+from safe_restart.engine.services import orphaned_services
+from safe_restart.engine.state.journal import Journal
 
 from ..conftest import assert_bench_is_healthy, cli, run_long, start_cli, wait_for, worker_pids
 from .fixture import SystemdBench
@@ -162,10 +163,8 @@ def test_a_process_that_systemd_has_just_brought_back_is_not_taken_for_a_leftove
 	(new,) = [s for s in systemd_bench.watch().manager.services() if s.name == scheduler.name]
 	process = psutil.Process(new.pid)
 	wait_for(lambda: "schedule" in process.cmdline())
-	assert (
-		processes.orphan_root(process, "scheduler", ()) == process
-	)  # the control: init is all that is above it
-	assert leftovers.find(systemd_bench.bench, before) == []
+	assert tree.orphan_root(process, "scheduler", ()) == process  # the control: init is all that is above it
+	assert orphaned_services.find(systemd_bench.bench, before) == []
 
 
 class RestartsOnFailureOnly(SystemdBench):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from safe_restart.engine import surroundings
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.managers import units
+from safe_restart.engine.core import environment
+from safe_restart.engine.core.bench import Bench
+from safe_restart.engine.managers.systemd import unit_properties
 
 BENCH_WORKER = (
 	"{ path=/usr/local/bin/bench ; argv[]=/usr/local/bin/bench worker --queue long ; ignore_errors=no ; "
@@ -29,7 +29,7 @@ BENCH_WORKER = (
 )
 def test_each_state_has_its_word(active, sub, age, state):
 	unit = {"ActiveState": active, "SubState": sub, "Type": "simple"}
-	assert units.state(unit, age) == state
+	assert unit_properties.state(unit, age) == state
 
 
 @pytest.mark.parametrize(
@@ -40,26 +40,26 @@ def test_each_state_has_its_word(active, sub, age, state):
 		("10s", 10),
 		("1h 1s", 3601),
 		("500ms", 0),
-		("infinity", units.FOR_EVER_SECONDS),
+		("infinity", unit_properties.FOR_EVER_SECONDS),
 		("", 0),
 	],
 )
 def test_time_spans_are_read_as_seconds(span, seconds):
-	assert units.seconds(span) == seconds
+	assert unit_properties.seconds(span) == seconds
 
 
 def test_blocks_of_several_units_are_told_apart():
 	text = f"Id=a@1.service\nExecStart={BENCH_WORKER}\nEnvironment=A=1\n\nId=b.service\nExecStart=\n"
-	first, second = units.parse(text)
-	assert (first["Id"], first["Environment"], units.command(second)) == ("a@1.service", "A=1", "")
-	assert units.command(first) == "/usr/local/bin/bench worker --queue long"
-	assert units.parse("") == []
+	first, second = unit_properties.parse(text)
+	assert (first["Id"], first["Environment"], unit_properties.command(second)) == ("a@1.service", "A=1", "")
+	assert unit_properties.command(first) == "/usr/local/bin/bench worker --queue long"
+	assert unit_properties.parse("") == []
 
 
 def test_a_page_that_a_socket_wakes_is_no_web_of_the_bench_but_a_web_with_a_socket_is():
 	unit = {"ExecStart": BENCH_WORKER.replace("worker --queue long", "serve"), "TriggeredBy": "admin.socket"}
-	assert units.kind({**unit, "Restart": "no"}) == "other"
-	assert units.kind({**unit, "Restart": "always"}) == "web"
+	assert unit_properties.kind({**unit, "Restart": "no"}) == "other"
+	assert unit_properties.kind({**unit, "Restart": "always"}) == "web"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_page_that_a_socket_wakes_is_no_web_of_the_bench_but_a_web_with_a_sock
 	],
 )
 def test_the_own_cgroup_is_that_of_systemds_hierarchy(text, path):
-	assert surroundings.cgroup_in(text) == path
+	assert environment.cgroup_in(text) == path
 
 
 def test_units_that_are_down_and_forgotten_are_known_from_the_benchs_configuration(tmp_path):
@@ -82,7 +82,7 @@ def test_units_that_are_down_and_forgotten_are_known_from_the_benchs_configurati
 	(folder / "b.target").write_text("[Unit]\nRequires=b-web.target b-workers.target\n")
 	(folder / "b-worker@.service").write_text("")
 	(folder / "b-web.service").write_text("")
-	assert units.configured(Bench(tmp_path, {})) == {
+	assert unit_properties.configured(Bench(tmp_path, {})) == {
 		"b-worker@1.service",
 		"b-worker@2.service",
 		"b-web.service",
@@ -93,5 +93,5 @@ def test_log_files_are_those_that_the_last_file_names(tmp_path):
 	unit, drop_in = tmp_path / "a.service", tmp_path / "a.conf"
 	unit.write_text("StandardOutput=file:/logs/a.log\nStandardError=append:/logs/a.error.log\n")
 	drop_in.write_text("StandardError=journal\n")
-	assert units.log_files([str(unit)]) == ("/logs/a.log", "/logs/a.error.log")
-	assert units.log_files([str(unit), str(drop_in), "/nowhere"]) == ("/logs/a.log",)
+	assert unit_properties.log_files([str(unit)]) == ("/logs/a.log", "/logs/a.error.log")
+	assert unit_properties.log_files([str(unit), str(drop_in), "/nowhere"]) == ("/logs/a.log",)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from safe_restart.demo.bench import THREADED
-from safe_restart.demo.hammer import Hammer
-from safe_restart.engine import web_systemd
-from safe_restart.engine.errors import Refused
-from safe_restart.engine.managers import dropins
-from safe_restart.engine.managers.systemd import SYSTEM
+from safe_restart.demo.load import Hammer
+from safe_restart.engine.core.errors import Refused
+from safe_restart.engine.managers.systemd import dropins
+from safe_restart.engine.managers.systemd.manager import SYSTEM
+from safe_restart.engine.web import keeper_systemd
 
 from ..conftest import assert_bench_is_healthy, cli, wait_for
 from ..web_promises import SYNC, WebPromises, keeper
@@ -216,12 +216,12 @@ def test_what_is_not_understood_is_refused_with_a_sentence(one_systemd_bench, ol
 	try:
 		bench.systemctl("daemon-reload")
 		with pytest.raises(Refused, match=why) as refused:
-			web_systemd.SystemdSetup(bench.bench, bench.watch().manager).plan()
+			keeper_systemd.SystemdSetup(bench.bench, bench.watch().manager).plan()
 		assert "Nothing was touched" in str(refused.value)
 	finally:
 		path.write_text(text)
 		bench.systemctl("daemon-reload")
-	assert web_systemd.SystemdSetup(bench.bench, bench.watch().manager).plan().diff
+	assert keeper_systemd.SystemdSetup(bench.bench, bench.watch().manager).plan().diff
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,15 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
-from .. import surroundings
-from ..bench import Bench
-from ..connections import Client
-from ..errors import Refused, RestartError
-from ..queues import Look, Observer, Worker, newest_births
-from . import SCHEDULER, SOCKETIO, WEB, WORKERS, Drawback, Manager, Service, supervisor
-from .slots import Slot, Slots
+from ..core import environment
+from ..core.bench import Bench
+from ..core.errors import Refused, RestartError
+from ..processes.classify import SCHEDULER, SOCKETIO, WEB, WORKERS
+from ..rq.client_list import Client
+from ..rq.snapshot import Look, Observer, Worker, newest_births
+from . import supervisor
+from .base import Drawback, ProcessManager, Service
+from .container_slots import Slot, Slots
 
 NAME = "containers"
 
@@ -59,7 +61,7 @@ class RemoteProcess:
 		self.containers.shut_down(self.name)
 
 
-class Containers(Manager):
+class Containers(ProcessManager):
 	"""The workers of a bench as Redis sees them, wherever they run."""
 
 	name = NAME
@@ -167,7 +169,7 @@ def find(bench: Bench, tried: list[str]) -> list[Containers]:
 	of its own, which may run this bench and be down just now, or not let us in."""
 	if bench.settings.get("process_manager") == NAME:
 		return [Containers(bench)]
-	if not surroundings.runs_in_a_container():
+	if not environment.runs_in_a_container():
 		tried.append("containers: this is none")
 	elif supervisor.present(bench) or (bench.path / "config/supervisor.conf").exists():
 		tried.append(

@@ -1,7 +1,7 @@
 """Benches in the foreground: `bench start`, which is honcho, and whatever else reads the bench's Procfile.
 
 All of them end everything as soon as one process ends; honcho sends SIGTERM to the others and SIGKILL 5 s later
-(honcho/manager.py, `Manager.loop`, KILL_WAIT). So nothing that they run is ever stopped or signalled by us: a person
+(honcho/manager.py, `ProcessManager.loop`, KILL_WAIT). So nothing that they run is ever stopped or signalled by us: a person
 restarts it, when nothing runs. Overmind alone can replace single processes (overmind.py).
 """
 
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 
-from .. import processes
-from ..bench import Bench
-from ..errors import RestartError
-from . import BY_HAND, OTHER, Drawback, Manager, Service, is_inside, is_wrapper, kind_of
+from ..core.bench import Bench
+from ..core.errors import RestartError
+from ..processes import tree
+from ..processes.classify import OTHER, is_inside, is_wrapper, kind_of
+from .base import BY_HAND, Drawback, ProcessManager, Service
 
 PROGRAMS = ("honcho", "foreman", "forego", "goreman", "hivemind")
 # honcho's and foreman's; how a Procfile's process is called, in its environment
@@ -27,7 +28,7 @@ GRACE_SECONDS = 5
 RESCAN_SECONDS = 0.25
 
 
-class Foreground(Manager):
+class Foreground(ProcessManager):
 	"""What one such program runs of a bench: services are processes, as they are seen."""
 
 	way = BY_HAND
@@ -47,8 +48,8 @@ class Foreground(Manager):
 	def services(self) -> list[Service]:
 		"""All that lives; what has ended is not known any more. Those of its successor, where it was started again."""
 		is_old = time.monotonic() - self.seen_at > RESCAN_SECONDS
-		if is_old or not all(processes.is_alive(process) for _, process in self.seen):
-			if not processes.is_alive(self.main):
+		if is_old or not all(tree.is_alive(process) for _, process in self.seen):
+			if not tree.is_alive(self.main):
 				self.main = max(mains(self.bench), key=size, default=self.main)
 			self.seen, self.seen_at = self.look(), time.monotonic()
 		return [service for service, _ in self.seen]
@@ -70,8 +71,8 @@ class Foreground(Manager):
 
 	def signal(self, service: Service, signal_name: str) -> None:
 		"""Only to what is not kept by it, such as a worker that an earlier one has left."""
-		process = processes.get(service.pid)
-		if process and self.main.pid in processes.ancestors(process):
+		process = tree.get(service.pid)
+		if process and self.main.pid in tree.ancestors(process):
 			raise RestartError(
 				f"{service.name} (pid {service.pid}) was not signalled, since {self.name} would stop everything."
 			)
@@ -100,7 +101,7 @@ class Foreground(Manager):
 		]
 
 
-def find(bench: Bench, tried: list[str]) -> list[Manager]:
+def find(bench: Bench, tried: list[str]) -> list[ProcessManager]:
 	"""The program in the foreground that runs this bench, found through what it runs, as a list of at most one."""
 	from . import overmind
 
@@ -116,7 +117,7 @@ def find(bench: Bench, tried: list[str]) -> list[Manager]:
 def mains(bench: Bench) -> list[psutil.Process]:
 	"""Programs that run services of this bench in the foreground, in the bench itself."""
 	found = []
-	for process in processes.inside(bench.path):
+	for process in tree.inside(bench.path):
 		with suppress(psutil.Error):
 			if kind_of(" ".join(process.cmdline())) == OTHER:
 				continue
@@ -153,7 +154,7 @@ def topmost(root: psutil.Process) -> list[tuple[str, psutil.Process]]:
 	"""Kind and process of each service at or below `root`, without its children. Raises nothing where it has ended."""
 	below: set[int] = set()
 	found = []
-	for process in processes.family(root):  # parents before their children
+	for process in tree.family(root):  # parents before their children
 		with suppress(psutil.Error):
 			words = process.cmdline()
 			kind = OTHER if is_wrapper(words) else kind_of(" ".join(words))

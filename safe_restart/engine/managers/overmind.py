@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 
-from .. import processes
-from ..bench import Bench
-from ..errors import RestartError, Unreachable
-from . import IN_TURN, OTHER, Service
+from ..core.bench import Bench
+from ..core.errors import RestartError, Unreachable
+from ..processes import tree
+from ..processes.classify import OTHER
+from .base import IN_TURN, Service
 from .foreground import Foreground
 
 ANSWER_TIMEOUT_SECONDS = 5
@@ -35,7 +36,7 @@ class Overmind(Foreground):
 	def roots(self) -> Iterable[tuple[str, psutil.Process]]:
 		"""The process of each line in the Procfile, which may be a shell around the service."""
 		status = re.findall(r"^(\S+)\s+(\d+)\s+running", self.ask("status"), re.MULTILINE)
-		found = [(name, int(pid), processes.get(int(pid))) for name, pid in status]
+		found = [(name, int(pid), tree.get(int(pid))) for name, pid in status]
 		for _, pid, process in found:
 			if process is None:
 				have_reaped(pid)
@@ -43,10 +44,10 @@ class Overmind(Foreground):
 
 	def signal(self, service: Service, signal_name: str) -> None:
 		"""To end a process is to have it replaced, or overmind would end all others too."""
-		process = processes.get(service.pid)
+		process = tree.get(service.pid)
 		if process is None:
 			return
-		above = processes.ancestors(process)
+		above = tree.ancestors(process)
 		found = next((name for name, root in self.roots() if root.pid in above), None)
 		if signal_name == "TERM" and found:
 			self.ask(f"restart {found}")
@@ -86,7 +87,7 @@ def have_reaped(pid: int) -> None:
 
 def find(bench: Bench, tried: list[str]) -> list[Overmind]:
 	"""The overmind that was started in this bench and runs services of it, as a list of at most one."""
-	for process in processes.inside(bench.path):
+	for process in tree.inside(bench.path):
 		with suppress(psutil.Error):
 			words = process.cmdline()
 			if Path(words[0] if words else "").name != "overmind" or not {"start", "s"} & set(words[1:]):

@@ -19,10 +19,11 @@ from xml.parsers.expat import ExpatError
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from .. import processes
-from ..bench import Bench
-from ..errors import RestartError, Unreachable
-from . import OTHER, Drawback, Manager, Service, belongs_to, kind_of
+from ..core.bench import Bench
+from ..core.errors import RestartError, Unreachable
+from ..processes import tree
+from ..processes.classify import OTHER, belongs_to, kind_of
+from .base import Drawback, ProcessManager, Service
 
 # Where Debian, Red Hat, pip and Homebrew put it (supervisord.org/configuration.html#configuration-file)
 CONFIG_FILES = (
@@ -80,7 +81,7 @@ class Transport(SupervisorTransport):
 		self._get_connection = get_connection
 
 
-class Supervisor(Manager):
+class Supervisor(ProcessManager):
 	"""The programs of one bench in one supervisord."""
 
 	name = "supervisor"
@@ -131,7 +132,7 @@ class Supervisor(Manager):
 		"""To its pid: a supervisord that was started anew in between knows another process by that name."""
 		try:
 			if service.pid:
-				os.kill(processes.main_pid(service.pid), signal.Signals[f"SIG{signal_name}"])
+				os.kill(tree.main_pid(service.pid), signal.Signals[f"SIG{signal_name}"])
 		except ProcessLookupError:
 			return
 		except PermissionError:

@@ -8,11 +8,12 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from safe_restart import app_hooks, asked, helper, sync
-from safe_restart.engine import journal as journals
-from safe_restart.engine.errors import RestartError
-from safe_restart.engine.journal import Journal
-from safe_restart.permission import check_role, in_words, sight, this_bench
+from .... import helper
+from ....desk import hook_runner, journal_sync, request_options
+from ....desk.permission import check_role, in_words, sight, this_bench
+from ....engine.core.errors import RestartError
+from ....engine.state import records
+from ....engine.state.journal import Journal
 
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -70,7 +71,7 @@ class RestartRequest(Document):
 	# end: auto-generated types
 
 	def autoname(self):
-		self.name = journals.new_id()
+		self.name = records.new_id()
 
 	def before_insert(self):
 		if not self.flags.from_journal:
@@ -110,9 +111,9 @@ class RestartRequest(Document):
 		if frappe.flags.in_import:
 			frappe.throw(_("Restarts cannot be imported."))
 		bench, wanted = this_bench(), self.wanted()
-		options = asked.options_of(wanted, bench)
-		strategy = asked.strategy_of(self.strategy, options, bench)
-		asked.check_confirmation(strategy, self.get("confirm"))
+		options = request_options.options_of(wanted, bench)
+		strategy = request_options.strategy_of(self.strategy, options, bench)
+		request_options.check_confirmation(strategy, self.get("confirm"))
 		self.check_blockers()
 		self.clear()
 		self.update(
@@ -124,7 +125,7 @@ class RestartRequest(Document):
 				"interrupted": options.interrupted,
 				"wait_workers_timeout": options.wait_workers_timeout,
 				"migrate_timeout": options.migrate_timeout,
-				"force_kill_timeout": sync.as_text(options.force_kill_timeout),
+				"force_kill_timeout": journal_sync.as_text(options.force_kill_timeout),
 				"created_at": frappe.utils.now_datetime(),
 			}
 		)
@@ -133,7 +134,7 @@ class RestartRequest(Document):
 	def wanted(self) -> dict:
 		"""The options as they came, before any of them is checked."""
 		return {"only": self.services} | {
-			name: self.get(name) for name in ("interrupted", *asked.FLAGS, *asked.NUMBERS)
+			name: self.get(name) for name in ("interrupted", *request_options.FLAGS, *request_options.NUMBERS)
 		}
 
 	def check_blockers(self):
@@ -141,7 +142,7 @@ class RestartRequest(Document):
 			if not (self.reason or "").strip():
 				frappe.throw(_("Who overrides a blocker says why. Nothing was touched. Give a reason."))
 			return
-		if objections := app_hooks.ask_blockers():
+		if objections := hook_runner.ask_blockers():
 			said = "; ".join(f"{one['by']}: {one['sentence']}" for one in objections)
 			frappe.throw(
 				_(
@@ -168,7 +169,9 @@ def hand_over(name: str, options: dict) -> None:
 		)
 		helper.hand_over(bench.path, name, write)
 	except (RestartError, OSError, sqlite3.Error) as error:
-		sync.fail(name, _("The helper could not be started ({0}). Nothing was touched.").format(error))
+		journal_sync.fail(
+			name, _("The helper could not be started ({0}). Nothing was touched.").format(error)
+		)
 
 
 def refuse() -> None:

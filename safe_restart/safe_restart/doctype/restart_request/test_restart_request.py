@@ -4,9 +4,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import frappe
 
-from safe_restart import api, install, sync
-from safe_restart.engine import journal as journals
 from safe_restart.tests import DOCTYPE, MANAGER, ONLY_SCHEDULER, TestCase
+
+from .... import api
+from ....desk import install, journal_sync
+from ....engine.state import records
 
 CHOSEN = (
 	"strategy services migrate migrate_timeout wait_workers_timeout force_kill_timeout interrupted reason "
@@ -21,7 +23,7 @@ class TestAsking(TestCase):
 		name = body["data"]["name"]
 		request = self.wait(name)
 		self.assertEqual((request.exit_code, request.requested_by), (0, MANAGER), request.outcome)
-		sync.sync()
+		journal_sync.sync()
 		doc = frappe.get_doc(DOCTYPE, name)
 		self.assertEqual((doc.status, doc.outcome, doc.exit_code), ("Completed", request.outcome, "0"))
 		self.assertEqual([step.step for step in doc.steps], [step.name for step in self.journal.steps(name)])
@@ -118,8 +120,8 @@ class TestTheAccountStands(TestCase):
 		super().setUp()
 		id = self.typed()
 		self.journal.end_step(id, self.journal.start_step(id, "drain"), "done")
-		self.end(id, journals.FAILED, 1)
-		sync.sync()
+		self.end(id, records.FAILED, 1)
+		journal_sync.sync()
 		self.doc = frappe.get_doc(DOCTYPE, id)
 
 	def test_nobody_changes_renames_or_deletes_it(self):
@@ -168,18 +170,18 @@ class TestOthersAreTold(TestCase):
 			recipients=[{"receiver_by_role": "System Manager"}],
 		)
 		id = self.typed()
-		sync.sync()
+		journal_sync.sync()
 		self.assertFalse(self.told(id))
 		self.end(id)
-		sync.sync()
+		journal_sync.sync()
 		self.assertEqual(self.told(id), {f"{id} is Completed"})
 
 	def test_a_failed_restart_is_told_by_what_comes_with_the_app(self):
 		install.add_notification()
 		id = self.typed()
-		sync.sync()
-		self.end(id, journals.FAILED, 1)
-		sync.sync()
+		journal_sync.sync()
+		self.end(id, records.FAILED, 1)
+		journal_sync.sync()
 		self.assertEqual(self.told(id), {f"Restart {id} failed"})
 
 	def told(self, id: str) -> set[str]:
@@ -216,7 +218,7 @@ class TestOthersAreTold(TestCase):
 			webhook_data=[{"fieldname": "name", "key": "request"}, {"fieldname": "status", "key": "status"}],
 		)
 		id = self.typed()
-		sync.sync()
+		journal_sync.sync()
 		self.end(id)
-		sync.sync()
+		journal_sync.sync()
 		self.assertIn({"request": id, "status": "Completed"}, heard)

@@ -9,12 +9,14 @@ from dataclasses import replace
 import frappe
 from frappe.model.document import Document
 
-from safe_restart import asked, sync
-from safe_restart.engine import board, maintenance, policy
-from safe_restart.engine.bench import Bench
-from safe_restart.engine.journal import Journal
-from safe_restart.engine.strategies import choose
-from safe_restart.permission import check_role, in_words, sight, this_bench
+from ....desk import journal_sync, request_options
+from ....desk.permission import check_role, in_words, sight, this_bench
+from ....engine.core.bench import Bench
+from ....engine.jobs import retry_policy
+from ....engine.restart.strategies import choose
+from ....engine.sites import maintenance
+from ....engine.state.journal import Journal
+from ....engine.views import board
 
 DEFAULTS = ("wait_workers_timeout", "migrate_timeout", "interrupted")
 
@@ -64,10 +66,10 @@ class SafeRestartSettings(Document):
 		"""Take over what stands in the file."""
 		defaults, rules = board.defaults(bench), bench.settings
 		self.default_strategy = defaults["strategy"]
-		self.force_kill_timeout = sync.as_text(defaults["force_kill_timeout"])
+		self.force_kill_timeout = journal_sync.as_text(defaults["force_kill_timeout"])
 		self.update({name: defaults[name] for name in DEFAULTS})
-		self.max_attempts = rules.get("max_attempts", policy.MAX_ATTEMPTS)
-		delays = rules.get("retry_delays_seconds", policy.DELAYS_SECONDS)
+		self.max_attempts = rules.get("max_attempts", retry_policy.MAX_ATTEMPTS)
+		delays = rules.get("retry_delays_seconds", retry_policy.DELAYS_SECONDS)
 		self.retry_delays_seconds = ", ".join(f"{delay:g}" for delay in delays)
 		methods = rules.get("job_policy") or {}
 		if methods != self.methods():
@@ -90,11 +92,13 @@ class SafeRestartSettings(Document):
 		return {
 			"defaults": {
 				"strategy": self.default_strategy,
-				"force_kill_timeout": asked.number(kill) if kill not in (None, "") else None,
+				"force_kill_timeout": request_options.number(kill) if kill not in (None, "") else None,
 				**{name: self.get(name) for name in DEFAULTS},
 			},
 			"max_attempts": self.max_attempts,
-			"retry_delays_seconds": [asked.number(delay) for delay in asked.words(self.retry_delays_seconds)],
+			"retry_delays_seconds": [
+				request_options.number(delay) for delay in request_options.words(self.retry_delays_seconds)
+			],
 			"job_policy": self.methods(),
 		}
 
@@ -102,9 +106,9 @@ class SafeRestartSettings(Document):
 def check(bench: Bench, ours: dict) -> None:
 	"""Let the engine judge what it would read. Raises Refused."""
 	changed = replace(bench, config={**bench.config, "safe_restart": {**bench.settings, **ours}})
-	options = asked.options_of({}, changed)
-	asked.strategy_of(choose(ours["defaults"]["strategy"]).name, options, changed)
-	policy.of_bench(changed)
+	options = request_options.options_of({}, changed)
+	request_options.strategy_of(choose(ours["defaults"]["strategy"]).name, options, changed)
+	retry_policy.of_bench(changed)
 
 
 def write(bench: Bench, ours: dict) -> None:

@@ -1,8 +1,9 @@
 import frappe
 
 from safe_restart import api
-from safe_restart.engine import policy
 from safe_restart.tests import MANAGER, PLAIN, TestCase
+
+from ....engine.jobs import retry_policy
 
 NAME = "Safe Restart Settings"
 
@@ -20,7 +21,7 @@ class TestSettings(TestCase):
 			settings.set("job_policies", [{"method": "my_app.payments.transfer", "action": "hold"}])
 			settings.save()
 			defaults = api.overview()["defaults"]
-		rules = policy.of_bench(self.bench)
+		rules = retry_policy.of_bench(self.bench)
 		self.assertEqual((rules.max_attempts, rules.delays_seconds), (5, (0, 30)))
 		self.assertEqual(dict(rules.methods)["my_app.payments.transfer"], "hold")
 		self.assertEqual(

@@ -1,0 +1,100 @@
+"""Following a restart on a terminal: steps, and workers with their jobs, drawn in place."""
+
+import time
+
+from redis.exceptions import RedisError
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..engine.core.bench import Bench
+from ..engine.rq import snapshot
+from ..engine.rq.snapshot import Look, Worker
+from ..engine.state.journal import Journal
+from ..engine.state.records import Request
+from .output import EventLines, closing_lines, seconds, step_line
+
+LOOK_SECONDS = 0.25
+STYLES = {"done": "green", "failed": "red", "doing": "bold"}
+
+
+class LiveView:
+	"""Draws the restart in place, and leaves its last picture standing. A context manager."""
+
+	def __init__(self, bench: Bench, journal: Journal, request: Request, verbose: bool):
+		self.bench = bench
+		self.journal = journal
+		self.request = request
+		self.observer = snapshot.Observer(bench)
+		self.console = Console(highlight=False)
+		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
+		self.look: Look | None = None
+		self.looked_at = 0.0
+		self.events = EventLines(journal, request, verbose)
+
+	def __enter__(self) -> "LiveView":
+		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
+		self.live.start()
+		return self
+
+	def __exit__(self, *_) -> None:
+		self.live.stop()
+
+	def say(self, text: str) -> None:
+		self.console.print(text, markup=False)
+
+	def update(self, request: Request) -> None:
+		if time.monotonic() - self.looked_at < LOOK_SECONDS:
+			return
+		self.looked_at = time.monotonic()
+		try:
+			self.look = self.observer.look()
+		except (RedisError, OSError):
+			self.look = None
+		for line in self.events.new(request):
+			self.say(line)
+		self.live.update(self.picture(request), refresh=True)
+
+	def end(self, request: Request) -> None:
+		self.live.update(self.steps(request), refresh=True)
+		self.live.stop()  # what is printed while it lives stands above the picture
+		for line in closing_lines(request):
+			self.say(line)
+
+	def picture(self, request: Request) -> Group:
+		return Group(self.steps(request), self.workers())
+
+	def steps(self, request: Request) -> Group:
+		return Group(
+			*(
+				Text(step_line(step), style=STYLES.get(step.status, ""))
+				for step in self.journal.steps(request.id)
+			)
+		)
+
+	def workers(self) -> Table | Text:
+		if self.look is None:
+			return Text("  Redis does not answer", style="yellow")
+		table = Table(box=None, pad_edge=False, padding=(0, 1))
+		for heading in ("pid", "state", "job", "site", "age", "at most", "left"):
+			table.add_column(heading, header_style="dim", no_wrap=True)
+		for worker in sorted(self.look.workers, key=lambda worker: worker.pid):
+			table.add_row(*self.row(worker))
+		waiting = f"{self.look.queued} jobs wait"
+		table.caption = waiting + (", new ones are held" if self.look.suspended_by else "")
+		return table
+
+	def row(self, worker: Worker) -> list:
+		job = self.look.job_of(worker)
+		state = f"{worker.state}, leaves" if worker.shutdown_requested else worker.state
+		if job is None:
+			return [str(worker.pid), state, "", "", "", "", ""]
+		age, left = job.age_seconds(self.look.now), job.seconds_left(self.look.now)
+		bar = (
+			ProgressBar(total=max(1, job.timeout_seconds), completed=age, width=16)
+			if left is not None
+			else ""
+		)
+		return [str(worker.pid), state, job.method[-48:], job.site, seconds(age), bar, seconds(left)]

@@ -1,0 +1,164 @@
+"""What the demo has in the place of Frappe's desk: the page with the board, and the methods that the board calls.
+
+There is no login here, so only a page of this very server may ask, under a name that means this machine.
+"""
+
+import json
+import uuid
+from functools import partial
+from inspect import signature
+from pathlib import Path
+
+from ..engine.core import bench as benches
+from ..engine.core.errors import Refused, RestartError
+from ..engine.restart.options import Options
+from ..engine.restart.strategies import choose
+from ..engine.rq.snapshot import Observer
+from ..engine.sites import app_hooks
+from ..engine.sites.visibility import sight_of
+from ..engine.state.journal import Journal
+from ..engine.state.records import new_id
+from ..engine.views import board
+from ..helper import hand_over
+from . import app
+from .bench import enqueue
+
+PAGE = "/app/safe-restart"
+METHODS = "/api/method/safe_restart.api."
+PUBLIC = Path(__file__).resolve().parents[1] / "public"
+HERE = Path(__file__).resolve().parent
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+NAMES = ("127.0.0.1", "localhost", app.SITE)
+LONGEST_BODY = 100_000
+USER = "Administrator"
+# Nothing inline and nothing from elsewhere: what the board shows can never become a script.
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'"
+
+
+def files() -> dict[str, Path]:
+	"""All that is served as a file, by its path in the URL; whatever else is asked for does not exist."""
+	public = {
+		f"/assets/safe_restart/{path.relative_to(PUBLIC).as_posix()}": path for path in PUBLIC.rglob("*.*")
+	}
+	page = {PAGE: "page.html", f"{PAGE}.js": "page.js", f"{PAGE}.css": "page.css"}
+	return {**{path: HERE / name for path, name in page.items()}, **public}
+
+
+FILES = files()
+
+
+def answer(environ, start_response):
+	"""The WSGI application for the board's page, its files and its methods."""
+	status, kind, body = route(environ)
+	headers = [
+		("Content-Type", f"{kind}; charset=utf-8"),
+		("Content-Length", str(len(body))),
+		("Content-Security-Policy", POLICY),
+		("X-Content-Type-Options", "nosniff"),
+		("Cache-Control", "no-store"),
+	]
+	start_response(status, headers)
+	return [body]
+
+
+def route(environ) -> tuple[str, str, bytes]:
+	path, verb = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+	if path in FILES and FILES[path].suffix in TYPES and verb == "GET":
+		return "200 OK", TYPES[FILES[path].suffix], FILES[path].read_bytes()
+	if not path.startswith(METHODS):
+		return as_json("404 Not Found", {"exception": "There is no such page."})
+	if verb != "POST" or not is_own_page(environ):
+		return as_json("403 Forbidden", {"exception": "Only the board's own page may ask this, by POST."})
+	try:
+		return as_json("200 OK", {"message": call(path.removeprefix(METHODS), read(environ))})
+	except RestartError as error:
+		return as_json("417 Expectation Failed", {"exception": str(error)})
+
+
+def as_json(status: str, answer: dict) -> tuple[str, str, bytes]:
+	return status, "application/json", json.dumps(answer).encode()
+
+
+def is_own_page(environ) -> bool:
+	"""Whether this comes from a page of this server, or from no page at all; another name for this address may be
+	somebody else's page."""
+	host = environ.get("HTTP_HOST", "")
+	origin = environ.get("HTTP_ORIGIN")
+	return host.partition(":")[0] in NAMES and origin in (None, f"http://{host}")
+
+
+def read(environ) -> dict:
+	"""The arguments in the body. Raises Refused."""
+	body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), LONGEST_BODY))
+	try:
+		arguments = json.loads(body or b"{}")
+	except ValueError:
+		arguments = None
+	if environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json" or not isinstance(
+		arguments, dict
+	):
+		raise Refused("The arguments must be a JSON object. Nothing was touched.")
+	return arguments
+
+
+def call(method: str, arguments: dict):
+	"""Answer as safe_restart.api would on a site. Raises RestartError, OSError where no helper can be started."""
+	if method not in CALLS:
+		raise Refused(f"There is no method {method!r}. Nothing was touched.")
+	bench = benches.load(app.bench_path())
+	try:
+		bound = signature(CALLS[method]).bind(bench, sight_of(bench, app.SITE), **arguments)
+	except TypeError as error:
+		raise Refused(f"These arguments do not fit ({error}). Nothing was touched.") from None
+	return CALLS[method](*bound.args, **bound.kwargs)
+
+
+def overview(bench, sight) -> dict:
+	return {**board.overview(bench, sight), "site": app.SITE}
+
+
+def preview(bench, sight, options: dict | None = None) -> dict:
+	blockers = [{"by": one.by, "sentence": one.sentence} for one in app_hooks.objections(bench)]
+	return {**board.previews(bench, options or {}, sight), "blockers": blockers}
+
+
+def request(
+	bench,
+	sight,
+	strategy: str,
+	options: dict | None = None,
+	reason: str = "",
+	override_blockers: bool = False,
+	confirm: str = "",
+) -> dict:
+	"""Write a request down and start its helper, as Frappe's desk and the command line do."""
+	if choose(strategy).interrupts and confirm != app.SITE:
+		raise Refused(f"Type {app.SITE} to confirm that jobs may be interrupted. Nothing was touched.")
+	if override_blockers and not reason:
+		raise Refused("Say why you restart in spite of an objection. Nothing was touched.")
+	choice = Options.from_dict({**(options or {}), "override_blockers": override_blockers})
+	id = new_id()
+	hand_over(bench.path, id, partial(Journal(bench).add, strategy, choice.as_dict(), USER, reason, id))
+	return {"request": id}
+
+
+def give_work(bench, sight) -> dict:
+	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
+	redis = Observer(bench).redis
+	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
+		for _ in range(count):
+			enqueue(bench, redis, seconds, f"work-{uuid.uuid4().hex[:8]}", queue)
+	return {"sentence": "Queued."}
+
+
+CALLS = {
+	"overview": overview,
+	"preview": preview,
+	"progress": lambda bench, sight, request, after=0: board.progress(bench, request, after, sight),
+	"history": lambda bench, sight, limit=20, before=None: board.history(bench, sight, limit, before),
+	"request": request,
+	"cancel": lambda bench, sight, request: board.cancel(bench, request),
+	"requeue": lambda bench, sight, job: board.requeue(bench, job, USER, sight),
+	"discard": lambda bench, sight, job: board.discard(bench, job, USER, sight),
+	"give_work": give_work,
+}

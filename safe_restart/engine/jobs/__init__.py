@@ -1,0 +1,1 @@
+"""Interrupted and lost jobs: found, queued again, held or failed."""

@@ -1,0 +1,101 @@
+"""Jobs that a person has to decide about, or that wait for their pause: listed, queued again, discarded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ..core.bench import Bench
+from ..core.errors import Refused, RestartError, Unreachable
+from ..rq import connection
+from ..rq.keys import delayed_key, held_key
+from ..rq.snapshot import Job, Observer
+from .actions import FAIL, REQUEUE
+from .settle import Settler
+
+
+def release_due(bench: Bench, redis: Redis) -> list[str]:
+	"""Queue the delayed jobs whose pause is over; returns their ids. Safe to call at any time, by anybody."""
+	return connection.script(redis, "due")(keys=[delayed_key(bench)])
+
+
+def seconds_to_next_due(bench: Bench, redis: Redis) -> float | None:
+	"""Until the next delayed job is due, 0 where one is; None where there is none."""
+	first = redis.zrange(delayed_key(bench), 0, 0, withscores=True)
+	return max(0.0, first[0][1] - redis.time()[0]) if first else None
+
+
+HELD, DELAYED = "held", "delayed"
+
+
+@dataclass(frozen=True)
+class SetAside:
+	"""A held or delayed job; `due_in_seconds` is None for a held one."""
+
+	job: Job
+	kind: str
+	due_in_seconds: float | None
+
+
+def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
+	"""All of them, the held ones first; due ones are released before. Raises RedisError.
+
+	Not those that RQ or a person has queued again by other means: one of them may be running now.
+	"""
+	release_due(bench, observer.redis)
+	now = observer.redis.time()[0]
+	ids = sorted(observer.redis.smembers(held_key(bench)))
+	held = [SetAside(job, HELD, None) for job in observer.jobs(ids) if job.status == "deferred"]
+	due = dict(observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True))
+	waiting = [SetAside(job, DELAYED, max(0.0, due[job.id] - now)) for job in observer.jobs(due)]
+	return held + [found for found in waiting if found.job.status == "scheduled"]
+
+
+@contextmanager
+def observing(bench: Bench) -> Iterator[Observer]:
+	"""An observer; where Redis does not answer it, a person is told. Raises Unreachable."""
+	try:
+		yield Observer(bench)
+	except (RedisError, OSError) as error:
+		raise Unreachable(
+			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
+		) from None
+
+
+def as_dict(bench: Bench, one: SetAside) -> dict:
+	"""One of them as JSON."""
+	return {
+		"id": one.job.id,
+		"kind": one.kind,
+		"method": one.job.method,
+		"site": one.job.site,
+		"queue": bench.short_queue_name(one.job.queue),
+		"attempts": one.job.attempts,
+		"why": one.job.why,
+		"who": one.job.who,
+		"at": one.job.at,
+		"due_in_seconds": one.due_in_seconds,
+	}
+
+
+def requeue(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
+	"""Put it at the front of its queue, with all its attempts before it. Raises Refused, RedisError."""
+	decide(bench, observer, job_id, who, REQUEUE, "queued again by hand")
+
+
+def discard(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
+	"""Mark it as failed; Frappe and RQ then show it among the failed jobs. Raises Refused, RedisError."""
+	decide(bench, observer, job_id, who, FAIL, "discarded by hand")
+
+
+def decide(bench: Bench, observer: Observer, job_id: str, who: str, action: str, why: str) -> None:
+	job = next((found.job for found in jobs(bench, observer) if found.job.id == job_id), None)
+	if job is None:
+		raise Refused(f"No job {job_id!r} is held or waits for its pause. `safe-restart jobs` lists them.")
+	answer = Settler(bench, observer.redis, who).settle(job_id, job.status, action, f"{why} by {who}", 0)
+	if answer != "done":
+		raise RestartError(
+			f"Job {job_id} was changed by somebody else meanwhile (it is {answer}); nothing was done."
+		)

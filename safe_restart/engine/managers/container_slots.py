@@ -1,0 +1,50 @@
+"""Where workers come back that nobody reachable keeps: one slot for each worker that was seen, by the queues it serves.
+
+A container that is started anew may have another host name, address and pid, so a worker that left is followed by the
+next one that appears on the same queues, rather on the same host. Pure.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..rq.snapshot import Worker
+
+
+@dataclass
+class Slot:
+	"""`last` is the worker in it, or the one that left it."""
+
+	name: str
+	last: Worker
+	is_held: bool = True
+
+
+class Slots:
+	"""The slots of one bench, filled anew with each look."""
+
+	def __init__(self):
+		self.slots: list[Slot] = []
+
+	def fill(self, workers: Iterable[Worker], prefix: str) -> list[Slot]:
+		"""All slots, with these workers in them. `prefix` is that of the bench's queues, which is left out of names."""
+		alive = {worker.name: worker for worker in workers}
+		for slot in self.slots:
+			slot.is_held = slot.last.name in alive
+			slot.last = alive.pop(slot.last.name, slot.last)
+		for worker in sorted(alive.values(), key=lambda worker: (worker.hostname, worker.pid)):
+			if free := self.free_for(worker):
+				free.last, free.is_held = worker, True
+			else:
+				self.slots.append(Slot(self.name_for(worker, prefix), worker))
+		return self.slots
+
+	def free_for(self, worker: Worker) -> Slot | None:
+		free = [
+			slot for slot in self.slots if not slot.is_held and set(slot.last.queues) == set(worker.queues)
+		]
+		return next((slot for slot in free if slot.last.hostname == worker.hostname), next(iter(free), None))
+
+	def name_for(self, worker: Worker, prefix: str) -> str:
+		"""Such as `short,default-2`."""
+		alike = sum(set(slot.last.queues) == set(worker.queues) for slot in self.slots)
+		return f"{','.join(queue.removeprefix(prefix) for queue in worker.queues)}-{alike + 1}"

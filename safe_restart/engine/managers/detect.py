@@ -1,0 +1,62 @@
+"""Finding the process manager that runs a bench."""
+
+from ..core.bench import Bench
+from ..core.errors import Refused
+from ..processes.classify import OTHER
+from .base import ProcessManager
+
+
+def detect(bench: Bench) -> ProcessManager:
+	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
+	from . import containers, foreground, supervisor
+	from .systemd import manager as systemd
+
+	finders = {
+		"supervisor": supervisor.find,
+		"systemd": systemd.find,
+		"foreground": foreground.find,
+		"containers": containers.find,
+	}
+	chosen = bench.settings.get("process_manager")
+	if chosen not in (None, *finders):
+		raise Refused(
+			f"process_manager in sites/common_site_config.json is {chosen!r}; it can be {' or '.join(finders)}. Nothing was "
+			"touched."
+		)
+	tried: list[str] = []
+	found: list[ProcessManager] = []
+	for name in (chosen,) if chosen else finders:
+		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder. What runs in
+		# a terminal beside a manager is not looked for: that manager counts.
+		if not found or (bench.path / "config" / name).is_dir():
+			found += finders[name](bench, tried)
+	if len(found) > 1:
+		# One that runs nothing here is left over from before the bench was moved to the other.
+		found = [one for one in found if any(s.is_up and s.kind != OTHER for s in one.services())] or found
+	if len(found) > 1:
+		raise several(found)
+	if not found:
+		raise no_manager(bench, tried)
+	return found[0]
+
+
+def several(found: list[ProcessManager]) -> Refused:
+	names = sorted({one.name for one in found})
+	decide = " or ".join(f'"safe_restart": {{"process_manager": "{name}"}}' for name in names)
+	return Refused(
+		f"Services of this bench run under {' and '.join(names)} at once, so each would work against the other. Nothing was "
+		f"touched. Stop them in one, or say in sites/common_site_config.json which one counts: {decide}."
+		if len(names) > 1
+		else "Services of this bench run as units of the system and of a user at once, so each would work against the other. "
+		"Nothing was touched. Stop them in one: systemctl stop …, or systemctl --user stop …"
+	)
+
+
+def no_manager(bench: Bench, tried: list[str]) -> Refused:
+	return Refused(
+		f"No process manager with programs of {bench.path} was found. Nothing was touched.\n"
+		+ "".join(f"  {line}\n" for line in tried)
+		+ "If supervisor runs this bench, name its socket in sites/common_site_config.json: "
+		'"safe_restart": {"supervisor_socket": "/path/to/supervisor.sock"}. If systemd does, load its units first: '
+		"systemctl daemon-reload. `bench start` is found while it runs."
+	)

@@ -1,0 +1,1 @@
+"""systemd: units, their properties, and drop-ins that change them."""

@@ -1,0 +1,1 @@
+"""Operating system processes: who is alive, whose child is whose, what a command line runs."""

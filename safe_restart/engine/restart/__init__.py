@@ -1,0 +1,1 @@
+"""Carrying out one request: strategies, options, the runbook and its steps, recovery."""

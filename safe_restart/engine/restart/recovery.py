@@ -1,0 +1,172 @@
+"""Picking up what a dead helper left: before anything was stopped it is unwound, from then on it is finished.
+
+Every helper asks for such requests first, so recovery is the ordinary way in. Recovering twice is the same as once.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from enum import Enum
+
+from redis.exceptions import RedisError
+
+from ..core.bench import Bench
+from ..jobs import rescue
+from ..managers.base import BY_HAND, EACH
+from ..rq import connection
+from ..rq.wakeup_job import take_back
+from ..sites import maintenance
+from ..state import records
+from ..state.journal import Journal
+from ..state.locks import Lock
+from ..state.records import Request, Step
+from .run import Run, prepare
+from .runbook import finish, run_steps
+from .steps.app_hooks import after_hooks
+from .steps.migration import failure, pick_up, stop_the_rest
+from .steps.verify import count, what_is_wrong
+from .strategies import FINISH_FIRST, NO_RESTARTS, ROLLING, STRATEGIES, choose, fit, steps_of
+
+
+class Way(Enum):
+	"""How an unfinished request is ended."""
+
+	UNWIND = "unwind"
+	FINISH = "finish"
+
+
+def way_on(strategy: str, steps: Iterable[str], migrates: bool = False, way: str = EACH) -> Way:
+	"""What to do with a request that reached these steps. Pure.
+
+	Where jobs finish first, and before a migration, nothing but idle workers is touched before `stop` or `halt`; every
+	other strategy tells workers to go in `drain`, and a bench that is half new is best made whole. One that a person
+	restarts by hand was stopped by nobody else.
+
+	way: how its services become new
+	"""
+	names = set(steps)
+	if strategy in NO_RESTARTS or way == BY_HAND:
+		return Way.UNWIND
+	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
+	if fit(choose(strategy), way).busy != FINISH_FIRST and not migrates:
+		irrevocable |= {"drain"}
+	return Way.FINISH if names & irrevocable else Way.UNWIND
+
+
+def way_of(request: Request, steps: Iterable[Step]) -> Way:
+	names = [step.name for step in steps]
+	return way_on(
+		request.strategy, names, bool(request.options.get("migrate")), request.state.get("way", EACH)
+	)
+
+
+def recover_all(
+	bench: Bench, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
+) -> list[str]:
+	"""End every abandoned request; the caller holds the lock. Returns the ids.
+
+	Raises RestartError where the bench cannot be reached; then they stay for the next time.
+	"""
+	requests = journal.abandoned()
+	for request in requests:
+		journal.begin(request.id)
+		recover(prepare(bench, request, journal, lock, is_stop_requested))
+	return [request.id for request in requests]
+
+
+def recover(run: Run) -> None:
+	"""End one request whose helper died, and set down how."""
+	steps = run.journal.steps(run.request.id)
+	reached = steps[-1].name if steps else "its first step"
+	run.can_be_cancelled = False
+	run.warn(
+		f"The helper died in {reached}, or could not write its journal from there on; another took over."
+	)
+	close_open_steps(run, steps)
+	run.journal.remember(run.request.id, asks="")
+	try:
+		drop_lease(run)
+		if run.request.state.get("prior"):
+			recover_migration(run, steps)
+		elif way_of(run.request, steps) is Way.UNWIND:
+			unwind(run, reached)
+		else:
+			finish_gently(run)
+	finally:
+		run.lease.release()
+		after_hooks(run, run.journal.request(run.request.id).status)
+
+
+def finish_gently(run: Run) -> None:
+	"""Whatever the strategy was, from here on the gentlest one makes new what is still old. A migration is over by then,
+	and apps were asked."""
+	run.strategy = fit(STRATEGIES[ROLLING], run.manager.way)
+	run.options = replace(run.options, migrate=False, allow_running_jobs=False)
+	run_steps(run, tuple(name for name in run.strategy.steps if name != "before-hooks"))
+	finish(run)
+
+
+def recover_migration(run: Run, steps: list[Step]) -> None:
+	"""The helper died with sites in maintenance: go on after a migration that ended well, keep all down after one that
+	may not have, and go back where none was begun."""
+	pick_up(run)
+	ended = {step.name: step.status for step in steps}.get("migrate")
+	prior = run.request.state["prior"]
+	is_restored = maintenance.read_prior(run.bench, list(prior)) == prior
+	if is_restored and ended:
+		# Only a helper that came to its end restores them, so it was the journal that stopped.
+		run.journal.remember(run.request.id, prior={}, halted=[])
+		finish_gently(run)
+	elif ended == "done":
+		names = steps_of(run.strategy, True)
+		run_steps(run, names[names.index("start") :])
+		finish(run)
+	elif ended:
+		if run.options.allow_running_jobs:
+			run.retirement.take_flag()
+			stop_the_rest(run)
+		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
+		run.report(records.FAILED, 1, sentence)
+	else:
+		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
+		outcome = (
+			"The helper died before the migration was begun, as far as its journal goes; everything was started again, "
+			"as it was before."
+		)
+		run.report(records.FAILED, 1, outcome)
+
+
+def close_open_steps(run: Run, steps: list[Step]) -> None:
+	for step in steps:
+		if step.finished_at is None:
+			run.journal.end_step(run.request.id, step.number, "failed", "the helper died here")
+
+
+def drop_lease(run: Run) -> None:
+	"""Give back what the dead helper held; somebody else's suspension stays."""
+	try:
+		run.lease.take()
+		take_back(run.bench, run.watch.observer.redis)
+		run.lease.release()
+	except RedisError:
+		run.warn("Redis does not answer; a suspension that was left lapses within 30 s.")
+
+
+def unwind(run: Run, reached: str) -> None:
+	"""Nothing was stopped: see that all is up, run again what may have been lost, and say so."""
+	with run.step("unwind") as detail:
+		for service in run.manager.services():
+			is_down = not service.is_up and service.state != "backoff" and service.name not in run.left_down
+			if service.kind in run.options.only and is_down:
+				run.manager.start(service)
+				run.note(f"{service.name} was down and was started")
+		if connection.is_up(run.watch.observer.redis):
+			run.rescued = rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note)
+		wrong = what_is_wrong(run)
+		count(run)
+		detail.append("; ".join(wrong) or "the bench works as before")
+	stopped = "and had stopped nothing" if run.strategy.way == BY_HAND else "before anything was stopped"
+	outcome = (
+		f"The helper died in {reached}, {stopped}. The request was unwound and "
+		f"{'; '.join(wrong) or 'the bench works as before'}. Type `safe-restart` to try again."
+	)
+	run.report(records.FAILED, 1, outcome)

@@ -1,0 +1,232 @@
+"""The steps of a restart that migrates: maintenance on, everything that runs jobs down, migrate, up again, restore."""
+
+import time
+from contextlib import suppress
+
+import psutil
+
+from ...core.errors import Refused, RestartError
+from ...core.text import many
+from ...core.waiting import LOOK_SECONDS
+from ...managers.base import START_TIMEOUT_SECONDS, Service
+from ...processes import tree
+from ...processes.classify import SCHEDULER, WEB, WORKERS
+from ...sites import maintenance
+from ...sites import migrate_command as migrations
+from ...state.records import OUTPUT
+from ...state.report import Jobs, Workers
+from ...web.health import Health
+from ...workers.drain import what_runs
+from ...workers.stopper import Told
+from ..run import Run
+from .services import begin_probe, begin_services
+from .workers import retire_orphans, tell, wait_back
+
+TAIL_LINES_SHOWN = 8
+BOOT_STOP_SECONDS = 5
+CONFIG_SECONDS = 2  # Frappe 15 reads the configuration with each request
+
+
+class MigrationFailed(RestartError):
+	"""Sites stay in maintenance mode and workers stay stopped until a person decides."""
+
+
+def sites_of(run: Run) -> tuple[str, ...]:
+	return tuple(run.options.sites) or run.bench.sites
+
+
+def check_migration(run: Run) -> None:
+	"""See that the sites can be migrated. Raises Refused; touches nothing."""
+	unknown = set(run.options.sites) - set(run.bench.sites)
+	if unknown or not sites_of(run):
+		raise Refused(
+			f"There is no site {', '.join(sorted(unknown)) or 'to migrate'} in {run.bench.path}. Nothing was touched."
+		)
+	if held := migrations.running_elsewhere(run.bench, sites_of(run)):
+		raise Refused(f"{held} Nothing was touched.")
+	maintenance.read_prior(run.bench, sites_of(run))
+
+
+def maintenance_on(run: Run, detail: list[str]) -> None:
+	"""Remember what was set, then put the sites into maintenance mode and pause their schedulers."""
+	prior = maintenance.read_prior(run.bench, sites_of(run))
+	run.journal.remember(run.request.id, prior=prior)
+	run.can_be_cancelled = False
+	begin_probe(run)
+	maintenance.turn_on(run.bench, prior)
+	if run.probe and not run.probe.wait_until_down(CONFIG_SECONDS):
+		replace_web(run)
+		detail.append("web is new, as it did not notice")
+	detail.append(f"{', '.join(prior)} in maintenance mode")
+
+
+def replace_web(run: Run) -> None:
+	"""Web processes of Frappe 16 keep the configuration for up to a minute; new ones read it at once."""
+	for service in run.manager.services():
+		if service.kind == WEB and service.name not in run.left_down:
+			run.returning.expect(service).begin()
+	wait_back(run)
+
+
+def halt(run: Run, detail: list[str]) -> None:
+	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted; a worker
+	that is left with its job is not touched."""
+	left = busy_units(run)
+	kept = left | run.left_down
+	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER) and s.name not in kept]
+	run.journal.remember(run.request.id, halted=[service.name for service in services])
+	retire_orphans(run)
+	for unit in run.untold():
+		if unit.name not in left:
+			run.retirement.told[unit.name] = Told(unit, None, "stopped for the migration", False)
+			run.expected.add(unit.name)
+	if not keep_down(run, services):
+		raise RestartError(
+			"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
+			"start everything and take the sites out of maintenance mode."
+		)
+	retire_orphans(run)  # of a manager that died just now
+	detail.append(
+		f"{many(len(services), 'program')} down" + (f", {len(left)} left with a job" if left else "")
+	)
+
+
+def busy_units(run: Run) -> set[str]:
+	"""Names of the programs that have a job still, with a warning for each job; none where all had to finish."""
+	if not run.options.allow_running_jobs:
+		return set()
+	fleet = run.retirement.look()
+	pids = {}
+	for worker, job in what_runs(fleet, run.retirement).busy:
+		pids[worker.pid] = job
+		run.warn(f"{job or 'a job'} (on pid {worker.pid}) was running on old code when the migration began")
+	return {unit.name for unit in fleet.units if set(unit.seats.values()) & set(pids)}
+
+
+def stop_the_rest(run: Run) -> None:
+	"""After a migration that failed, also those workers stop that had been left with a job: each once it has ended."""
+	deadline = time.monotonic() + run.options.wait_workers_timeout
+	while True:
+		fleet = run.retirement.look()
+		busy = {worker.pid for worker, _ in what_runs(fleet, run.retirement).busy}
+		halted = run.journal.request(run.request.id).state["halted"]
+		up = [unit for unit in fleet.units if unit.name not in halted and not unit.is_orphan]
+		done = [unit.service for unit in up if not set(unit.seats.values()) & busy]
+		run.journal.remember(run.request.id, halted=[*halted, *(service.name for service in done)])
+		keep_down(run, done)
+		if len(done) == len(up):
+			return
+		if time.monotonic() > deadline:
+			run.warn(
+				f"{len(up) - len(done)} workers still have a job on old code; they take more when it has ended"
+			)
+			return
+		time.sleep(LOOK_SECONDS)
+
+
+def keep_down(run: Run, services: list[Service]) -> bool:
+	"""Stop them, and once more what a manager that was started anew brings up; False where they do not stop in time."""
+	names = {service.name for service in services}
+	asked: dict[int, float] = {}
+	deadline = (
+		time.monotonic() + max((s.stop_wait_seconds for s in services), default=0) + START_TIMEOUT_SECONDS
+	)
+	while up := [
+		s for s in run.manager.services() if s.name in names and s.state not in ("stopped", "failed")
+	]:
+		if time.monotonic() > deadline:
+			return False
+		for service in up:
+			if service.state != "stopping":
+				run.manager.stop(service)
+				asked[service.pid] = time.monotonic()
+			elif not run.is_old(service) and time.monotonic() - asked.get(service.pid, 0) > BOOT_STOP_SECONDS:
+				end_booting(run, service)
+		time.sleep(LOOK_SECONDS)
+	return True
+
+
+def end_booting(run: Run, service: Service) -> None:
+	"""A worker pool that is told to stop while it boots may not hear it. One that began under the flag has no job."""
+	process = tree.get(service.pid)
+	with suppress(psutil.Error):
+		if process and tree.started_at(process) > run.retirement.evidence.flag_set_at:
+			tree.kill(tree.family(process))
+			run.note(
+				f"{service.name} (pid {service.pid}) came up before the migration, did not stop and was ended"
+			)
+
+
+def migrate(run: Run, detail: list[str]) -> None:
+	"""Migrate, with each line of its output passed on. Raises MigrationFailed; everything then stays down."""
+	result = migrations.run_migration(
+		run.bench,
+		list(run.options.sites) or None,
+		run.options.migrate_timeout,
+		lambda line: run.journal.note(run.request.id, line, kind=OUTPUT),
+		lambda: run.is_asked_to_stop,
+	)
+	if not result.is_ok:
+		halted = run.journal.request(run.request.id).state.get("halted", [])
+		keep_down(run, [service for service in run.manager.services() if service.name in halted])
+		if run.options.allow_running_jobs:
+			stop_the_rest(run)
+		why = f"exited with {result.exit_code}"
+		if result.timed_out:
+			why = f"was ended after --migrate-timeout {run.options.migrate_timeout:g} s"
+		if result.was_stopped:
+			why = "was ended because the request was cancelled"
+		raise MigrationFailed(failure(run.request.id, why, result.tail))
+	detail.append(f"migrated in {result.seconds:.1f} s")
+
+
+def failure(request_id: str, why: str, tail: tuple[str, ...] = ()) -> str:
+	said = "".join(f"\n  | {line}" for line in tail[-TAIL_LINES_SHOWN:])
+	return (
+		f"The migration {why}. Its sites stay in maintenance mode, workers and scheduler stay stopped, queued jobs stay "
+		f"queued.{said}\nMend the cause, then `safe-restart retry {request_id}`; or, to go back to work as it is, "
+		"`safe-restart recover --start-anyway`."
+	)
+
+
+def start_again(run: Run, detail: list[str]) -> None:
+	"""Start what was halted."""
+	halted = run.journal.request(run.request.id).state.get("halted", [])
+	services = run.manager.services()
+	for service in services:
+		if service.name in halted and not service.is_up:
+			run.manager.start(service)
+			run.returning.expect(service)
+	for name in set(halted) - {service.name for service in services}:
+		run.account.problems.append(
+			f"{name} was stopped, and {run.manager.name} does not know it any more; start it."
+		)
+	if left := {unit.name for unit in run.untold()}:
+		if not run.lease.is_held:
+			run.retirement.take_flag()
+		tell(run, left)
+	run.lease.release()
+	detail.append(f"{many(len(halted), 'program')} started")
+
+
+def pick_up(run: Run) -> None:
+	"""Know again what an earlier helper of this request had found, before going on where that stopped."""
+	run.can_be_cancelled = False
+	run.sites_before = {site: Health(site, 200) for site in run.request.state.get("answered", [])}
+	if run.options.allow_running_jobs:
+		# Those of them that had a job when it began are still old.
+		run.workers_before = run.patiently(run.watch.see)
+	report = run.request.report or {}
+	run.account.jobs = Jobs(**report.get("jobs", {}))
+	run.account.workers = Workers(**report.get("workers", {}))
+
+
+def restore(run: Run, detail: list[str]) -> None:
+	"""Write exactly the values back that were set before maintenance, while the old web leaves and before the new one
+	reads them."""
+	begin_services(run)
+	prior = run.journal.request(run.request.id).state.get("prior", {})
+	for sentence in maintenance.restore(run.bench, prior):
+		run.warn(sentence)
+	run.journal.remember(run.request.id, prior={}, halted=[])
+	detail.append(f"{', '.join(prior)} as before")

@@ -1,0 +1,117 @@
+"""Seeing that a restart can succeed, and remembering how the bench was. Touches nothing."""
+
+import dataclasses
+
+from ...core.errors import Refused
+from ...core.text import many
+from ...managers.base import BY_HAND, Service
+from ...processes.classify import REDIS, WEB, WORKERS
+from ...rq import connection
+from ...web import health as web_health
+from ..run import Run
+from ..strategies import LEAVE, NOW, check_foreground, check_migrate, check_redis
+from .migration import check_migration
+
+
+def preflight(run: Run, detail: list[str]) -> None:
+	"""See that this can succeed, and remember how the bench was. Touches nothing."""
+	check_foreground(run.strategy, run.options)
+	check_redis(run.strategy, run.options)
+	check_migrate(run.strategy, run.options)
+	if run.options.migrate:
+		check_migration(run)
+	if run.strategy.name == LEAVE and not run.manager.is_seen_through_redis:
+		raise Refused(
+			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type `safe-restart --only "
+			"workers`."
+		)
+	run.redis_is_up = connection.is_up(run.watch.observer.redis)
+	if run.manager.is_seen_through_redis and not run.redis_is_up:
+		raise Refused(
+			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached through it alone. "
+			"Nothing was touched. Start it, or see redis_queue in sites/common_site_config.json."
+		)
+	services = run.manager.services()
+	if not any(service.kind in run.options.only for service in services):
+		raise Refused(
+			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
+		)
+	touched = [service for service in services if service.kind in run.options.only]
+	if hindrance := run.manager.hindrance(touched, run.options.migrate):
+		raise Refused(hindrance)
+	if left := run.manager.out_of_reach(run.options.only):
+		run.warn(left)
+	run.remember_processes(services)
+	if run.redis_is_up:
+		see_workers(run)
+	else:
+		go_without_redis(run, services)
+	stops_redis = run.strategy.way == BY_HAND and any(service.kind == REDIS for service in services)
+	if (REDIS in run.options.only or stops_redis) and run.redis_is_up:
+		check_redis_may_go(run)
+	if WEB in run.options.only and any(service.kind == WEB for service in services):
+		remember_sites(run)
+	counts = run.account
+	detail.append(
+		f"{many(counts.workers.before, 'worker')}, {many(counts.jobs.running_at_start, 'job')} running, "
+		f"{counts.jobs.queued_at_start} waiting"
+	)
+
+
+def remember_sites(run: Run) -> None:
+	"""Which sites answer, so that they do afterwards. Where a helper has died it is what that one saw: the web may be away."""
+	run.sites_before = web_health.health(run.bench)
+	run.sites_before |= {site: web_health.Health(site, 200) for site in run.request.state.get("answered", ())}
+	answered = [health.site for health in run.sites_before.values() if health.is_ok]
+	run.journal.remember(run.request.id, answered=answered)
+
+
+def go_without_redis(run: Run, services: list[Service]) -> None:
+	"""Restart what does not need Redis. Workers are left: a new one could not start, an old one waits for Redis."""
+	down = f"Redis at {run.bench.redis_queue_url} does not answer"
+	others = [kind for kind in run.options.only if kind not in (WORKERS, REDIS)]
+	starts = [run.manager.start_command(s) for s in services if s.kind == REDIS and not s.is_up]
+	if run.strategy.name != NOW or not others:
+		raise Refused(
+			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "
+			f"first{f' ({starts[0]})' if starts else ''}; --now restarts the other services without it."
+		)
+	run.options = dataclasses.replace(run.options, only=tuple(others))
+	run.warn(
+		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could not start. "
+		f"They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then run `safe-restart`, "
+		"which also finds interrupted jobs."
+	)
+
+
+def see_workers(run: Run) -> None:
+	fleet = run.workers_before = run.watch.see()
+	run.running_at_start = {worker.job_id: job for worker, job in fleet.running if worker.job_id}
+	run.account.workers.before = len(fleet.workers)
+	run.account.jobs.running_at_start = len(fleet.running)
+	run.account.jobs.queued_at_start = fleet.look.queued
+	others = ", ".join(fleet.look.other_benches)
+	if others and (run.strategy.holds_lease or run.options.migrate) and run.options.touches_workers:
+		run.warn(
+			f"{others} uses the same Redis: until the queues are released no worker takes a new job there either"
+		)
+	for worker in fleet.strays if run.options.touches_workers else ():
+		run.warn(
+			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
+			"not replaced and goes on with its old code"
+		)
+
+
+def check_redis_may_go(run: Run) -> None:
+	if not connection.keeps_jobs(run.watch.observer.redis):
+		raise Refused(
+			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
+			"would lose every queued job. Nothing was touched. Leave redis out of --only; where it restarts with all else, let "
+			f"it save first: redis-cli -u {run.bench.redis_queue_url} CONFIG SET save '3600 1'"
+		)
+	if others := run.workers_before.look.other_benches:
+		raise Refused(
+			f"{', '.join(others)} uses the Redis at {run.bench.redis_queue_url} too, and nobody waits for the jobs that run "
+			"there: restarting it would break them. Nothing was touched. Leave redis out of --only, or stop those workers "
+			"first."
+		)

@@ -1,0 +1,204 @@
+"""The options a person can choose, and what each strategy does. Pure: no clock, no process, no Redis."""
+
+from dataclasses import dataclass
+
+from ..core.errors import Refused
+from ..managers.base import BY_HAND, EACH, IN_TURN
+from ..processes.classify import REDIS, SCHEDULER, WEB, WORKERS
+from .options import RESTARTED_BY_DEFAULT, Options
+
+ROLLING, WAIT_WORKERS, NO_WAIT_WORKERS = "rolling", "wait-workers", "no-wait-workers"
+SUSPEND_RQ, NOW = "suspend-rq", "now"
+# No restarts: suspend, drain, and hold for a tool that restarts by itself; and let the workers of one host leave
+DRAIN, LEAVE = "drain", "leave"
+
+FINISH_FIRST, WAIT_BOUNDED, RETURN, INTERRUPT = "finish first", "wait", "return", "interrupt"
+
+
+@dataclass(frozen=True)
+class Strategy:
+	"""What sets one strategy apart.
+
+	holds_lease: new jobs wait in Redis until the end; otherwise the lease is held for milliseconds
+	in_batches: of several workers on a queue one is always there
+	busy: what happens to workers with a job: all FINISH_FIRST, or they are replaced after their job and the call
+	    meanwhile WAITs or RETURNs, or they are INTERRUPTed after the grace
+	way: how services become new (managers.EACH, say)
+	"""
+
+	name: str
+	holds_lease: bool
+	in_batches: bool
+	busy: str
+	steps: tuple[str, ...]
+	summary: str
+	way: str = EACH
+
+	@property
+	def interrupts(self) -> bool:
+		return self.busy == INTERRUPT
+
+
+def steps(words: str) -> tuple[str, ...]:
+	return tuple(words.split())
+
+
+STRATEGIES = {
+	strategy.name: strategy
+	for strategy in (
+		Strategy(
+			ROLLING,
+			holds_lease=False,
+			in_batches=True,
+			busy=WAIT_BOUNDED,
+			steps=steps("preflight before-hooks suspend drain resume replace follow rescue verify"),
+			summary="idle workers are replaced now, each busy one when its job has ended",
+		),
+		Strategy(
+			WAIT_WORKERS,
+			holds_lease=True,
+			in_batches=False,
+			busy=FINISH_FIRST,
+			steps=steps("preflight before-hooks suspend drain stop rescue resume replace verify"),
+			summary="all running jobs finish first; new ones wait in Redis",
+		),
+		Strategy(
+			NO_WAIT_WORKERS,
+			holds_lease=True,
+			in_batches=False,
+			busy=RETURN,
+			steps=steps("preflight before-hooks suspend drain replace resume rescue verify"),
+			summary="all that is idle is replaced now; running jobs finish on the old code meanwhile",
+		),
+		Strategy(
+			SUSPEND_RQ,
+			holds_lease=True,
+			in_batches=False,
+			busy=INTERRUPT,
+			steps=steps("preflight before-hooks suspend drain replace stop rescue resume verify"),
+			summary="running jobs get the grace, then are interrupted and run again; new ones wait in Redis",
+		),
+		Strategy(
+			NOW,
+			holds_lease=False,
+			in_batches=False,
+			busy=INTERRUPT,
+			steps=steps("preflight before-hooks suspend drain resume replace stop rescue verify"),
+			summary="everything at once; jobs that outlast the grace are interrupted and run again",
+		),
+	)
+}
+NO_RESTARTS = {
+	DRAIN: Strategy(
+		DRAIN,
+		holds_lease=True,
+		in_batches=False,
+		busy=FINISH_FIRST,
+		steps=steps("preflight suspend drain"),
+		summary="running jobs finish, new ones wait in Redis, nothing is restarted",
+	),
+	LEAVE: Strategy(
+		LEAVE,
+		holds_lease=False,
+		in_batches=False,
+		busy=RETURN,
+		steps=steps("preflight suspend leave resume"),
+		summary="the workers of this host leave, those with a job when it has ended",
+	),
+}
+# In the foreground no worker can go before the others, so whatever was chosen all running jobs finish first.
+FOREGROUND = {
+	IN_TURN: (
+		STRATEGIES[WAIT_WORKERS].steps,
+		"runs in the foreground: all running jobs finish first and new ones wait; then each service is replaced",
+	),
+	BY_HAND: (
+		steps("preflight before-hooks suspend drain hand-over resume rescue verify"),
+		"runs in the foreground: all running jobs finish first and new ones wait; then you are told to restart it",
+	),
+}
+# What remains once the call has returned and only workers with a job are still old.
+WATCHING_STEPS = steps("follow rescue verify")
+
+MIGRATING_STEPS = steps(
+	"preflight before-hooks suspend drain maintenance halt migrate start restore replace rescue resume verify"
+)
+
+# With --allow-running-jobs: only workers without a job are stopped. The others are told to go once it is over, and until
+# then the lease keeps them from a next job.
+MIGRATING_BESIDE_JOBS_STEPS = {
+	ROLLING: steps(
+		"preflight before-hooks suspend drain maintenance halt migrate start restore replace follow rescue resume verify"
+	),
+	NO_WAIT_WORKERS: MIGRATING_STEPS,
+}
+
+
+def steps_of(strategy: Strategy, migrates: bool) -> tuple[str, ...]:
+	"""The steps of a request, in order."""
+	return MIGRATING_BESIDE_JOBS_STEPS.get(strategy.name, MIGRATING_STEPS) if migrates else strategy.steps
+
+
+def choose(name: str) -> Strategy:
+	"""The strategy of that name. Raises Refused for any other word."""
+	if name not in STRATEGIES | NO_RESTARTS:
+		raise Refused(f"{name!r} is no strategy. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
+	return (STRATEGIES | NO_RESTARTS)[name]
+
+
+def fit(strategy: Strategy, way: str) -> Strategy:
+	"""The strategy as it can be carried out where services become new in this way. Pure."""
+	if way == EACH or strategy.name in NO_RESTARTS:
+		return strategy
+	steps, summary = FOREGROUND[way]
+	return Strategy(strategy.name, True, False, FINISH_FIRST, steps, summary, way)
+
+
+def check_foreground(strategy: Strategy, options: Options) -> None:
+	"""What runs in the foreground ends as a whole, so parts of it cannot be stopped. Raises Refused."""
+	if strategy.way == EACH:
+		return
+	if choose(strategy.name).interrupts:
+		raise Refused(
+			f"--{strategy.name} ends workers with a job, and this bench runs in the foreground, where the end of one process "
+			"ends all. Nothing was touched. Type `safe-restart`, which waits until no job runs. In an emergency press Ctrl-C "
+			"where the bench runs and start it again: jobs then have 5 s, and `safe-restart` finds what was interrupted."
+		)
+	if options.migrate:
+		raise Refused(
+			"--migrate keeps workers stopped meanwhile, and this bench runs in the foreground, where the end of one process "
+			"ends all. Nothing was touched. Type `safe-restart drain --hold 1800`, then `bench --site all migrate`, then "
+			"restart the bench and type `safe-restart resume`."
+		)
+	if strategy.way == BY_HAND and not set(RESTARTED_BY_DEFAULT) <= set(options.only):
+		raise Refused(
+			f"--only {','.join(options.only)} cannot be done: this bench runs in the foreground, where all stop and start "
+			"together. Nothing was touched. Leave --only away."
+		)
+
+
+def check_redis(strategy: Strategy, options: Options) -> None:
+	"""A job that ends while Redis is away cannot say so, so nothing may run then. Raises Refused."""
+	if REDIS in options.only and not (strategy.holds_lease and strategy.busy in (FINISH_FIRST, INTERRUPT)):
+		raise Refused(
+			f"Redis cannot be restarted with {strategy.name}: a job that ends meanwhile could not say so and would "
+			"run twice. Nothing was touched. Add --wait-workers, so that no job runs then."
+		)
+
+
+def check_migrate(strategy: Strategy, options: Options) -> None:
+	"""Old code must not run against a half migrated database. Raises Refused."""
+	if options.allow_running_jobs and not options.migrate:
+		raise Refused("--allow-running-jobs means nothing without --migrate. Nothing was touched.")
+	is_allowed = options.allow_running_jobs and strategy.name in MIGRATING_BESIDE_JOBS_STEPS
+	if options.migrate and strategy.busy != FINISH_FIRST and not is_allowed:
+		raise Refused(
+			f"--migrate cannot go with {strategy.name}: jobs would run on old code while the database changes under them. "
+			"Nothing was touched. Use --migrate --wait-workers; --migrate --allow-running-jobs, alone or with "
+			"--no-wait-workers, lets them."
+		)
+	if options.migrate and not {WORKERS, SCHEDULER, WEB} <= set(options.only):
+		raise Refused(
+			"--migrate needs web, workers and scheduler restarted, or old code would meet the new database. Nothing was "
+			"touched. Leave --only away."
+		)

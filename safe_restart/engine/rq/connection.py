@@ -1,0 +1,52 @@
+"""Connecting to the bench's queue Redis, and what that server is able to do."""
+
+from pathlib import Path
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from ..core.bench import Bench
+
+CONNECT_TIMEOUT_SECONDS = 2
+ANSWER_TIMEOUT_SECONDS = 5
+
+LUA = Path(__file__).with_name("lua")
+
+
+def connect(bench: Bench) -> Redis:
+	"""A client for the bench's queue Redis; nothing is sent before its first use."""
+	username, password = bench.redis_credentials
+	given = {"username": username, "password": password} if username else {}
+	# redis-py 4 takes none for a unix socket, which needs no time to connect.
+	by_network = not bench.redis_queue_url.startswith("unix:")
+	timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS} if by_network else {}
+	return Redis.from_url(
+		bench.redis_queue_url,
+		decode_responses=True,
+		encoding_errors="replace",
+		socket_timeout=ANSWER_TIMEOUT_SECONDS,
+		**timeouts,
+		retry=Retry(NoBackoff(), 0),  # who waits, and how long, is decided by the caller
+		**given,
+	)
+
+
+def script(redis: Redis, name: str):
+	"""The script lua/<name>.lua, sent whole once and by its hash from then on."""
+	return redis.register_script((LUA / f"{name}.lua").read_text())
+
+
+def is_up(redis: Redis) -> bool:
+	try:
+		return bool(redis.ping())
+	except (RedisError, OSError):
+		return False
+
+
+def keeps_jobs(redis: Redis) -> bool:
+	"""Whether queued jobs survive a stop of Redis: it saves snapshots or appends to a file. Raises RedisError."""
+	# One pattern at a time: several are understood from Redis 7.0 on (redis.io/commands/config-get).
+	config = {**redis.config_get("save"), **redis.config_get("appendonly")}
+	return config.get("appendonly") == "yes" or bool(config.get("save"))

@@ -1,0 +1,41 @@
+"""Samples of how many jobs wait in each queue, for the chart. Kept in the bench's Redis, by whoever looks."""
+
+import json
+from datetime import datetime, timezone
+
+from redis import Redis
+
+from ..core.bench import Bench
+from .keys import key_of
+from .snapshot import Look
+
+KEPT_SECONDS = 15 * 60
+EVERY_SECONDS = 5
+NONE = {"at": [], "queues": {}}
+
+
+def note(bench: Bench, redis: Redis, look: Look) -> None:
+	"""Keep one sample of the queues' depths for the chart, if the last one is old enough. Raises RedisError."""
+	key, now = key_of(bench), look.now
+	if redis.zcount(key, now - EVERY_SECONDS, "+inf"):
+		return
+	depths = {bench.short_queue_name(queue.name): queue.depth for queue in look.queues}
+	with redis.pipeline() as pipe:
+		pipe.zadd(key, {json.dumps({"at": round(now), "depths": depths}): now})
+		pipe.zremrangebyscore(key, "-inf", now - KEPT_SECONDS)
+		pipe.expire(key, KEPT_SECONDS)
+		pipe.execute()
+
+
+def read(bench: Bench, redis: Redis) -> dict:
+	"""The samples of the last minutes, the oldest first; a queue that was not there then had none waiting."""
+	samples = [json.loads(text) for text in redis.zrange(key_of(bench), 0, -1)]
+	names = sorted({name for sample in samples for name in sample["depths"]})
+	return {
+		"at": [timestamp(sample["at"]) for sample in samples],
+		"queues": {name: [sample["depths"].get(name, 0) for sample in samples] for name in names},
+	}
+
+
+def timestamp(seconds: int) -> str:
+	return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")

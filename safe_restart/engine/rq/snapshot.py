@@ -1,0 +1,287 @@
+"""RQ seen from outside: workers, running jobs and depths, in one round trip, without side effects.
+
+What differs between rq 1.15.1 and 3.0 is known in this room, in jobs/settle.py and in lua/, and nowhere else.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from redis.exceptions import RedisError, ResponseError
+
+from ..core.bench import Bench
+from .client_list import Client, local_addresses, port_key, read_client
+from .connection import connect, script
+from .job_description import method_of, site_of, user_of
+from .keys import OUR_FIELDS, SUSPENDED
+
+
+@dataclass(frozen=True)
+class Job:
+	"""A job as its hash tells it. `started_at` and `enqueued_at` are UTC or None; an empty method is unknown.
+
+	attempts, why, who, at: how often it was interrupted, and what was last decided about it, by whom and when
+	"""
+
+	id: str
+	queue: str
+	status: str
+	method: str
+	site: str
+	enqueued_at: datetime | None
+	started_at: datetime | None
+	timeout_seconds: int
+	worker: str
+	attempts: int
+	why: str = ""
+	who: str = ""
+	at: str = ""
+	user: str = ""
+
+	def age_seconds(self, now: float) -> float:
+		"""Seconds since it started, at Redis time `now`; 0 where it has not."""
+		return max(0.0, now - self.started_at.timestamp()) if self.started_at else 0.0
+
+	def seconds_left(self, now: float) -> float | None:
+		"""The longest it may still run; None where it has no timeout (RQ's -1)."""
+		return None if self.timeout_seconds < 0 else max(0.0, self.timeout_seconds - self.age_seconds(now))
+
+	def __str__(self) -> str:
+		return f"{self.method or self.id}" + (f" ({self.site})" if self.site else "")
+
+
+@dataclass(frozen=True)
+class Worker:
+	"""A worker's registration. It may be a ghost: presence does not prove life (FACTS 1.10)."""
+
+	name: str
+	pid: int
+	hostname: str
+	ip_address: str
+	state: str
+	queues: tuple[str, ...]
+	job_id: str | None
+	birth: datetime | None
+	last_heartbeat: str
+	shutdown_requested: bool
+
+	@property
+	def address(self) -> str:
+		"""From where Redis sees it; empty where RQ could not find out."""
+		return port_key(self.ip_address)[0] if ":" in self.ip_address else ""
+
+	@property
+	def is_busy(self) -> bool:
+		return self.state == "busy"
+
+	@property
+	def is_suspended(self) -> bool:
+		return self.state == "suspended"
+
+
+@dataclass(frozen=True)
+class Queue:
+	"""Depths of one queue, by its full name; `started` are the ids in its registry of started jobs."""
+
+	name: str
+	depth: int
+	intermediate: int
+	scheduled: int
+	deferred: int
+	failed: int
+	started: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+	"""What RQ said at one instant. `now` is Redis time in seconds since the epoch."""
+
+	now: float
+	suspended_by: str | None
+	suspended_ttl_ms: int
+	workers: tuple[Worker, ...]
+	ghosts: tuple[Worker, ...]
+	jobs: Mapping[str, Job]
+	queues: tuple[Queue, ...]
+	other_queues: Mapping[str, int]
+	other_addresses: frozenset[str] = frozenset()
+
+	@property
+	def queued(self) -> int:
+		return sum(queue.depth for queue in self.queues)
+
+	@property
+	def scheduled(self) -> int:
+		return sum(queue.scheduled for queue in self.queues)
+
+	@property
+	def other_benches(self) -> list[str]:
+		"""The bench_ids whose workers are on this Redis too, so that a suspension holds them as well (FACTS 1.12)."""
+		return sorted(
+			{queue.rpartition(":")[0] or queue for queue, workers in self.other_queues.items() if workers}
+		)
+
+	def job_of(self, worker: Worker) -> Job | None:
+		return self.jobs.get(worker.job_id) if worker.job_id else None
+
+
+class Observer:
+	"""Looks at the RQ of one bench. Each look costs one round trip; its script is sent once."""
+
+	def __init__(self, bench: Bench):
+		self.bench = bench
+		self.redis = connect(bench)
+		self.look_script = script(self.redis, "look")
+		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
+
+	def look(self) -> Look:
+		"""What RQ says now. Raises redis.exceptions.RedisError where Redis does not answer."""
+		raw = json.loads(self.look_script(args=[self.bench.queue_prefix, *self.known_queues]))
+		workers = [read_worker(fields) for fields in raw["workers"] or []]
+		return Look(
+			now=raw["now"],
+			suspended_by=raw.get("suspended") or None,
+			suspended_ttl_ms=raw["suspended_ttl_ms"],
+			# A registration without a pid or queues is what a killed worker can leave behind (FACTS 1.10).
+			workers=tuple(worker for worker in workers if worker.pid and worker.queues),
+			ghosts=tuple(worker for worker in workers if not (worker.pid and worker.queues)),
+			jobs={id: self.read_job(id, fields) for id, fields in dict(raw["jobs"] or {}).items()},
+			queues=tuple(sorted(map(read_queue, raw["queues"] or []), key=lambda queue: queue.name)),
+			other_queues=dict(raw["other_queues"] or {}),
+			other_addresses=frozenset(port_key(address)[0] for address in raw["other_addresses"] or []),
+		)
+
+	def suspended_by(self) -> str | None:
+		"""The token of whoever holds the queues; None where nobody does, or Redis is away."""
+		try:
+			return self.redis.get(SUSPENDED)
+		except (RedisError, OSError):
+			return None
+
+	def read_job(self, job_id: str, fields: Mapping[str, str]) -> Job:
+		fields = fields or {}
+		description = fields.get("description", "")
+		return Job(
+			id=job_id,
+			queue=fields.get("origin", ""),
+			status=fields.get("status", ""),
+			method=method_of(description),
+			site=self.bench.site_of_job(job_id) or site_of(description),
+			user=user_of(description),
+			enqueued_at=parse_time(fields.get("enqueued_at")),
+			started_at=parse_time(fields.get("started_at")),
+			timeout_seconds=int(float(fields.get("timeout") or 180)),  # rq/defaults.py: DEFAULT_TIMEOUT
+			worker=fields.get("worker_name", ""),
+			attempts=int(fields.get("safe_restart_attempts") or 0),
+			why=fields.get("safe_restart_why", ""),
+			who=fields.get("safe_restart_who", ""),
+			at=fields.get("safe_restart_at", ""),
+		)
+
+	def job(self, job_id: str) -> Job:
+		"""One job by its id; its status is empty where there is none. Raises RedisError."""
+		return self.jobs([job_id])[0]
+
+	def jobs(self, job_ids: Iterable[str]) -> list[Job]:
+		"""Jobs by their ids, in one round trip; the status is empty where there is none. Raises RedisError."""
+		fields = (
+			"status",
+			"origin",
+			"description",
+			"enqueued_at",
+			"started_at",
+			"timeout",
+			"worker_name",
+			*OUR_FIELDS,
+		)
+		ids = list(job_ids)
+		with self.redis.pipeline(transaction=False) as pipe:
+			for id in ids:
+				pipe.hmget(f"rq:job:{id}", *fields)
+			found = [dict(zip(fields, values)) for values in pipe.execute()]
+		return [
+			self.read_job(id, {name: value for name, value in values.items() if value is not None})
+			for id, values in zip(ids, found)
+		]
+
+	def clients(self) -> list[Client]:
+		"""All connections that Redis has; none where it forbids CLIENT LIST (FACTS 1.16). Raises RedisError."""
+		try:
+			return [read_client(client) for client in self.redis.client_list()]
+		except ResponseError:  # NoPermissionError is one
+			return []
+
+	def blocked_clients(self, processes: Iterable) -> dict[int, int]:
+		"""Redis client ids of the processes that wait in a blocking command, by pid.
+
+		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
+		sockets cannot be read, or that is on another host, is simply not in the answer; nor is any where Redis forbids
+		CLIENT LIST or is away.
+		"""
+		try:
+			clients = self.clients()
+		except (RedisError, OSError):
+			return {}
+		waiting = {(client.address, client.port): client.id for client in clients if client.is_blocked}
+		found = {}
+		if waiting:
+			for process in processes:
+				for address in local_addresses(process):
+					if address in waiting:
+						found[process.pid] = waiting[address]
+		return found
+
+	def unblock(self, client_id: int) -> bool:
+		"""Make a client that waits in Redis leave with an error; False where it did not wait.
+
+		Redis does this atomically: where it says True no job was handed out (FACTS 1.3).
+		"""
+		try:
+			return bool(self.redis.client_unblock(client_id, error=True))
+		except (RedisError, OSError):
+			return False
+
+	def send_shutdown(self, worker_name: str) -> bool:
+		"""RQ's own shutdown command; True where somebody received it. The worker sends itself SIGINT."""
+		try:
+			return bool(self.redis.publish(f"rq:pubsub:{worker_name}", json.dumps({"command": "shutdown"})))
+		except (RedisError, OSError):
+			return False
+
+
+def read_worker(fields: Mapping[str, str]) -> Worker:
+	return Worker(
+		name=fields["key"].removeprefix("rq:worker:"),
+		pid=int(fields.get("pid") or 0),
+		hostname=fields.get("hostname", ""),
+		ip_address=fields.get("ip_address", ""),
+		state=fields.get("state", ""),
+		queues=tuple(filter(None, fields.get("queues", "").split(","))),
+		job_id=fields.get("current_job") or None,
+		birth=parse_time(fields.get("birth")),
+		last_heartbeat=fields.get("last_heartbeat", ""),
+		shutdown_requested="shutdown_requested_date" in fields,
+	)
+
+
+def read_queue(fields: Mapping) -> Queue:
+	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
+
+
+def newest_births(workers: Iterable[Worker]) -> dict[tuple[str, int], datetime | None]:
+	"""When the last worker registered with a pid on a host, by both: one before it is dead, whoever has the pid now."""
+	born: dict[tuple[str, int], datetime | None] = {}
+	for worker in workers:
+		known = born.get((worker.hostname, worker.pid))
+		if known is None or (worker.birth and worker.birth > known):
+			born[worker.hostname, worker.pid] = worker.birth
+	return born
+
+
+def parse_time(text: str | None) -> datetime | None:
+	"""RQ writes UTC as 2026-11-21T22:53:16.123456Z, in some versions without the fraction."""
+	try:
+		return datetime.fromisoformat((text or "").replace("Z", "+00:00")).astimezone(timezone.utc)
+	except (ValueError, OverflowError):
+		return None

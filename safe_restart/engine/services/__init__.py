@@ -1,0 +1,1 @@
+"""Bringing services from an old process to a new one."""

@@ -1,0 +1,63 @@
+"""Bringing a service from its old process to a new one, without ever telling its manager to keep it down."""
+
+import time
+
+import psutil
+
+from ..core.errors import RestartError
+from ..managers.base import ProcessManager, Service
+from ..processes import tree
+
+
+class Replacement:
+	"""One service on its way from an old process to a new one.
+
+	The old process is signalled and its manager brings a new one; so if we die in between, the service comes back by
+	itself. A process that outlives its manager's grace is killed with all its children.
+	"""
+
+	def __init__(self, manager: ProcessManager, service: Service):
+		self.manager = manager
+		self.old = service
+		self.process: psutil.Process | None = manager.process(service)
+		self.started = False
+		self.kill_at: float | None = None
+
+	@property
+	def patience_seconds(self) -> float:
+		"""How long it may be away."""
+		return self.old.return_seconds
+
+	def begin(self) -> None:
+		"""Signal the old process; a service that is down is started."""
+		if self.process:
+			self.manager.signal(self.old, "TERM")
+			self.kill_at = time.monotonic() + self.old.stop_wait_seconds
+
+	def is_done(self, now: Service) -> bool:
+		"""Move on by what the manager says now; True once a new process is up. Raises RestartError if it fails."""
+		if self.process and tree.is_alive(self.process):
+			if self.kill_at and time.monotonic() > self.kill_at:
+				tree.kill(tree.family(self.process))
+			return False
+		if now.state == "failed":
+			# A manager that restarts nothing calls the end of the old process a failure: that one is started.
+			if self.started or now.started_at != self.old.started_at:
+				raise RestartError(failure(now))
+			self._start(now)
+		if now.state == "stopped":
+			self._start(now)
+		return now.state == "running" and now.incarnation != self.old.incarnation
+
+	def _start(self, now: Service) -> None:
+		self.manager.start(now)
+		self.started = True
+
+
+def failure(service: Service) -> str:
+	log = (
+		f" Its log is {service.log_paths[-1]}; see `safe-restart logs {service.kind}`."
+		if service.log_paths
+		else ""
+	)
+	return f"{service.name} does not stay up{f' ({service.problem})' if service.problem else ''}.{log}"

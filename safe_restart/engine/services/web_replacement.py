@@ -1,0 +1,116 @@
+"""Replacing a web process without refusing a request, where it can be done: by its keeper, or by gunicorn itself.
+
+The keeper is safe_restart/web_keeper.py, which `setup web` puts in front of gunicorn.
+"""
+
+import shlex
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from ..core.errors import RestartError
+from ..managers.base import ProcessManager, Service
+from ..processes import tree
+from ..processes.classify import WEB
+from ..web.keeper import keeper_in, told_by
+from .replacement import Replacement
+
+RELOAD_SECONDS = 15  # until gunicorn must have a new worker; it starts them before the old ones leave
+
+
+def way_of(service: Service) -> type[Replacement]:
+	"""How a service is replaced with the least harm."""
+	if service.kind == WEB and service.pid and keeper_in(service):
+		return Swap
+	if service.kind == WEB and service.pid and loads_code_on_hup(service):
+		return Reload
+	return Replacement
+
+
+class Swap(Replacement):
+	"""The keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one when the new one
+	answers. It finishes that also if we die. Its own process stays."""
+
+	patience_seconds = 240  # the keeper's own: two boots of 90 s, and 60 for requests that run
+
+	def __init__(self, manager: ProcessManager, service: Service):
+		super().__init__(manager, service)
+		self.status_path = keeper_in(service).with_suffix(".json")
+		self.asked_at: float | None = None
+
+	def begin(self) -> None:
+		if self.process:
+			self.asked_at = time.monotonic()  # the keeper's clock too: one for all processes of a machine
+			self.manager.signal(self.old, "HUP")
+
+	def is_done(self, now: Service) -> bool:
+		"""True once the new gunicorn serves and no old one is left. Raises RestartError where the old one had to stay."""
+		if self.asked_at is None or now.pid != self.old.pid:
+			return super().is_done(now)
+		status = told_by(self.status_path)
+		swap = status.get("swap") or {}
+		if (swap.get("began") or 0) < self.asked_at or not swap.get("ended"):
+			return False
+		if swap["problem"]:
+			raise RestartError(turned_away(now, swap["problem"]))
+		return not status["leaving"]
+
+
+def turned_away(service: Service, problem: str) -> str:
+	log = (
+		f"{service.log_paths[-1]} says why (`safe-restart logs web`)" if service.log_paths else "see its log"
+	)
+	return (
+		f"{service.name}: the new web process {problem}. The old one goes on serving, with its old code; {log}. Mend that, "
+		"then `safe-restart --only web`."
+	)
+
+
+class Reload(Replacement):
+	"""gunicorn without --preload starts workers with new code on SIGHUP, before the old ones leave (FACTS 3). Where no new
+	one comes, it is replaced the ordinary way."""
+
+	def begin(self) -> None:
+		if not self.process:
+			return
+		self.workers = children(self.process)
+		self.give_up_at = time.monotonic() + RELOAD_SECONDS
+		self.manager.signal(self.old, "HUP")
+
+	def is_done(self, now: Service) -> bool:
+		is_reloading = self.process and self.kill_at is None and tree.is_alive(self.process)
+		if not is_reloading:
+			return super().is_done(now)
+		new = [worker for worker in children(self.process) if worker not in self.workers]
+		if not new and time.monotonic() > self.give_up_at:
+			super().begin()
+			return False
+		return bool(new) and not any(tree.is_alive(worker) for worker in self.workers)
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+	with suppress(psutil.Error):
+		return process.children()
+	return []
+
+
+def loads_code_on_hup(service: Service) -> bool:
+	"""Whether this is a gunicorn without --preload, as far as it can be known for sure: only its command line says how it
+	runs. With --preload, SIGHUP gives new workers that run old code."""
+	with suppress(psutil.Error, OSError, ValueError):
+		process = psutil.Process(service.pid)
+		words = shlex.split(service.command)
+		names = [Path(word).name for word in process.cmdline()[:3]]
+		# And no shell in between, which SIGHUP would end
+		is_ours = names[0].startswith(("python", "gunicorn"))
+		is_master = is_ours and any(name.startswith("gunicorn") for name in names) and process.children()
+		could_say_so_elsewhere = (
+			any(word.split("=")[0] in ("-c", "--config") or word.startswith("-c") for word in words)
+			or "GUNICORN_CMD_ARGS" in process.environ()
+			or Path(process.cwd(), "gunicorn.conf.py").exists()
+		)
+		preloads = any(word.startswith("--pre") for word in words)
+		return bool(is_master) and not preloads and not could_say_so_elsewhere
+	return False

@@ -1,0 +1,195 @@
+"""Maintenance mode: on, and back to exactly what was set before.
+
+The caller journals what `read_prior` found before it calls `turn_on`; from then on `restore` can bring it back, in
+another process if need be.
+"""
+
+import fcntl
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core.bench import Bench
+from ..core.errors import Refused, RestartError
+
+KEYS = ("maintenance_mode", "pause_scheduler")
+ON = 1
+ABSENT = object()
+LOCK_TIMEOUT_SECONDS = 30  # as frappe.utils.synchronization.filelock waits
+LOCK_LOOK_SECONDS = 0.01  # sooner than the package filelock, which looks each 0.05 s
+HALF_WRITTEN_SECONDS = 1  # Frappe and bench write the file in place, so it is empty for an instant
+
+
+def read_prior(bench: Bench, sites: Sequence[str]) -> dict[str, dict]:
+	"""What both keys were before, by site, ready for the journal; an absent key is absent here too.
+
+	It is each site's own site_config.json that counts: Frappe reads common_site_config.json first and updates that with
+	the site's file (frappe.get_site_config in 15, frappe.config.get_site_config in 16), so a 0 there wins over a 1 in
+	the common file. It is also the file `bench set-maintenance-mode` and `scheduler pause` write. Web processes of 16
+	see a change up to 60 s later. Raises Refused where a site cannot be read.
+	"""
+	prior = {}
+	for site in sites:
+		try:
+			config = read_config(bench.sites_path / site / "site_config.json")
+		except (OSError, ValueError) as error:
+			raise Refused(
+				f"The configuration of site {site} cannot be read ({error}). Nothing was touched. "
+				f"Correct sites/{site}/site_config.json, or run this as the bench's owner, and try again."
+			) from None
+		prior[site] = {key: config[key] for key in KEYS if key in config}
+	return prior
+
+
+def turn_on(bench: Bench, prior: dict[str, dict]) -> None:
+	"""Put each site of `prior` into maintenance mode and pause its scheduler.
+
+	Raises RestartError where a site cannot be; those before it are then in maintenance until `restore`.
+	"""
+	for site in prior:
+		try:
+			change_config(bench, site, lambda config: config.update(dict.fromkeys(KEYS, ON)))
+		except (OSError, ValueError) as error:
+			raise RestartError(
+				f"Site {site} could not be put into maintenance mode ({error}). Its site_config.json is as it was and no "
+				"site was migrated. Remove the cause and try again."
+			) from None
+
+
+def restore(bench: Bench, prior: dict[str, dict]) -> list[str]:
+	"""Write the prior values back where ours still stand; a sentence for each value somebody else set meanwhile.
+
+	Twice is the same as once. Raises RestartError naming the sites that could not be restored, after all the others were.
+	"""
+	notes, failures = [], []
+	for site, before in prior.items():
+		try:
+			notes += restore_site(bench, site, before)
+		except FileNotFoundError:
+			notes.append(f"site {site} has no site_config.json any more, so there was nothing to restore")
+		except (OSError, ValueError) as error:
+			failures.append(f"{site} (to be {json.dumps(before)}): {error}")
+	if failures:
+		raise RestartError(
+			f"These sites may still be in maintenance mode: {'; '.join(failures)}. All other sites were restored. Remove "
+			"the cause, then take them out of it with `bench --site SITE set-maintenance-mode off` and "
+			"`bench --site SITE scheduler resume`."
+		)
+	return notes
+
+
+def restore_site(bench: Bench, site: str, before: dict) -> list[str]:
+	notes = []
+
+	def put_back(config: dict) -> None:
+		for key in KEYS:
+			now, then = config.get(key, ABSENT), before.get(key, ABSENT)
+			if now == ON and then is ABSENT:
+				del config[key]
+			elif now == ON:
+				config[key] = then
+			elif now != then:
+				notes.append(
+					f"{key} of site {site} was left {in_words(now)}, as somebody set it meanwhile; before it was {in_words(then)}"
+				)
+
+	change_config(bench, site, put_back)
+	return notes
+
+
+def in_words(value: object) -> str:
+	return "absent" if value is ABSENT else json.dumps(value)
+
+
+def change_config(bench: Bench, site: str, change: Callable[[dict], None]) -> None:
+	"""Let `change` edit what stands in the file now, and write it if that made a difference.
+
+	Raises OSError and ValueError; the file is then as it was.
+	"""
+	folder = bench.sites_path / site
+	with config_lock(folder):
+		config = read_config(folder / "site_config.json")
+		old = dict(config)
+		change(config)
+		if config != old:
+			write_config(folder / "site_config.json", config)
+
+
+@contextmanager
+def config_lock(folder: Path) -> Iterator[None]:
+	"""Frappe's own lock on the site_config.json in `folder`. Raises TimeoutError where it is not to be had.
+
+	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock, which is
+	flock(2) on a file that stays; a kernel lock, so a dead holder never blocks.
+	"""
+	path, deadline = folder / "locks" / "site_config.lock", time.monotonic() + LOCK_TIMEOUT_SECONDS
+	while (handle := take_lock(path)) is None:
+		if time.monotonic() > deadline:
+			raise TimeoutError(f"another process has held {path} for {LOCK_TIMEOUT_SECONDS} s")
+		time.sleep(LOCK_LOOK_SECONDS)
+	try:
+		yield
+	finally:
+		os.close(handle)
+
+
+def take_lock(path: Path) -> int | None:
+	"""The open lock file, or None where somebody holds it. Where root makes it, it belongs to the site's owner."""
+	owner, made = path.parent.parent.stat(), [new for new in (path.parent, path) if not new.exists()]
+	path.parent.mkdir(exist_ok=True)  # not its parents: a site that was dropped does not come back
+	handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+	try:
+		for new in made if os.geteuid() == 0 else []:
+			os.chown(new, owner.st_uid, owner.st_gid)
+		fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+		is_in_place = os.fstat(handle).st_nlink > 0  # Frappe 16 can remove the folder with its locks
+		if is_in_place:
+			return handle
+	except BlockingIOError:
+		pass
+	except BaseException:
+		os.close(handle)
+		raise
+	os.close(handle)
+	return None
+
+
+def read_config(path: Path) -> dict:
+	"""Raises OSError, and ValueError where it is no JSON object."""
+	deadline = time.monotonic() + HALF_WRITTEN_SECONDS
+	while True:
+		try:
+			config = json.loads(path.read_bytes())
+			break
+		except ValueError:
+			if time.monotonic() > deadline:
+				raise
+			time.sleep(0.01)
+	if not isinstance(config, dict):
+		raise ValueError(f"{path} must hold a JSON object")
+	return config
+
+
+def write_config(path: Path, config: dict) -> None:
+	"""Replace the file in one go, formatted as Frappe does, with the mode and owner it has. Raises OSError.
+
+	Whoever reads meanwhile sees the old content or the new; where the disk is full the old one stays.
+	"""
+	path = path.resolve()  # a symbolic link stays one
+	old, new = path.stat(), path.with_name(f".{path.name}.safe-restart")
+	new.unlink(missing_ok=True)  # left by a process that was killed in the middle of this; it holds passwords
+	try:
+		with open(new, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+			file.write(json.dumps(config, indent=1, sort_keys=True))
+			file.flush()
+			os.fchown(file.fileno(), old.st_uid, old.st_gid)
+			os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+			os.fsync(file.fileno())
+		os.replace(new, path)
+	except BaseException:
+		new.unlink(missing_ok=True)
+		raise

@@ -1,0 +1,54 @@
+"""Which site may ask for restarts, and whose jobs it may see."""
+
+import re
+from dataclasses import dataclass
+
+from ..core.bench import Bench
+from ..core.errors import Refused
+
+
+@dataclass(frozen=True)
+class Sight:
+	"""Whose jobs a person may see: those of one site; with None those of all. `others` are the bench's other sites."""
+
+	site: str | None
+	others: tuple[str, ...] = ()
+
+	def covers(self, site: str) -> bool:
+		return self.site is None or site == self.site
+
+	def of_job(self, job: dict | None) -> dict | None:
+		"""The job of a worker as this person may see it."""
+		if job is None or self.covers(job["site"]):
+			return job
+		return {"hidden": True, "age_seconds": job["age_seconds"], "seconds_left": job["seconds_left"]}
+
+	def of_plan(self, plan: dict) -> dict:
+		"""A preview with the fates of those jobs that may be seen, and the number of the others."""
+		mine = [fate for fate in plan["running"] if self.covers(fate["site"])]
+		return {**plan, "running": mine, "running_elsewhere": len(plan["running"]) - len(mine)}
+
+	def of_text(self, text: str) -> str:
+		"""A sentence without the jobs of other sites in it, which are named `method (site)` or by an id with the site."""
+		for site in self.others:
+			name = re.escape(site)
+			text = re.sub(rf"[\w.]+ \({name}\)|\S*{name}\S*", "another site's", text)
+		return text
+
+
+def may_ask(bench: Bench, site: str) -> bool:
+	"""On a bench with several sites only those may ask for restarts that the bench's administrator named in
+	common_site_config.json, `safe_restart: {"sites": […]}`."""
+	return bench.sites == (site,) or site in (bench.settings.get("sites") or ())
+
+
+def sight_of(bench: Bench, site: str) -> Sight:
+	"""What this site's administrators may see. Raises Refused where they may not ask for restarts."""
+	if not may_ask(bench, site):
+		raise Refused(
+			f"Site {site} may not ask for restarts of this bench, which has {len(bench.sites)} sites. Nothing was touched. "
+			'The administrator of the bench can allow it in sites/common_site_config.json: "safe_restart": '
+			f'{{"sites": ["{site}"]}}.'
+		)
+	others = tuple(other for other in bench.sites if other != site)
+	return Sight(site, others) if others else Sight(None)

@@ -1,0 +1,1 @@
+"""What survives the helper: the journal, the locks and the report."""

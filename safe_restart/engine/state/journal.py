@@ -1,0 +1,242 @@
+"""What was asked, what was done and what became of it, in SQLite, readable after a crash at any point.
+
+One file per bench, in `sites/`, which all processes and containers of a bench share. The rollback journal is used
+and not WAL, whose shared memory does not work on network file systems (sqlite.org/wal.html).
+"""
+
+import json
+import os
+import sqlite3
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.bench import Bench
+from ..core.errors import Refused, Unreadable
+from ..core.files import give_to_owner
+from ..core.timestamps import utc_now
+from .journal_writer import Pen, is_locked
+from .locks import Life
+from .records import NOTE, OPEN, QUEUED, RUNNING, Event, Request, Step, new_id, read_request
+from .schema import SCHEMA
+
+BUSY_TIMEOUT_SECONDS = 10
+KEPT_REQUESTS = 500
+
+
+class Journal:
+	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account.
+
+	pen: says what becomes of changes that cannot be written; otherwise each method raises Unwritable
+	Those that read raise Unreadable where somebody who writes it stands still for BUSY_TIMEOUT_SECONDS, or it is damaged.
+	last_word: the end of a request as `report` was told it, for the case that it could not be written
+	"""
+
+	def __init__(self, bench: Bench):
+		"""Open it, and make it where it is missing. Raises Refused where this user may not write it."""
+		self.path = journal_path(bench)
+		self.last_word: dict | None = None
+		self.remembered: dict[str, dict] = {}
+		self.numbers: dict[str, int] = {}
+		self.lives: dict[str, Life] = {}
+		try:
+			prepare(self.path)
+			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+			self.db.row_factory = sqlite3.Row
+			self.db.executescript(SCHEMA)
+			self.pen = Pen(self.path, self.db)
+		except (OSError, sqlite3.Error) as error:
+			if is_locked(error):
+				raise self.unreadable(error) from None
+			raise Refused(
+				f"The journal {self.path} cannot be opened ({error}). Nothing was touched. Run this as the bench's "
+				"owner or with sudo, and see that the disk has room."
+			) from None
+
+	def read(self, sql: str, values: tuple = ()) -> list[sqlite3.Row]:
+		try:
+			return self.db.execute(sql, values).fetchall()
+		except sqlite3.Error as error:
+			raise self.unreadable(error) from None
+
+	def unreadable(self, error: Exception) -> Unreadable:
+		why = (
+			"a process that writes it stands still, a helper that is frozen, say"
+			if is_locked(error)
+			else "it is damaged"
+		)
+		mend = (
+			f"Try again in a minute; `fuser {self.path}` names the process."
+			if is_locked(error)
+			else f"Move it away: `mv {self.path} {self.path}.damaged`; a new one is made, without the history."
+		)
+		return Unreadable(
+			f"The journal {self.path} cannot be read ({error}): {why}. This command touched nothing. {mend}"
+		)
+
+	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
+		"""Write a request down, under the id it was given or a new one. Nobody acts on it before a helper takes it."""
+		id = id or new_id()
+		row = (id, utc_now(), strategy, json.dumps(options), requested_by, reason, QUEUED)
+
+		def change() -> None:
+			self.db.execute(
+				"INSERT INTO requests (id, created_at, strategy, options, requested_by, reason, status) "
+				"VALUES (?, ?, ?, ?, ?, ?, ?)",
+				row,
+			)
+			self.forget_old()
+
+		self.pen.act(change)
+		return self.request(id)
+
+	def request(self, id: str) -> Request:
+		"""Raises Refused where there is no such request."""
+		rows = self.read("SELECT * FROM requests WHERE id = ?", (id,))
+		if not rows:
+			raise Refused(f"There is no request {id!r} here. `safe-restart history` lists them.")
+		found = read_request(rows[0])
+		return replace(found, state={**found.state, **self.remembered.get(id, {})})
+
+	def requests(self, limit: int = 20, before: str | None = None) -> list[Request]:
+		"""The newest first; only those made before that one, where one is named."""
+		rows = self.read(
+			"SELECT * FROM requests WHERE rowid < coalesce((SELECT rowid FROM requests WHERE id = ?), ?) "
+			"ORDER BY rowid DESC LIMIT ?",
+			(before, sys.maxsize, limit),
+		)
+		return [read_request(row) for row in rows]
+
+	def open_requests(self) -> list[Request]:
+		marks = ",".join("?" * len(OPEN))
+		rows = self.read(f"SELECT * FROM requests WHERE status IN ({marks}) ORDER BY rowid", OPEN)
+		return [read_request(row) for row in rows]
+
+	def begin(self, id: str) -> None:
+		"""This process carries the request out from here on, also where another did before."""
+		life = self.lives.setdefault(id, Life(self.path.parent, id))
+		try:
+			life.take()
+		except OSError as error:
+			raise self.pen.unwritable(error) from None
+		self.pen.execute(
+			"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ? WHERE id = ?",
+			(RUNNING, utc_now(), os.getpid(), id),
+		)
+
+	def is_abandoned(self, request: Request) -> bool:
+		"""Whether an open request was begun by a helper that lives no more, in whatever container that was."""
+		return request.helper_pid is not None and Life(self.path.parent, request.id).is_free()
+
+	def abandoned(self) -> list[Request]:
+		"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""
+		begun = [request for request in self.open_requests() if request.status != QUEUED]
+		return [request for request in begun if self.is_abandoned(request)]
+
+	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
+		"""Set down what became of it; with status WATCHING the helper stays for the stragglers."""
+		finished = None if status in OPEN else utc_now()
+		self.last_word = dict(
+			id=id, status=status, exit_code=exit_code, outcome=outcome, report=report, finished_at=finished
+		)
+		self.pen.execute(
+			"UPDATE requests SET status = ?, exit_code = ?, outcome = ?, report = ?, finished_at = ? WHERE id = ?",
+			(status, exit_code, outcome, json.dumps(report), finished, id),
+			is_end=bool(finished),
+		)
+		if finished and id in self.lives:
+			self.lives.pop(id).end()
+
+	def ask_to_cancel(self, id: str) -> None:
+		self.pen.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
+
+	def is_cancel_requested(self, id: str) -> bool:
+		try:
+			rows = self.read("SELECT cancel_requested FROM requests WHERE id = ?", (id,))
+		except Unreadable:  # then nobody can have asked by it
+			return False
+		return bool(rows and rows[0][0])
+
+	def start_step(self, id: str, name: str) -> int:
+		"""Journal a step before it acts; returns its number."""
+		try:
+			written = self.read("SELECT count(*) FROM steps WHERE request = ?", (id,))[0][0]
+		except Unreadable:
+			if not self.pen.goes_on:
+				raise
+			written = 0
+		number = self.numbers[id] = 1 + max(written, self.numbers.get(id, 0))
+		self.pen.execute(
+			"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
+			(id, number, name, utc_now()),
+		)
+		return number
+
+	def end_step(self, id: str, number: int, status: str, detail: str = "") -> None:
+		"""Journal a step after it acted; `status` is done or failed."""
+		self.pen.execute(
+			"UPDATE steps SET status = ?, detail = ?, finished_at = ? WHERE request = ? AND number = ?",
+			(status, detail, utc_now(), id, number),
+			is_end=status == "failed",
+		)
+
+	def steps(self, id: str) -> list[Step]:
+		rows = self.read(
+			"SELECT number, name, status, started_at, finished_at, detail FROM steps WHERE request = ? ORDER BY number",
+			(id,),
+		)
+		return [Step(*row) for row in rows]
+
+	def note(self, id: str, text: str, kind: str = NOTE) -> None:
+		"""An event: one sentence, or one line of output, for whoever follows."""
+		self.pen.execute(
+			"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)", (id, utc_now(), kind, text)
+		)
+
+	def remember(self, id: str, **values) -> None:
+		"""Keep what it takes to undo or finish a request; call it before acting."""
+		self.remembered.setdefault(id, {}).update(values)
+
+		def change() -> None:
+			row = self.db.execute("SELECT state FROM requests WHERE id = ?", (id,)).fetchone()
+			state = {**json.loads(row[0]), **values}
+			self.db.execute("UPDATE requests SET state = ? WHERE id = ?", (json.dumps(state), id))
+
+		self.pen.act(change)
+
+	def ask_again(self, id: str) -> None:
+		"""Hand an ended request to a helper once more."""
+		self.pen.execute(
+			"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL, "
+			"helper_pid = NULL WHERE id = ?",
+			(QUEUED, id),
+		)
+
+	def events(self, id: str, after: int = 0) -> list[Event]:
+		rows = self.read(
+			"SELECT number, at, kind, text FROM events WHERE request = ? AND number > ? ORDER BY number",
+			(id, after),
+		)
+		return [Event(*row) for row in rows]
+
+	def forget_old(self) -> None:
+		for table, column in (("requests", "id"), ("steps", "request"), ("events", "request")):
+			self.db.execute(
+				f"DELETE FROM {table} WHERE {column} NOT IN "
+				"(SELECT id FROM requests ORDER BY rowid DESC LIMIT ?)",
+				(KEPT_REQUESTS,),
+			)
+
+
+def journal_path(bench: Bench) -> Path:
+	return bench.state_path / "journal.sqlite3"
+
+
+def prepare(path: Path) -> None:
+	"""Make folder (0700) and file (0600), owned like `sites/` even where root runs this first."""
+	folder = path.parent
+	folder.mkdir(mode=0o700, exist_ok=True)
+	if not path.exists():
+		os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+	give_to_owner(folder, folder.parent)
+	give_to_owner(path, folder.parent)

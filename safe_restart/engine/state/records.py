@@ -1,0 +1,77 @@
+"""What the journal keeps: requests, steps and events."""
+
+import json
+import sqlite3
+import uuid
+from dataclasses import dataclass, fields
+from datetime import datetime, timezone
+
+from ..core.timestamps import seconds_between
+
+QUEUED, RUNNING, WATCHING = "queued", "running", "watching"
+COMPLETED, FAILED, CANCELLED, REFUSED = "completed", "failed", "cancelled", "refused"
+NOTE, OUTPUT, ASK = "note", "output", "ask"  # kinds of events
+OPEN = (QUEUED, RUNNING, WATCHING)
+
+
+@dataclass(frozen=True)
+class Request:
+	"""One asked-for restart (or drain) and how far it has come; `state` is what it takes to undo or to finish it."""
+
+	id: str
+	created_at: str
+	strategy: str
+	options: dict
+	requested_by: str
+	reason: str
+	status: str
+	exit_code: int | None
+	outcome: str | None
+	started_at: str | None
+	finished_at: str | None
+	helper_pid: int | None
+	cancel_requested: bool
+	report: dict | None
+	state: dict
+
+	@property
+	def is_open(self) -> bool:
+		return self.status in OPEN
+
+
+@dataclass(frozen=True)
+class Step:
+	number: int
+	name: str
+	status: str
+	started_at: str
+	finished_at: str | None
+	detail: str
+
+	@property
+	def seconds(self) -> float:
+		return round(seconds_between(self.started_at, self.finished_at), 3)
+
+
+@dataclass(frozen=True)
+class Event:
+	"""`kind` is note, output for a line that a migration wrote, or ask for what a person has to do now."""
+
+	number: int
+	at: str
+	kind: str
+	text: str
+
+
+def new_id() -> str:
+	"""Sorts by time, and is short enough to be typed."""
+	return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+
+
+def read_request(row: sqlite3.Row) -> Request:
+	"""Columns of another version of the app are not looked at: a bench that goes back to an older one stays readable."""
+	values = {field.name: row[field.name] for field in fields(Request)}
+	values["options"], values["state"] = json.loads(values["options"]), json.loads(values["state"])
+	values["report"] = json.loads(values["report"]) if values["report"] else None
+	values["cancel_requested"] = bool(values["cancel_requested"])
+	return Request(**values)

@@ -1,0 +1,129 @@
+"""The account of a restart: what was counted, and what it says to a person. The JSON form is a contract."""
+
+from dataclasses import asdict, dataclass, field
+
+from ..core.errors import COMPLETED, COMPLETED_WITH_WARNINGS, RestartError
+from ..core.text import many
+from ..core.timestamps import seconds_between
+from .records import FAILED, REFUSED, Request, Step
+
+
+@dataclass
+class Jobs:
+	running_at_start: int = 0
+	queued_at_start: int = 0
+	finished_during: int = 0
+	interrupted: int = 0
+	requeued: int = 0
+	held: int = 0
+	lost_and_found: int = 0
+
+
+@dataclass
+class Workers:
+	before: int = 0
+	after: int = 0
+	replaced: int = 0
+	still_old: int = 0
+
+
+@dataclass
+class Web:
+	"""`checked` is false where no site answered before or after, so that nothing can be said."""
+
+	checked: bool = False
+	outage_ms: int = 0
+
+
+@dataclass
+class Account:
+	"""What was counted; it never says more than was checked. `affected` tells what became of single jobs."""
+
+	jobs: Jobs = field(default_factory=Jobs)
+	workers: Workers = field(default_factory=Workers)
+	web: Web = field(default_factory=Web)
+	warnings: list[str] = field(default_factory=list)
+	problems: list[str] = field(default_factory=list)
+	affected: list[dict] = field(default_factory=list)
+
+	@property
+	def exit_code(self) -> int:
+		if self.problems:
+			return 1
+		return COMPLETED_WITH_WARNINGS if self.warnings else COMPLETED
+
+	def as_dict(self) -> dict:
+		return asdict(self)
+
+	@property
+	def outcome(self) -> str:
+		"""One sentence, and what went wrong, for a person."""
+		if self.problems:
+			return "\n".join(
+				[
+					"The restart ran to its end, but not everything works:",
+					*self.problems,
+					"Type `safe-restart status -v` to see the bench now.",
+				]
+			)
+		jobs, workers = self.jobs, self.workers
+		said = [f"{workers.replaced} of {many(workers.before, 'worker')} replaced"]
+		said.append(
+			f"{many(jobs.interrupted, 'job')} interrupted" if jobs.interrupted else "no job interrupted"
+		)
+		if jobs.requeued:
+			said.append(f"{jobs.requeued} queued again")
+		if jobs.held:
+			said.append(f"{jobs.held} held")
+		if self.web.checked:
+			said.append(f"web away for {self.web.outage_ms / 1000:.2f} s")
+		return ", ".join(said) + "."
+
+
+def as_json(request: Request, steps: list[Step]) -> dict:
+	"""The object `--json` prints, complete also for a request that was refused or is still running."""
+	return {
+		**skeleton(request.report or asdict(Account())),
+		"request": request.id,
+		"strategy": request.strategy,
+		"status": request.status,
+		"exit_code": request.exit_code,
+		"started_at": request.started_at,
+		"finished_at": request.finished_at,
+		"seconds": round(seconds_between(request.started_at, request.finished_at), 3),
+		"steps": [
+			{"name": step.name, "status": step.status, "seconds": step.seconds, "detail": step.detail}
+			for step in steps
+		],
+		"outcome": request.outcome,
+	}
+
+
+def refusal(error: RestartError) -> dict:
+	"""The object `--json` prints where it never came to a request."""
+	status = REFUSED if error.exit_code == 2 else FAILED
+	return {
+		**skeleton(asdict(Account())),
+		"status": status,
+		"exit_code": error.exit_code,
+		"outcome": str(error),
+	}
+
+
+def skeleton(account: dict) -> dict:
+	"""All keys of the contract, in its order, with what was counted."""
+	return {
+		"request": None,
+		"strategy": None,
+		"status": None,
+		"exit_code": None,
+		"started_at": None,
+		"finished_at": None,
+		"seconds": 0.0,
+		"steps": [],
+		"jobs": account["jobs"],
+		"workers": account["workers"],
+		"web": account["web"],
+		"warnings": account["warnings"],
+		"outcome": None,
+	}

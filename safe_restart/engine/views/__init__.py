@@ -1,0 +1,1 @@
+"""What people are shown: status, plan, estimate, doctor, board. Nothing here changes a bench."""

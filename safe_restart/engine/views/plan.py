@@ -1,0 +1,140 @@
+"""What a restart would do to the jobs that exist now. Pure: it is given a look and says what follows from it."""
+
+from dataclasses import asdict, dataclass
+
+from ..core.text import many
+from ..jobs.actions import FAIL, HOLD
+from ..jobs.retry_policy import Policy
+from ..managers.base import EACH
+from ..restart.options import Options
+from ..restart.strategies import FINISH_FIRST, NOW, ROLLING, STRATEGIES, WAIT_WORKERS, Strategy
+from ..rq.snapshot import Job
+from ..workers.fleet import Fleet, Unit
+
+
+@dataclass(frozen=True)
+class Fate:
+	"""One running job: `may_be_interrupted` is True where its timeout allows it to outlast the grace."""
+
+	job: str
+	method: str
+	site: str
+	pid: int
+	age_seconds: float
+	seconds_left: float | None
+	fate: str
+	may_be_interrupted: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+	"""The answer to "what would happen to my jobs". `all_done_within_seconds` is the longest that running jobs may
+	still take by their own timeouts; None where one has no timeout. A job that ends earlier shortens it."""
+
+	strategy: str
+	summary: str
+	running: list[Fate]
+	queued: int
+	queued_fate: str
+	scheduled: int
+	scheduled_fate: str
+	all_done_within_seconds: float | None
+	recommended: str
+	reason: str
+
+	def as_dict(self) -> dict:
+		return asdict(self)
+
+
+def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
+	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
+	running = [
+		fate_of(job, unit, fleet, strategy, options, rules)
+		for unit in [*fleet.units, *[None] * bool(fleet.strays)]
+		for worker in (unit.workers if unit else fleet.strays)
+		if (job := fleet.look.job_of(worker))
+	]
+	left = [fate.seconds_left for fate in running]
+	recommended, reason = recommend(running, strategy)
+	return Plan(
+		strategy=strategy.name,
+		summary=strategy.summary,
+		running=running,
+		queued=fleet.look.queued,
+		queued_fate=queued_fate(strategy, options, fleet.look.other_benches),
+		scheduled=fleet.look.scheduled,
+		scheduled_fate="stay scheduled and run when they are due",
+		all_done_within_seconds=None if None in left else max(left, default=0.0),
+		recommended=recommended,
+		reason=reason,
+	)
+
+
+def fate_of(
+	job: Job, unit: Unit | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
+) -> Fate:
+	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
+	left = job.seconds_left(fleet.look.now)
+	touched = options.touches_workers
+	fate, interrupted = "goes on: no worker is restarted", False
+	if touched and unit is None:
+		fate = "goes on: its worker is not kept by this bench's process manager"
+	elif touched and strategy.busy == FINISH_FIRST:
+		fate = f"finishes first, within {options.wait_workers_timeout:g} s, or nothing is stopped"
+	elif touched and not strategy.interrupts:
+		fate = "finishes on the old code; then its worker is replaced"
+	elif touched:
+		grace = options.force_kill_timeout
+		grace = unit.service.stop_wait_seconds if grace is None else grace
+		interrupted = left is None or left > grace
+		action, delay = rules.decide(job.method, job.attempts + 1, options.interrupted)
+		after = {HOLD: "held for a person", FAIL: "marked as failed"}.get(action, "run again")
+		after += f" after {delay:.0f} s" if delay else ""
+		fate = (
+			f"interrupted if it needs more than {grace:g} s, then {after}"
+			if interrupted
+			else "finishes in the grace"
+		)
+	return Fate(
+		job=job.id,
+		method=job.method,
+		site=job.site,
+		pid=worker.pid,
+		age_seconds=round(job.age_seconds(fleet.look.now), 1),
+		seconds_left=None if left is None else round(left, 1),
+		fate=fate,
+		may_be_interrupted=interrupted,
+	)
+
+
+def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) -> str:
+	if not options.touches_workers:
+		return "are served as always"
+	if strategy.holds_lease or options.migrate:
+		also = f"; so do those of {', '.join(other_benches)}, on the same Redis" if other_benches else ""
+		return f"stay in their queues untouched, wait during the restart and run after it, in order{also}"
+	return "stay in their queues untouched and are served meanwhile, in order"
+
+
+def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
+	"""The strategy that fits the jobs that run now, with its reason."""
+	if strategy.way != EACH:
+		return (
+			ROLLING,
+			"The bench runs in the foreground, where each strategy first lets all running jobs finish.",
+		)
+	if not running:
+		return ROLLING, "No job runs, so nothing has to wait; a worker stays on each queue that has several."
+	longest = max((fate.seconds_left is None, fate.seconds_left or 0) for fate in running)
+	bound = "has no time limit" if longest[0] else f"may need {longest[1]:.0f} s more"
+	return ROLLING, (
+		f"{many(len(running), 'job')} running, and the longest {bound}; rolling interrupts none of them and keeps the queues "
+		f"moving. Take {WAIT_WORKERS} where old code must not run beside new code, before a migration say."
+	)
+
+
+def plan_without_redis(options: Options) -> Plan:
+	"""Redis is down: nothing can be said about jobs, and only one strategy works."""
+	unknown = "unknown: Redis does not answer"
+	reason = "Redis does not answer; start it first if you can, since only then jobs are looked after."
+	return Plan(NOW, STRATEGIES[NOW].summary, [], 0, unknown, 0, unknown, None, NOW, reason)

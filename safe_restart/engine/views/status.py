@@ -1,0 +1,157 @@
+"""How the bench is now: services, workers with their jobs, queues, suspension, and the restart that runs."""
+
+import time
+from dataclasses import asdict, dataclass
+
+from redis.exceptions import RedisError
+
+from ..core.bench import Bench
+from ..core.errors import RestartError, Unreachable
+from ..managers import detect
+from ..managers.base import ProcessManager, Service
+from ..rq.snapshot import Observer
+from ..rq.suspension import bench_of
+from ..state.journal import Journal
+from ..state.records import Request
+from ..workers.fleet import Fleet, Watch
+
+
+@dataclass(frozen=True)
+class Status:
+	"""What could be seen; `fleet` is None where Redis is away, `services` is empty where the manager is."""
+
+	bench: Bench
+	observer: Observer
+	services: list[Service]
+	fleet: Fleet | None
+	manager_problem: str
+	redis_problem: str
+	current: Request | None
+	is_abandoned: bool
+	last: Request | None
+
+
+class NoManager(ProcessManager):
+	"""Stands in where no process manager can be reached: every worker is then one that nobody keeps."""
+
+	name = "no process manager"
+
+	def services(self) -> list[Service]:
+		return []
+
+	def signal(self, service: Service, signal_name: str) -> None:
+		raise Unreachable(f"{service.name} cannot be signalled: no process manager is within reach.")
+
+	def stop(self, service: Service) -> None:
+		raise Unreachable(f"{service.name} cannot be stopped: no process manager is within reach.")
+
+	def start(self, service: Service) -> None:
+		raise Unreachable(f"{service.name} cannot be started: no process manager is within reach.")
+
+	def start_command(self, service: Service | None) -> str:
+		return "`safe-restart doctor`"
+
+
+def see(bench: Bench) -> Status:
+	"""Look at everything once. Touches nothing, and says what it could not see instead of raising."""
+	manager_problem = redis_problem = ""
+	services: list[Service] = []
+	fleet = None
+	observer = Observer(bench)
+	manager: ProcessManager = NoManager()
+	try:
+		manager = detect.detect(bench)
+		services = manager.services()
+	except RestartError as error:
+		manager_problem = str(error)
+	try:
+		fleet = Watch(bench, manager, observer).see()
+	except (RedisError, OSError) as error:
+		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
+	journal = Journal(bench)
+	requests = journal.requests(limit=10)
+	current = next((request for request in requests if request.is_open), None)
+	last = next((request for request in requests if not request.is_open), None)
+	return Status(
+		bench,
+		observer,
+		services,
+		fleet,
+		manager_problem,
+		redis_problem,
+		current,
+		current is not None and journal.is_abandoned(current),
+		last,
+	)
+
+
+def as_json(status: Status) -> dict:
+	fleet = status.fleet
+	now = fleet.look.now if fleet else 0
+	return {
+		"bench": str(status.bench.path),
+		"services": [
+			{
+				"name": service.name,
+				"kind": service.kind,
+				"state": service.state,
+				"pid": service.pid or None,
+				"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
+				"is_left_down": service.is_left_down,
+			}
+			for service in status.services
+		],
+		"suspended_by": fleet.look.suspended_by if fleet else None,
+		"suspended_by_bench": other_bench(status),
+		"workers": [
+			{
+				"name": worker.name,
+				"pid": worker.pid,
+				"hostname": worker.hostname,
+				"state": worker.state,
+				"queues": [status.bench.short_queue_name(queue) for queue in worker.queues],
+				"leaves_after_job": worker.shutdown_requested,
+				"job": None
+				if (job := fleet.look.job_of(worker)) is None
+				else {
+					"id": job.id,
+					"method": job.method,
+					"site": job.site,
+					"user": job.user,
+					"age_seconds": round(job.age_seconds(now), 1),
+					"seconds_left": job.seconds_left(now),
+					"attempts": job.attempts,
+				},
+			}
+			for worker in (fleet.workers if fleet else [])
+		],
+		"queues": [
+			{**asdict(queue), "name": status.bench.short_queue_name(queue.name)}
+			for queue in (fleet.look.queues if fleet else [])
+		],
+		"request": summary(status.current) if status.current else None,
+		"abandoned": status.is_abandoned,
+		"last": summary(status.last) if status.last else None,
+		"problems": [problem for problem in (status.manager_problem, status.redis_problem) if problem],
+	}
+
+
+def other_bench(status: Status) -> str | None:
+	"""The other bench on the same Redis whose restart holds the queues of this one too; None where none does."""
+	token = status.fleet.look.suspended_by if status.fleet else None
+	holder = bench_of(token) if token else ""
+	return holder if holder and holder != status.bench.bench_id else None
+
+
+def summary(request: Request) -> dict:
+	return {
+		"request": request.id,
+		"strategy": request.strategy,
+		"status": request.status,
+		"exit_code": request.exit_code,
+		"requested_by": request.requested_by,
+		"reason": request.reason,
+		"created_at": request.created_at,
+		"finished_at": request.finished_at,
+		"outcome": request.outcome,
+	}

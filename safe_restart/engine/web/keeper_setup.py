@@ -1,0 +1,157 @@
+"""`setup web`: write the change that puts the keeper before gunicorn and have it loaded, or put all back as it was.
+
+Loading restarts the web once, in its manager's own way.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..core.bench import Bench
+from ..core.errors import Blocked, Refused, RestartError, Unreachable
+from ..core.waiting import LOOK_SECONDS
+from ..managers import detect
+from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
+from ..processes.classify import WEB
+from ..state.journal import Journal
+from ..state.locks import Lock
+from . import health as web_health
+from .keeper import KEEPER, keeper_in, keeper_of, told_by
+from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of, write
+from .keeper_supervisor import SupervisorSetup
+from .keeper_systemd import SystemdSetup
+
+SETUPS: dict[str, type[Setup]] = {"supervisor": SupervisorSetup, "systemd": SystemdSetup}
+MEND = f"`safe-restart {COMMAND}`"
+
+
+def setup_of(bench: Bench) -> Setup:
+	"""Raises Refused where no manager is found, or one for which there is no setup."""
+	manager = detect.detect(bench)
+	if manager.name not in SETUPS:
+		raise Refused(
+			f"setup web is for {' and '.join(SETUPS)}, and {manager.name} runs this bench. Nothing was touched."
+		)
+	return SETUPS[manager.name](bench, manager)
+
+
+def is_in_force(setup: Setup, wanted: bool) -> bool:
+	"""Whether the web runs with the keeper, or without, as it is wanted. Raises Refused as web_of."""
+	return (keeper_in(web_of(setup.manager)) is not None) == wanted
+
+
+def apply(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None]) -> None:
+	"""Write the change and load it; `wanted` is True for the keeper and False for undoing it.
+
+	Raises Blocked while a restart runs, Refused where the manager does not take the change, RestartError where the web did
+	not come back; then all was put back as it was before.
+	"""
+	Journal(setup.bench)  # makes the folder of the lock
+	lock = Lock(setup.bench)
+	if not lock.take():
+		raise Blocked("A restart of this bench is running. Nothing was touched. Try again when it is over.")
+	try:
+		service = web_of(setup.manager)
+		answered = [site for site, health in web_health.health(setup.bench).items() if health.is_ok]
+		write_files(setup, change, wanted, note)
+		load(setup, service, change, answered, wanted)
+	finally:
+		lock.release()
+	if not wanted:
+		remove_keeper(setup)
+
+
+def write_files(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None]) -> None:
+	try:
+		if wanted:
+			write_keeper(setup.bench)
+		setup.write(change, note)
+	except OSError as error:
+		leave_as_before(setup, change)
+		raise Refused(
+			f"{error.filename} cannot be written ({error.strerror}). Nothing was loaded. Run this as the bench's owner."
+		) from None
+	except RestartError:
+		leave_as_before(setup, change)
+		raise
+
+
+def write_keeper(bench: Bench) -> None:
+	write(keeper_path(bench), keeper_text(), like=bench.sites_path / "common_site_config.json")
+
+
+def load(setup: Setup, service: Service, change: Change, answered: list[str], wanted: bool) -> None:
+	try:
+		setup.restart(service)
+		problem = what_is_missing(setup, service, answered, wanted)
+	except RestartError as error:
+		problem = str(error)
+	if problem:
+		setup.put_back(change)
+		service = web_of(setup.manager)
+		setup.restart(service)
+		missing = what_is_missing(setup, service, answered, KEEPER in change.before)
+		leave_as_before(setup, change)
+		raise RestartError(
+			f"{problem} {change.path} was put back and the web started as before"
+			+ (f", but: {missing}" if missing else ", and works.")
+			+ " See `safe-restart logs web`."
+		)
+
+
+def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: bool) -> str:
+	"""A sentence for what is not right within START_TIMEOUT_SECONDS; empty as soon as all is, in a new process."""
+	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	service = before
+	while True:
+		with suppress(Unreachable):
+			service = web_of(setup.manager)
+		keeper = keeper_in(service)
+		is_as_wanted = service.pid != before.pid and (keeper is not None) == wanted
+		silent = [site for site in answered if not web_health.ask(setup.bench, site).is_ok]
+		tells = not keeper or told_by(keeper.with_suffix(".json")).get("pid") == service.pid
+		if service.state == "running" and is_as_wanted and not silent and tells:
+			return ""
+		if service.state == "failed" or time.monotonic() > deadline:
+			sites = f"; {', '.join(silent)} did not answer 200, as before" if silent else ""
+			dumb = "" if tells else f"; its keeper cannot write into {keeper.parent}"
+			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{dumb})."
+		time.sleep(LOOK_SECONDS)
+
+
+def leave_as_before(setup: Setup, change: Change) -> None:
+	if KEEPER not in change.before:
+		remove_keeper(setup)
+
+
+def remove_keeper(setup: Setup) -> None:
+	"""Leave nothing behind."""
+	setup.tidy()
+	path = keeper_path(setup.bench)
+	for file in (path, path.with_suffix(".json")):
+		file.unlink(missing_ok=True)
+
+
+def is_refreshed(bench: Bench) -> bool:
+	"""Whether the keeper's file was older than ours and is now the same."""
+	path = keeper_path(bench)
+	if path.exists() and path.read_text() == keeper_text():
+		return False
+	write_keeper(bench)
+	return True
+
+
+def what_is_lost(bench: Bench, manager: ProcessManager, services: list[Service]) -> str:
+	"""What to say where `setup web` was done and is in force no more, or not yet; empty where all is well. MEND mends it."""
+	web_services = [service for service in services if service.kind == WEB]
+	if not keeper_path(bench).exists() or manager.name not in SETUPS or len(web_services) != 1:
+		return ""
+	setup, service = SETUPS[manager.name](bench, manager), web_services[0]
+	runs = keeper_of(service.command) and keeper_in(service)
+	gone = setup.what_is_gone(service)
+	if runs and gone:
+		return f"{gone}, and the next restart by {manager.name} itself takes the keeper away"
+	if runs:
+		return setup.what_is_outdated(service)
+	why = gone or f"{manager.name} has not loaded it"
+	return f"`{COMMAND}` was done here and is not in force, since {why}: the web is away while it boots"

@@ -1,0 +1,212 @@
+"""The web in bench's supervisor.conf, and how supervisor loads a change of it: its group is stopped and started once."""
+
+import re
+import time
+import xmlrpc.client
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..core.bench import Bench
+from ..core.errors import Refused
+from ..core.waiting import LOOK_SECONDS
+from ..managers.base import Service
+from ..managers.supervisor import Supervisor
+from ..processes.classify import WEB, kind_of
+from . import keeper_change
+from .keeper import keeper_of
+from .keeper_change import Change, Setup
+
+CONFIG = "config/supervisor.conf"
+BACKUP_SUFFIX = ".before-setup-web"
+
+# What bench writes for the web program, and what does not matter to it. Values, where only some are understood.
+OPTIONS: dict[str, tuple[str, ...]] = {
+	"command": (),
+	"directory": (),
+	"user": (),
+	"priority": (),
+	"environment": (),
+	"autostart": (),
+	"autorestart": (),
+	"startretries": (),
+	"startsecs": (),
+	"stopwaitsecs": (),
+	"killasgroup": (),
+	"redirect_stderr": (),
+	"stdout_logfile": (),
+	"stderr_logfile": (),
+	"stdout_logfile_maxbytes": (),
+	"stdout_logfile_backups": (),
+	"stderr_logfile_maxbytes": (),
+	"stderr_logfile_backups": (),
+	"stopsignal": ("term",),
+	"stopasgroup": ("false",),
+	"numprocs": ("1",),
+}
+
+
+@dataclass(frozen=True)
+class Program:
+	"""The web program as a configuration file tells it; `line` is the number of its command's line, from 0."""
+
+	name: str
+	options: dict[str, str]
+	line: int
+
+	@property
+	def command(self) -> str:
+		return self.options["command"]
+
+
+class SupervisorSetup(Setup):
+	manager: Supervisor
+	restarts = "the web and socketio"
+
+	def plan(self, undo: bool = False) -> Change:
+		return plan(self.bench, undo)
+
+	def write(self, change: Change, note: Callable[[str], None]) -> None:
+		if change.before != change.after and not keeper_of(change.before):
+			keeper_change.write(Path(f"{change.path}{BACKUP_SUFFIX}"), change.before, change.path)
+		keeper_change.write(change.path, change.after, change.path)
+		try:
+			self.check_loading(change.path, note)
+		except BaseException:
+			keeper_change.write(change.path, change.before, change.path)
+			raise
+
+	def check_loading(self, path: Path, note: Callable[[str], None]) -> None:
+		group = group_of(keeper_change.web_of(self.manager))
+		try:
+			changed = self.reread()
+		except xmlrpc.client.Fault as fault:
+			raise Refused(
+				f"supervisor cannot read its configuration: {fault.faultString}. {CONFIG} is as it was; nothing was "
+				"restarted. Mend that and try again."
+			) from None
+		if group not in changed:
+			raise Refused(
+				f"supervisor does not read {path}: it runs {group} from another file. That file is as it was, and nothing "
+				"was restarted. Link it into supervisor's folder, as `bench setup production` does."
+			)
+		if others := sorted(changed - {group}):
+			note(
+				f"supervisor's files have changes for {', '.join(others)} too; those were left for `supervisorctl update`"
+			)
+
+	def put_back(self, change: Change) -> None:
+		keeper_change.write(change.path, change.before, change.path)
+		self.reread()
+
+	def reread(self) -> set[str]:
+		"""The groups that differ on disk from what runs."""
+		[[added, changed, _]] = self.manager.call("reloadConfig")
+		return {*added, *changed}
+
+	def restart(self, service: Service) -> None:
+		"""What `supervisorctl update` does, for one group. One that was stopped is started again whatever happens, with what
+		a person had started in it."""
+		group = group_of(service)
+		by_hand = [
+			one
+			for one in self.manager.services()
+			if one.name.startswith(f"{group}:") and one.pid and not one.starts_itself
+		]
+		self.manager.call("stopProcessGroup", group, False)
+		try:
+			self.wait_stopped(group)
+		except BaseException:
+			self.manager.call("startProcessGroup", group, False)
+			raise
+		try:
+			self.manager.call("removeProcessGroup", group)
+		finally:
+			self.manager.call("addProcessGroup", group)
+		for one in by_hand:
+			self.manager.start(one)
+
+	def wait_stopped(self, group: str) -> None:
+		"""Until nothing of the group runs; supervisor itself kills what outlasts its grace."""
+		while any(
+			info["pid"] or info["statename"] == "STOPPING"
+			for info in self.manager.call("getAllProcessInfo")
+			if info["group"] == group
+		):
+			time.sleep(LOOK_SECONDS)
+
+	def tidy(self) -> None:
+		"""The backup stays where it differs from what is there now."""
+		config = config_path(self.bench)
+		backup = Path(f"{config}{BACKUP_SUFFIX}")
+		if backup.exists() and backup.read_text() == config.read_text():
+			backup.unlink()
+
+	def what_is_gone(self, service: Service) -> str:
+		try:
+			is_written = bool(keeper_of(find_program(config_path(self.bench).read_text()).command))
+		except (Refused, OSError):
+			is_written = False
+		return "" if is_written else f"{CONFIG} was written anew without the web's keeper"
+
+
+def group_of(service: Service) -> str:
+	return service.name.partition(":")[0]
+
+
+def config_path(bench: Bench) -> Path:
+	# bench links it into supervisor's own folder, or that the other way round
+	return (bench.path / CONFIG).resolve()
+
+
+def plan(bench: Bench, undo: bool = False) -> Change:
+	"""As Setup.plan."""
+	path = config_path(bench)
+	try:
+		text = path.read_text()
+	except OSError as error:
+		raise Refused(
+			f"{path} cannot be read ({error.strerror}). Nothing was touched. `bench setup supervisor` writes it."
+		) from None
+	program = find_program(text)
+	bare = keeper_change.bare(program.command)
+	if undo:
+		return Change(path, text, with_command(text, program, bare))
+	options = program.options | {"command": bare}
+	gunicorn = keeper_change.understand(bench, bare, options.get("directory", ""), options.items(), OPTIONS)
+	after = with_command(text, program, keeper_change.kept(bench, gunicorn, bare))
+	return Change(path, text, after, keeper_change.warnings_of(gunicorn))
+
+
+def find_program(text: str) -> Program:
+	"""The one program that serves the web. Raises Refused where there is none, or several."""
+	found = [p for p in read_programs(text) if p.command and kind_of(p.command) == WEB]
+	if len(found) != 1:
+		raise Refused(
+			f"{CONFIG} has {len(found) or 'no'} web programs, and setup web understands one. Nothing was touched."
+		)
+	return found[0]
+
+
+def read_programs(text: str) -> list[Program]:
+	programs: list[Program] = []
+	in_program = False
+	for number, line in enumerate(text.splitlines()):
+		if header := re.match(r"\[(.+)\]", line):
+			in_program = header[1].startswith("program:")
+			if in_program:
+				programs.append(Program(header[1].removeprefix("program:"), {"command": ""}, 0))
+		elif in_program and (pair := re.match(r"([\w]+)\s*[=:]\s*(.*?)\s*$", line)):
+			programs[-1].options[pair[1]] = pair[2]
+			if pair[1] == "command":
+				programs[-1] = replace(programs[-1], line=number)
+		elif in_program and re.match(r"\s+\S", line):
+			programs[-1].options["a line that goes on"] = line.strip()
+	return programs
+
+
+def with_command(text: str, program: Program, command: str) -> str:
+	lines = text.splitlines(True)
+	if command != program.command:
+		lines[program.line] = lines[program.line].replace(program.command, command)
+	return "".join(lines)

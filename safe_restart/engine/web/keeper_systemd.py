@@ -1,0 +1,162 @@
+"""The web's unit under systemd, which a drop-in of ours starts through the keeper; bench's own unit file is not touched.
+
+Nothing but ExecStart differs, so a unit is stopped as it was before. Where its KillMode is control-group, systemd's
+default, keeper and gunicorns get SIGTERM at once, and each gunicorn finishes its requests, as it does without a keeper;
+with mixed the keeper passes it on. It ends when all of them have.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..core.errors import Refused
+from ..managers.base import Service
+from ..managers.systemd import dropins, unit_properties
+from ..managers.systemd.dropins import DropIn
+from ..managers.systemd.manager import Systemd
+from ..managers.systemd.unit_properties import Properties
+from . import keeper_change
+from .gunicorn_command import not_understood
+from .keeper import keeper_of
+from .keeper_change import COMMAND, Change, Setup, web_of
+
+FILE = "safe-restart-web.conf"
+
+# What bench and pilot write for the web, and what does not matter to it. Values, where only some are understood. With
+# Type=notify systemd would listen to the keeper only, which has nothing to say.
+SETTINGS: dict[str, tuple[str, ...]] = {
+	"ExecStart": (),
+	"WorkingDirectory": (),
+	"User": (),
+	"Group": (),
+	"SupplementaryGroups": (),
+	"UMask": (),
+	"Environment": (),
+	"EnvironmentFile": (),
+	"StandardOutput": (),
+	"StandardError": (),
+	"SyslogIdentifier": (),
+	"Restart": (),
+	"RestartSec": (),
+	"TimeoutSec": (),
+	"TimeoutStartSec": (),
+	"TimeoutStopSec": (),
+	"TimeoutStopFailureMode": (),
+	"Nice": (),
+	"CPUWeight": (),
+	"IOWeight": (),
+	"LimitNOFILE": (),
+	"LimitNPROC": (),
+	"OOMScoreAdjust": (),
+	"PrivateTmp": (),
+	"NoNewPrivileges": (),
+	"Type": ("simple", "exec"),
+	"KillMode": ("control-group", "mixed"),
+	"KillSignal": ("sigterm", "15"),
+	"ExecReload": ("/bin/kill -s hup $mainpid", "/usr/bin/kill -s hup $mainpid"),
+}
+
+
+class SystemdSetup(Setup):
+	manager: Systemd
+
+	def plan(self, undo: bool = False) -> Change:
+		dropins.check_rights(self.manager, COMMAND)
+		unit = self.unit(web_of(self.manager))
+		path = self.path(unit["Id"])
+		dropins.check_file(path, COMMAND)
+		before = dropins.read(path)
+		if undo:
+			return Change(path, before, "")
+		if why := why_not(unit):
+			raise not_understood(why)
+		settings = read_settings(files_of(unit, but=path))
+		command = own_command(settings)
+		directory = unit["WorkingDirectory"].lstrip("!")
+		gunicorn = keeper_change.understand(self.bench, command, directory, settings, SETTINGS)
+		after = text(keeper_change.kept(self.bench, gunicorn, command))
+		return Change(path, before, after, keeper_change.warnings_of(gunicorn))
+
+	def write(self, change: Change, note: Callable[[str], None]) -> None:
+		wanted = command_in(change.after)
+
+		def is_in_force(unit: Properties) -> bool:
+			command = unit_properties.command(unit)
+			return command == wanted if wanted else not keeper_of(command)
+
+		drop_in = DropIn(change.path, change.after, (web_of(self.manager).name,))
+		dropins.write(self.manager, [drop_in], is_in_force)
+
+	def put_back(self, change: Change) -> None:
+		dropins.put(self.manager, {change.path: change.before})
+
+	def restart(self, service: Service) -> None:
+		self.manager.restart(service)
+
+	def what_is_gone(self, service: Service) -> str:
+		path = self.path(service.name)
+		return "" if dropins.is_ours(path, COMMAND) else f"{path} is gone"
+
+	def what_is_outdated(self, service: Service) -> str:
+		path = self.path(service.name)
+		unit = self.unit(service)
+		try:
+			own = own_command(read_settings(files_of(unit, but=path)))
+		except (Refused, OSError):
+			own = ""
+		if keeper_change.bare(command_in(dropins.read(path))) == own:
+			return ""
+		return f"{service.name} was written anew since `{COMMAND}`, and {path} starts its web with the command of before"
+
+	def unit(self, service: Service) -> Properties:
+		(unit,) = self.manager.show(service.name)
+		return unit
+
+	def path(self, name: str) -> Path:
+		return dropins.place(self.manager, name, FILE)
+
+
+def why_not(unit: Properties) -> str:
+	sockets = [name for name in unit["TriggeredBy"].split() if name.endswith(".socket")]
+	return f"{sockets[0]} holds its socket" if sockets else dropins.why_not_its_own(unit)
+
+
+def files_of(unit: Properties, but: Path) -> list[Path]:
+	"""The unit's file and its drop-ins, in the order in which they count, without ours."""
+	files = [Path(file) for file in (unit["FragmentPath"], *unit["DropInPaths"].split())]
+	return [file for file in files if file != but]
+
+
+def read_settings(files: Iterable[Path]) -> list[tuple[str, str]]:
+	"""What stands under [Service], in order (systemd.syntax(7)). Raises Refused for a line that goes on, and OSError."""
+	found = []
+	for file in files:
+		section = ""
+		for line in map(str.strip, file.read_text().splitlines()):
+			if line.startswith("["):
+				section = line
+			elif section == "[Service]" and line and line[0] not in "#;":
+				if line.endswith("\\"):
+					raise not_understood("it has a line that goes on")
+				name, _, value = line.partition("=")
+				found.append((name.strip(), value.strip()))
+	return found
+
+
+def own_command(settings: Iterable[tuple[str, str]]) -> str:
+	"""What the unit starts without us; an empty ExecStart takes back those before it (systemd.service(5))."""
+	commands: list[str] = []
+	for name, value in settings:
+		if name == "ExecStart":
+			commands = [*commands, " ".join(value.split())] if value else []
+	if len(commands) != 1:
+		raise not_understood(f"it has {len(commands)} commands")
+	return commands[0]
+
+
+def text(command: str) -> str:
+	return f"{dropins.first_line(COMMAND)}\n[Service]\nExecStart=\nExecStart={command}\n"
+
+
+def command_in(text: str) -> str:
+	"""The command of a drop-in of ours; empty where there is none."""
+	return next((line.removeprefix("ExecStart=") for line in reversed(text.splitlines())), "")

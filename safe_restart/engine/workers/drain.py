@@ -1,0 +1,134 @@
+"""Draining a bench: idle workers are woken, busy ones finish, and then it is proved that nothing runs."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from ..core.bench import Bench
+from ..core.errors import JobsStillRunning
+from ..core.waiting import LOOK_SECONDS
+from ..managers.base import EACH
+from ..processes import tree
+from ..rq.snapshot import Job, Worker
+from ..rq.wakeup_job import send, take_back
+from .fleet import Fleet, Unit
+from .stop_safety import Evidence
+from .stopper import PATIENCE_SECONDS, Retirement
+
+# Idle workers are looked for again after this time: finding their sockets costs more than a look.
+WAKE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Undrained:
+	"""Why a bench is not drained yet."""
+
+	busy: tuple[tuple[Worker, Job | None], ...]
+	unproven: tuple[Worker, ...]
+
+	def __bool__(self) -> bool:
+		return bool(self.busy or self.unproven)
+
+
+def what_runs(fleet: Fleet, retirement: Retirement) -> Undrained:
+	"""Who could still run a job: every live worker that has not provably read the flag.
+
+	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
+	that has a child runs a job, whatever Redis knows. Strays are waited for while they have a job; nobody could bring
+	them back.
+	"""
+	evidence = retirement.evidence
+	busy = [(worker, job) for worker, job in fleet.running if not evidence.has_read_the_flag(worker)]
+	unproven = [
+		worker
+		for unit in fleet.units
+		for worker in unit.workers
+		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
+	]
+	for unit in fleet.units:
+		if not unit.workers and tree.children(unit.main_pid):
+			busy.append((placeholder(unit), None))
+		elif not unit.workers and not retirement.is_leaving(unit) and not is_booting(unit, evidence):
+			unproven.append(placeholder(unit))
+	return Undrained(tuple(busy), tuple(unproven))
+
+
+def is_booting(unit: Unit, evidence: Evidence) -> bool:
+	process = tree.get(unit.service.pid)
+	return process is None or tree.started_at(process) > evidence.flag_set_at
+
+
+def placeholder(unit: Unit) -> Worker:
+	"""A worker that Redis does not know, or not any more."""
+	return Worker(unit.name, unit.service.pid, "", "", "", (), None, None, "", False)
+
+
+def drain(
+	retirement: Retirement,
+	timeout_seconds: float,
+	on_change: Callable[[Fleet, Undrained], None],
+	wake: Callable[[Fleet, tuple[Worker, ...], bool], None],
+	leaves_busy: bool = False,
+) -> Fleet:
+	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
+	busy are left, that no worker can take one.
+
+	wake: what to do with idle workers that have not met the flag (see `waking`)
+	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
+	"""
+	deadline = time.monotonic() + timeout_seconds
+	unproven_since = next_wake = time.monotonic()
+	proofs, before = 0, None
+	while True:
+		fleet = retirement.look(patience_seconds=min(PATIENCE_SECONDS, timeout_seconds))
+		retirement.hasten(fleet.look)
+		undrained = what_runs(fleet, retirement)
+		if undrained != before:
+			on_change(fleet, undrained)
+			before = undrained
+		proofs = 0 if undrained.unproven or (undrained.busy and not leaves_busy) else proofs + 1
+		if proofs >= 2:
+			return fleet
+		retirement.check_cancelled()
+		if (now := time.monotonic()) >= deadline and not proofs:
+			raise JobsStillRunning(still_running(undrained, timeout_seconds, retirement.may_leave))
+		if not undrained.unproven:
+			unproven_since = now
+		elif now >= next_wake:
+			wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
+			next_wake = now + WAKE_SECONDS
+		time.sleep(LOOK_SECONDS)
+
+
+def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool) -> str:
+	names = [
+		f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy
+	]
+	names += [
+		f"worker {worker.name[:8]} (pid {worker.pid}) could not be woken" for worker in undrained.unproven
+	]
+	rolling = ", or let each worker finish by itself with the default strategy (rolling)" if may_leave else ""
+	return (
+		f"{len(names)} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
+		f"{' …' if len(names) > 5 else ''}. Nothing was interrupted and the bench works as before. Wait longer with "
+		f"--wait-workers-timeout SECONDS{rolling}."
+	)
+
+
+@contextmanager
+def waking(bench: Bench, retirement: Retirement) -> Iterator[Callable]:
+	"""How idle workers are woken here. Errands that nobody took are gone afterwards."""
+	if retirement.watch.manager.way == EACH:
+		yield retirement.wake
+		return
+	redis = retirement.watch.observer.redis
+	try:
+		yield lambda fleet, unproven, has_been_waited: send(redis, unproven)
+	finally:
+		try:
+			take_back(bench, redis)
+		except (RedisError, OSError) as error:
+			retirement.note(f"errands that no worker took could not be taken back ({error}); they do nothing")

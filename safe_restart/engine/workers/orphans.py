@@ -1,0 +1,56 @@
+"""Work-horses and workers that no process manager runs any more."""
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psutil
+
+from ..processes import tree
+from ..processes.classify import WORKERS, is_wrapper, kind_of
+from ..rq.snapshot import Job
+from .fleet import Watch
+
+# A horse is forked right before its job is marked as started.
+HORSE_START_SECONDS = 5
+ORPHAN_PAUSE_SECONDS = 0.1
+
+
+def find_orphans(watch: Watch) -> list[psutil.Process]:
+	"""Work-horses and workers of this bench that no manager keeps, seen twice: a horse that ends while it is looked at
+	has lost its parents too."""
+	first = look_for_orphans(watch)
+	if not first:
+		return []
+	time.sleep(ORPHAN_PAUSE_SECONDS)
+	return [process for process in look_for_orphans(watch) if process in first]
+
+
+def look_for_orphans(watch: Watch) -> list[psutil.Process]:
+	services = watch.manager.services()
+	kept = {service.pid for service in services if service.pid}
+	commands = [service.command for service in services if service.kind == WORKERS and service.command]
+	orphans = []
+	for process in tree.inside(watch.bench.path):
+		with suppress(psutil.Error):
+			command = process.cmdline()
+			looks_alike = kind_of(" ".join(command)) == WORKERS or command[:1] == ["rq:"]
+			if (
+				commands
+				and looks_alike
+				and not is_wrapper(command)
+				and not kept & set(tree.ancestors(process))
+			):
+				orphans.append(process)
+	return orphans
+
+
+def orphan_of(job: Job, orphans: Iterable[psutil.Process]) -> psutil.Process | None:
+	"""The orphan that may be running this job: it was forked when the job started."""
+	for process in orphans:
+		with suppress(psutil.Error):
+			if not job.started_at:
+				return process
+			if abs(process.create_time() - job.started_at.timestamp()) < HORSE_START_SECONDS:
+				return process
+	return None
