@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from safe_restart.demo.bench import redis_server
+from safe_restart.demo.parts import redis_server
 
 from . import scenarios, table, web
 from .benches import why_not_under

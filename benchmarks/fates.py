@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from safe_restart.demo.bench import DemoBench
 from safe_restart.engine.rq.keys import queue_key
-from safe_restart.engine.rq.snapshot import Observer
+from safe_restart.engine.rq.snapshot import RqReader
 
 SETTLE_TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.1
@@ -38,14 +38,14 @@ def settle(demo: DemoBench, jobs: dict[str, str]) -> Fates:
 
 	Waits at most SETTLE_TIMEOUT_SECONDS, which is what a lost job takes.
 	"""
-	observer = Observer(demo.bench)
+	observer = RqReader(demo.bench)
 	deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
 	while time.monotonic() < deadline and not is_settled(demo, observer, jobs):
 		time.sleep(POLL_SECONDS)
 	return count(demo, observer, jobs)
 
 
-def is_settled(demo: DemoBench, observer: Observer, jobs: dict[str, str]) -> bool:
+def is_settled(demo: DemoBench, observer: RqReader, jobs: dict[str, str]) -> bool:
 	try:
 		look = observer.look()
 		# A worker that died while Redis was away stays listed as busy.
@@ -58,7 +58,7 @@ def is_settled(demo: DemoBench, observer: Observer, jobs: dict[str, str]) -> boo
 	return all(ended[name] or job_id in failed for name, job_id in jobs.items())
 
 
-def count(demo: DemoBench, observer: Observer, jobs: dict[str, str]) -> Fates:
+def count(demo: DemoBench, observer: RqReader, jobs: dict[str, str]) -> Fates:
 	begun, ended = demo.runs("begin"), demo.runs("end")
 	failed = members(observer, "zrange", "rq:failed:")
 	waiting = members(observer, "lrange", queue_key(""))
@@ -76,7 +76,7 @@ def count(demo: DemoBench, observer: Observer, jobs: dict[str, str]) -> Fates:
 	)
 
 
-def members(observer: Observer, command: str, prefix: str) -> set[str]:
+def members(observer: RqReader, command: str, prefix: str) -> set[str]:
 	"""All job ids in the bench's keys `<prefix><queue>`, read with ZRANGE or LRANGE: RQ's own reader would clean up."""
 	read = getattr(observer.redis, command)
 	return {id for queue in observer.known_queues for id in read(f"{prefix}{queue}", 0, -1)}

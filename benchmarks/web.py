@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import click
 
-from safe_restart.demo.bench import THREADED, DemoBench
-from safe_restart.demo.load import Hammer
+from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.load import WebLoad
+from safe_restart.demo.templates import THREADED
 
 from .benches import SUPERVISOR, SYSTEMD, bench_under, why_not_under
 from .methods import ours, run_commands, supervisorctl, systemctl
@@ -74,7 +75,7 @@ def measure(restarts: int) -> dict[str, dict]:
 def measure_one(method: WebMethod, restarts: int) -> dict:
 	problems = []
 	options = {"has_setup_web": method.has_setup_web, "gunicorn_options": method.gunicorn_options}
-	with bench_under(method.manager, **options) as demo, Hammer(demo, CLIENTS) as hammer:
+	with bench_under(method.manager, **options) as demo, WebLoad(demo, CLIENTS) as hammer:
 		for number in range(restarts):
 			time.sleep(CALM_SECONDS)
 			problems += run_commands([method.command(demo)])

@@ -13,7 +13,7 @@ from frappe.utils import now_datetime
 
 from .desk import journal_sync, request_options
 from .desk.hook_runner import ask_blockers
-from .desk.permission import check_role, in_words, sight, this_bench
+from .desk.permission import as_frappe_errors, check_role, this_bench, visibility
 from .engine.views import board
 
 CHANGES_PER_MINUTE = 30
@@ -28,10 +28,10 @@ def managers_only(method):
 	"""Before anything else: the role, then whether this site may ask."""
 
 	@wraps(method)
-	@in_words
+	@as_frappe_errors
 	def checked(*args, **kwargs):
 		check_role()
-		sight()
+		visibility()
 		return method(*args, **kwargs)
 
 	return checked
@@ -41,8 +41,8 @@ def managers_only(method):
 @managers_only
 def overview() -> dict:
 	"""All that the board shows at first sight."""
-	answer = board.overview(this_bench(), sight())
-	journal_sync.catch_up(this_bench(), sight(), [one["request"] for one in answer["history"]])
+	answer = board.overview(this_bench(), visibility())
+	journal_sync.catch_up(this_bench(), visibility(), [one["request"] for one in answer["history"]])
 	return {**answer, "site": frappe.local.site}
 
 
@@ -52,7 +52,7 @@ def preview(options: dict | str | None = None) -> dict:
 	"""What each strategy would do to the jobs that exist now, who objects, and how many people are at work."""
 	bench = this_bench()
 	choice = request_options.options_of(request_options.of_board(options), bench)
-	answer = board.previews(bench, choice.as_dict(), sight())
+	answer = board.previews(bench, choice.as_dict(), visibility())
 	return {**answer, "blockers": ask_blockers(), "users_active": users_active()}
 
 
@@ -82,8 +82,8 @@ def request(
 @managers_only
 def progress(request: str, after: int = 0) -> dict:
 	"""How far a request has come, with its events after that number."""
-	answer = board.progress(this_bench(), request, after, sight())
-	journal_sync.catch_up(this_bench(), sight(), [request])
+	answer = board.progress(this_bench(), request, after, visibility())
+	journal_sync.catch_up(this_bench(), visibility(), [request])
 	return answer
 
 
@@ -100,7 +100,7 @@ def cancel(request: str) -> dict:
 @changes
 def requeue(job: str) -> dict:
 	"""Put a held or delayed job of this site at the front of its queue."""
-	return board.requeue(this_bench(), job, frappe.session.user, sight())
+	return board.requeue(this_bench(), job, frappe.session.user, visibility())
 
 
 @frappe.whitelist(methods=["POST"])
@@ -108,14 +108,14 @@ def requeue(job: str) -> dict:
 @changes
 def discard(job: str) -> dict:
 	"""Mark a held or delayed job of this site as failed."""
-	return board.discard(this_bench(), job, frappe.session.user, sight())
+	return board.discard(this_bench(), job, frappe.session.user, visibility())
 
 
 @frappe.whitelist()
 @managers_only
 def history(limit: int = board.HISTORY, before: str | None = None) -> dict:
 	"""Requests, the newest first; those before the named one, where one is."""
-	return board.history(this_bench(), sight(), max(1, min(limit, HISTORY_LIMIT)), before)
+	return board.history(this_bench(), visibility(), max(1, min(limit, HISTORY_LIMIT)), before)
 
 
 def users_active() -> int:

@@ -48,7 +48,7 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 		)
 
 
-def hand_over(bench_path: Path, request_id: str, write: Callable[[], object]) -> subprocess.Popen:
+def start_helper(bench_path: Path, request_id: str, write: Callable[[], object]) -> subprocess.Popen:
 	"""Start the helper for a request, and then write that into the journal, where the helper waits for it.
 
 	In this order no request stands in the journal for which nobody starts a helper, whenever we are killed. Raises OSError

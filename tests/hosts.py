@@ -17,7 +17,8 @@ import psutil
 import pytest
 from redis import Redis
 
-from safe_restart.demo.bench import DemoBench, Workers, die_with_parent, redis_server
+from safe_restart.demo.bench import DemoBench, Workers
+from safe_restart.demo.parts import die_with_parent, redis_server
 from safe_restart.engine.core import bench as benches
 from safe_restart.engine.processes import tree
 from safe_restart.engine.processes.classify import WORKERS, is_wrapper, kind_of

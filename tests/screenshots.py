@@ -11,7 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from safe_restart.demo.bench import THREADED, DemoBench
+from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.templates import THREADED
 
 from .browser import launch, open_board, open_dialog, submit
 

@@ -226,7 +226,7 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 		"lost_and_found": 0,
 	}
 	assert own[0] in one.runs("begin") and own[0] not in one.runs()
-	observer = snapshot.Observer(two.bench)
+	observer = snapshot.RqReader(two.bench)
 	assert [(job.id, job.status) for job in observer.jobs([id for id, _ in broken])] == broken
 	assert {worker.name for worker in observer.look().ghosts} == {"gone", "forgotten"}
 	assert "forgotten" not in cli(one, "doctor").out

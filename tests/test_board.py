@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from safe_restart.demo import app
-from safe_restart.demo.bench import THREADED
-from safe_restart.engine.sites.visibility import Sight
+from safe_restart.demo.templates import THREADED
+from safe_restart.engine.sites.visibility import SiteVisibility
 from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.views import board
 
@@ -27,7 +27,7 @@ from .browser import (
 )
 from .conftest import assert_bench_is_healthy, run_long, wait_for
 
-ALL = Sight(None)
+ALL = SiteVisibility(None)
 HOSTILE = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>'
 
 

@@ -10,14 +10,14 @@ from safe_restart.engine.core import bench as benches
 from safe_restart.engine.core.errors import Refused
 from safe_restart.engine.rq import depth_history
 from safe_restart.engine.sites import visibility
-from safe_restart.engine.sites.visibility import Sight
+from safe_restart.engine.sites.visibility import SiteVisibility
 from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.views import board
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
 
-ALL = Sight(None)
-OTHER = Sight("other.localhost", (app.SITE,))
+ALL = SiteVisibility(None)
+OTHER = SiteVisibility("other.localhost", (app.SITE,))
 
 
 def test_the_overview_tells_workers_jobs_queues_and_the_last_restart(demo):
@@ -90,17 +90,17 @@ def test_another_sites_jobs_are_only_counted(demo):
 
 
 def test_a_site_may_ask_where_it_is_alone_or_was_named(demo):
-	assert visibility.sight_of(demo.bench, app.SITE) == ALL
+	assert visibility.visibility_of(demo.bench, app.SITE) == ALL
 	other = demo.path / "sites/other.localhost"
 	other.mkdir()
 	(other / "site_config.json").write_text("{}")
 	bench = benches.load(demo.path)
 	with pytest.raises(Refused, match="may not ask"):
-		visibility.sight_of(bench, app.SITE)
+		visibility.visibility_of(bench, app.SITE)
 	named = benches.Bench(bench.path, {**bench.config, "safe_restart": {"sites": ["other.localhost"]}})
-	assert visibility.sight_of(named, "other.localhost") == OTHER
+	assert visibility.visibility_of(named, "other.localhost") == OTHER
 	with pytest.raises(Refused):
-		visibility.sight_of(named, app.SITE)
+		visibility.visibility_of(named, app.SITE)
 
 
 def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_demo, monkeypatch):
@@ -108,16 +108,16 @@ def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_de
 	look = quiet_demo.watch().observer.look
 	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 0)
 	for _ in range(3):
-		depth_history.note(bench, redis, look())
+		depth_history.add_sample(bench, redis, look())
 		time.sleep(1.01)
-	assert len(depth_history.read(bench, redis)["at"]) == 3
+	assert len(depth_history.read_samples(bench, redis)["at"]) == 3
 	monkeypatch.setattr(depth_history, "KEPT_SECONDS", 2)
-	depth_history.note(bench, redis, look())
-	assert len(depth_history.read(bench, redis)["at"]) < 4
+	depth_history.add_sample(bench, redis, look())
+	assert len(depth_history.read_samples(bench, redis)["at"]) < 4
 	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 60)
-	before = depth_history.read(bench, redis)
-	depth_history.note(bench, redis, look())
-	assert depth_history.read(bench, redis) == before
+	before = depth_history.read_samples(bench, redis)
+	depth_history.add_sample(bench, redis, look())
+	assert depth_history.read_samples(bench, redis) == before
 
 
 def test_each_step_is_announced_to_the_sites_browsers(demo):

@@ -121,7 +121,7 @@ def test_a_socket_this_user_may_not_use_is_named_with_the_mend(words_demo):
 		said = "it was let in"
 		try:
 			os.setuid(nobody)
-			detect.detect(bench.load(words_demo.path))
+			detect.find_manager(bench.load(words_demo.path))
 		except BaseException as error:
 			said = f"{type(error).__name__}: {error}"
 		os.write(write, said.encode())

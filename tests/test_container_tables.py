@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safe_restart.engine.managers import containers
 from safe_restart.engine.managers.container_slots import Slots
 from safe_restart.engine.rq.client_list import Client
-from safe_restart.engine.rq.snapshot import Look, Worker
+from safe_restart.engine.rq.snapshot import RqSnapshot, Worker
 
 NOW = time.time()
 LONG_AGO = NOW - 10_000
@@ -27,8 +27,8 @@ def client(number, address="10.0.0.1", name="", command="") -> Client:
 	return Client(number, name, address, 5000 + number, bool(command), command)
 
 
-def look(*workers, other_addresses=()) -> Look:
-	return Look(NOW, None, -2, workers, (), {}, (), {}, frozenset(other_addresses))
+def look(*workers, other_addresses=()) -> RqSnapshot:
+	return RqSnapshot(NOW, None, -2, workers, (), {}, (), {}, frozenset(other_addresses))
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from safe_restart.engine.restart import strategies
 from safe_restart.engine.restart.options import Options
 from safe_restart.engine.restart.strategies import STRATEGIES
 from safe_restart.engine.rq import job_description, snapshot
-from safe_restart.engine.rq.snapshot import Job, Look, Queue, Worker
-from safe_restart.engine.rq.suspension import describe
+from safe_restart.engine.rq.snapshot import Job, Queue, RqSnapshot, Worker
+from safe_restart.engine.rq.suspension import describe_holder
 from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.views.doctor import longest_job_seconds
 from safe_restart.engine.views.plan import plan
-from safe_restart.engine.workers.fleet import Fleet, Unit
-from safe_restart.engine.workers.stop_safety import Condition, Evidence
+from safe_restart.engine.workers.fleet import Fleet, WorkerProgram
+from safe_restart.engine.workers.stop_safety import StopSafety, WorkerPhase
 
 NOW = 1_800_000_000.0
 BENCH = Bench(Path("/home/frappe/bench"), {"workers": {"reports": {"timeout": 3000}}})
@@ -34,13 +34,13 @@ def worker(name="w", state="idle", heartbeat="1", job=None, shutdown=False, pid=
 
 
 def fleet(*workers: Worker, suspended_by=None, jobs=()) -> Fleet:
-	look = Look(NOW, suspended_by, -2, workers, (), {job.id: job for job in jobs}, (), {})
+	look = RqSnapshot(NOW, suspended_by, -2, workers, (), {job.id: job for job in jobs}, (), {})
 	service = Service("g:w", "workers", "running", 10, 0, 360, "bench worker", ())
-	return Fleet(look, (Unit(service, workers),), (), ())
+	return Fleet(look, (WorkerProgram(service, workers),), (), ())
 
 
 def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
-	evidence = Evidence(NOW)
+	evidence = StopSafety(NOW)
 	evidence.add(fleet(worker(state="suspended", heartbeat="1")))
 	assert not evidence.has_read_the_flag(worker(state="suspended", heartbeat="1"))
 	evidence.add(fleet(worker(state="suspended", heartbeat="2")))
@@ -49,21 +49,21 @@ def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
 
 
 def test_a_worker_that_became_suspended_since_the_flag_was_set_is_proven():
-	evidence = Evidence(NOW)
+	evidence = StopSafety(NOW)
 	evidence.add(fleet(worker(state="busy")))
 	evidence.add(fleet(worker(state="suspended")))
 	assert evidence.has_read_the_flag(worker(state="suspended"))
 
 
 def test_a_busy_worker_is_in_a_long_job_only_after_a_while_in_the_same_job():
-	evidence = Evidence(NOW)
+	evidence = StopSafety(NOW)
 	evidence.add(fleet(worker(state="busy", job="a")))
-	assert evidence.condition(worker(state="busy", job="a"), {}) is Condition.IN_BETWEEN
+	assert evidence.condition(worker(state="busy", job="a"), {}) is WorkerPhase.IN_BETWEEN
 	name, (job, since) = next(iter(evidence.busy_since.items()))
 	evidence.busy_since[name] = (job, since - 1)
-	assert evidence.condition(worker(state="busy", job="a"), {}) is Condition.BUSY
+	assert evidence.condition(worker(state="busy", job="a"), {}) is WorkerPhase.BUSY
 	evidence.add(fleet(worker(state="busy", job="b")))
-	assert evidence.condition(worker(state="busy", job="b"), {}) is Condition.IN_BETWEEN
+	assert evidence.condition(worker(state="busy", job="b"), {}) is WorkerPhase.IN_BETWEEN
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_what_a_job_may_take_is_read_from_the_queues_that_a_command_names(comman
 	],
 )
 def test_who_holds_the_queues_is_told_by_the_whole_name_of_its_bench(token, says, mend):
-	who, what = describe(token, "shop")
+	who, what = describe_holder(token, "shop")
 	assert who.startswith(says) and mend in what
 
 
@@ -232,7 +232,7 @@ def test_the_helper_checks_what_it_reads():
 	with pytest.raises(Refused):
 		Options.from_dict({"command": "rm -rf /"})
 	with pytest.raises(Refused):
-		strategies.choose("../../etc/passwd")
+		strategies.strategy_named("../../etc/passwd")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from safe_restart.engine.core import bench as benches
 from safe_restart.engine.state.journal import Journal
-from safe_restart.engine.state.locks import Lock
+from safe_restart.engine.state.locks import BenchLock
 
 NOBODY = 65534
 
@@ -19,7 +19,7 @@ def test_a_lock_that_root_took_first_can_be_taken_by_the_benchs_owner(tmp_path):
 	os.chown(tmp_path / "sites", NOBODY, NOBODY)
 	bench = benches.load(tmp_path)
 	Journal(bench)
-	lock = Lock(bench)
+	lock = BenchLock(bench)
 	assert lock.take()
 	assert lock.path.stat().st_uid == NOBODY
 	lock.release()

@@ -21,7 +21,7 @@ from rq import VERSION, Queue, suspension
 from rq.job import Job
 from rq.registry import DeferredJobRegistry, FailedJobRegistry, ScheduledJobRegistry
 
-from safe_restart.demo.bench import die_with_parent, free_port, redis_server
+from safe_restart.demo.parts import die_with_parent, free_port, redis_server
 from safe_restart.engine.core.bench import Bench
 from safe_restart.engine.core.errors import Refused
 from safe_restart.engine.jobs import held, settle
@@ -157,7 +157,7 @@ class Jobs(RuleBasedStateMachine):
 
 	def __init__(self, bench: Bench):
 		super().__init__()
-		self.bench, self.observer = bench, snapshot.Observer(bench)
+		self.bench, self.observer = bench, snapshot.RqReader(bench)
 		self.redis = self.observer.redis
 		self.redis.flushall()
 		self.queue = Queue("b:default", connection=Redis.from_url(bench.redis_queue_url))
@@ -300,7 +300,7 @@ class Jobs(RuleBasedStateMachine):
 	@precondition(lambda machine: not machine.due)
 	@invariant()
 	def what_waits_for_a_person_or_its_pause_is_listed_and_nothing_else(self):
-		listed = [found.job.id for found in held.jobs(self.bench, self.observer)]
+		listed = [found.job.id for found in held.held_jobs(self.bench, self.observer)]
 		assert sorted(listed) == sorted(self.those_in(*SET_ASIDE))
 
 

@@ -536,7 +536,7 @@ class TestOutput:
 		assert result.tail[0].endswith("x…")
 
 	def test_a_line_without_an_end_takes_no_memory(self):
-		lines = subprocess_runner.Lines(lambda line: None)
+		lines = subprocess_runner.OutputLines(lambda line: None)
 		for _ in range(100):
 			lines.feed(b"x" * subprocess_runner.PIPE_BYTES)
 		assert len(lines.pending) <= subprocess_runner.LINE_BYTES + 1

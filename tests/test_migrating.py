@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from safe_restart.demo import app
-from safe_restart.engine.restart.recovery import Way, way_on
+from safe_restart.engine.restart.recovery import RecoveryAction, recovery_action
 from safe_restart.engine.restart.strategies import STRATEGIES, steps_of
 from safe_restart.engine.state.journal import Journal
 
@@ -193,7 +193,9 @@ def test_before_its_migration_a_request_is_unwound_and_after_it_finished(strateg
 	steps = steps_of(STRATEGIES[strategy], True)
 	for reached in range(len(steps) + 1):
 		is_begun = "halt" in steps[:reached]
-		assert way_on(strategy, steps[:reached], True) is (Way.FINISH if is_begun else Way.UNWIND)
+		assert recovery_action(strategy, steps[:reached], True) is (
+			RecoveryAction.FINISH if is_begun else RecoveryAction.UNWIND
+		)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,10 @@ def test_a_bench_whose_supervisord_died_is_made_whole_by_what_doctor_says(demo):
 	wait_for(lambda: len(demo.watch().see().workers) == 6, "new workers beside the old ones")
 	fleet = demo.watch().see()
 	assert len(fleet.units) == 6 and not fleet.strays and not fleet.dead
-	kinds = {kind for kind, _ in orphaned_services.find(demo.bench, demo.watch().manager.services())}
+	kinds = {
+		kind
+		for kind, _ in orphaned_services.find_orphaned_services(demo.bench, demo.watch().manager.services())
+	}
 	assert kinds == {"web", "scheduler", "redis"}
 	assert set(mends(demo)) == {"safe-restart", "safe-restart --wait-workers --only redis"}
 

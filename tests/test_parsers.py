@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safe_restart.engine.core import timestamps
 from safe_restart.engine.core.bench import Bench
 from safe_restart.engine.processes import subprocess_runner
-from safe_restart.engine.processes.subprocess_runner import TAIL_LINES, Lines
+from safe_restart.engine.processes.subprocess_runner import TAIL_LINES, OutputLines
 from safe_restart.engine.rq import client_list, job_description, snapshot
 
 LINE_BYTES = 8  # so that lines that are cut are found often
@@ -89,7 +89,7 @@ def fed(chunks: list[bytes]) -> list[str]:
 	said = []
 	with pytest.MonkeyPatch.context() as patch:
 		patch.setattr(subprocess_runner, "LINE_BYTES", LINE_BYTES)
-		lines = Lines(said.append)
+		lines = OutputLines(said.append)
 		for chunk in chunks:
 			lines.feed(chunk)
 		lines.finish()

@@ -10,9 +10,9 @@ from safe_restart.engine.jobs.retry_policy import Policy
 from safe_restart.engine.managers.base import Service
 from safe_restart.engine.processes.classify import WORKERS
 from safe_restart.engine.restart.strategies import STRATEGIES
-from safe_restart.engine.rq.snapshot import Job, Look, Queue, Worker
+from safe_restart.engine.rq.snapshot import Job, Queue, RqSnapshot, Worker
 from safe_restart.engine.views.plan import plan
-from safe_restart.engine.workers.fleet import Fleet, Unit
+from safe_restart.engine.workers.fleet import Fleet, WorkerProgram
 
 from .test_tables import options
 
@@ -48,10 +48,10 @@ def fleets(draw) -> Fleet:
 		groups[draw(st.sampled_from(list(groups)))].append(worker)
 	strays = tuple(groups.pop("astray"))
 	workers = (*strays, *(worker for group in groups.values() for worker in group))
-	look = Look(NOW, None, -2, workers, (), known, tuple(draw(st.lists(queues, max_size=3))), {})
+	look = RqSnapshot(NOW, None, -2, workers, (), known, tuple(draw(st.lists(queues, max_size=3))), {})
 	grace = draw(st.integers(0, 2000))
 	units = tuple(
-		Unit(Service(name, WORKERS, "running", 1, 0, grace, "bench worker", ()), tuple(group))
+		WorkerProgram(Service(name, WORKERS, "running", 1, 0, grace, "bench worker", ()), tuple(group))
 		for name, group in groups.items()
 	)
 	return Fleet(look, units, strays, ())

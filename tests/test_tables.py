@@ -16,16 +16,16 @@ from safe_restart.engine.managers.base import BY_HAND, EACH, IN_TURN
 from safe_restart.engine.processes.classify import KINDS
 from safe_restart.engine.restart import strategies
 from safe_restart.engine.restart.options import Options
-from safe_restart.engine.restart.recovery import Way, way_on
+from safe_restart.engine.restart.recovery import RecoveryAction, recovery_action
 from safe_restart.engine.restart.strategies import (
 	FINISH_FIRST,
 	MIGRATING_STEPS,
 	STRATEGIES,
 	WATCHING_STEPS,
-	fit,
+	adapt_to_manager,
 	steps_of,
 )
-from safe_restart.engine.workers.stop_safety import Act, Condition, decide
+from safe_restart.engine.workers.stop_safety import StopAction, WorkerPhase, decide_stop
 
 ALL_STEPS = sorted(
 	{*MIGRATING_STEPS, *WATCHING_STEPS, *(name for s in STRATEGIES.values() for name in s.steps)}
@@ -43,37 +43,43 @@ SECONDS = st.integers(0, 10**9) | st.floats(0, 1e9)
 
 def ways_to_stop():
 	for size in range(5):
-		for conditions in itertools.combinations_with_replacement(Condition, size):
+		for conditions in itertools.combinations_with_replacement(WorkerPhase, size):
 			for has_been_waited in (False, True):
-				yield set(conditions), has_been_waited, decide(conditions, has_been_waited)
+				yield set(conditions), has_been_waited, decide_stop(conditions, has_been_waited)
 
 
 def test_a_unit_is_told_to_go_only_where_each_of_its_workers_is_proven():
 	for conditions, _, act in ways_to_stop():
-		if act in (Act.SIGNAL, Act.UNBLOCK):
-			assert conditions and not conditions & {Condition.IN_BETWEEN, Condition.ASKED}
-		if act is Act.SIGNAL:
-			assert conditions <= {Condition.SUSPENDED, Condition.BUSY}
+		if act in (StopAction.SIGNAL, StopAction.UNBLOCK):
+			assert conditions and not conditions & {WorkerPhase.IN_BETWEEN, WorkerPhase.ASKED}
+		if act is StopAction.SIGNAL:
+			assert conditions <= {WorkerPhase.SUSPENDED, WorkerPhase.BUSY}
 
 
 def test_a_unit_that_was_told_is_never_told_again():
 	for conditions, _, act in ways_to_stop():
-		assert (act is Act.LEAVE) is (Condition.ASKED in conditions)
+		assert (act is StopAction.LEAVE) is (WorkerPhase.ASKED in conditions)
 
 
 def test_a_unit_without_proof_is_looked_at_again_and_only_after_waiting_stopped_in_the_next_best_way():
 	for conditions, has_been_waited, act in ways_to_stop():
-		is_unproven = not conditions or Condition.IN_BETWEEN in conditions
-		is_open = is_unproven and Condition.ASKED not in conditions
-		assert (act is Act.FALL_BACK) is (is_open and has_been_waited)
-		assert (act is Act.LOOK_AGAIN) is (is_open and not has_been_waited)
+		is_unproven = not conditions or WorkerPhase.IN_BETWEEN in conditions
+		is_open = is_unproven and WorkerPhase.ASKED not in conditions
+		assert (act is StopAction.FALL_BACK) is (is_open and has_been_waited)
+		assert (act is StopAction.LOOK_AGAIN) is (is_open and not has_been_waited)
 
 
 def test_what_is_done_with_a_proven_unit_does_not_depend_on_time_or_order():
 	for size in range(1, 4):
-		for conditions in itertools.product(set(Condition) - {Condition.IN_BETWEEN}, repeat=size):
+		for conditions in itertools.product(set(WorkerPhase) - {WorkerPhase.IN_BETWEEN}, repeat=size):
 			assert (
-				len({decide(order, waited) for order in (conditions, conditions[::-1]) for waited in (0, 1)})
+				len(
+					{
+						decide_stop(order, waited)
+						for order in (conditions, conditions[::-1])
+						for waited in (0, 1)
+					}
+				)
 				== 1
 			)
 
@@ -83,25 +89,25 @@ def test_a_request_is_unwound_before_anything_irrevocable_and_finished_after(nam
 	steps = STRATEGIES[name].steps
 	irrevocable = steps.index("stop" if name in FINISHING_FIRST else "drain")
 	for reached in range(len(steps) + 1):
-		way = way_on(name, steps[:reached])
-		assert way is (Way.FINISH if reached > irrevocable else Way.UNWIND)
+		way = recovery_action(name, steps[:reached])
+		assert way is (RecoveryAction.FINISH if reached > irrevocable else RecoveryAction.UNWIND)
 
 
 def test_a_request_that_migrates_is_not_called_untouched_once_its_workers_were_halted():
 	halted = MIGRATING_STEPS.index("halt")
 	for reached in range(len(MIGRATING_STEPS) + 1):
-		way = way_on("wait-workers", MIGRATING_STEPS[:reached])
-		assert way is (Way.FINISH if reached > halted else Way.UNWIND)
+		way = recovery_action("wait-workers", MIGRATING_STEPS[:reached])
+		assert way is (RecoveryAction.FINISH if reached > halted else RecoveryAction.UNWIND)
 
 
 @given(
 	st.sampled_from([*STRATEGIES, "drain"]), *[st.sets(st.sampled_from(ALL_STEPS) | st.text(max_size=4))] * 2
 )
 def test_a_request_that_is_to_be_finished_is_never_unwound_for_what_it_did_besides(name, steps, more):
-	assert way_on(name, steps) in Way
-	if way_on(name, steps) is Way.FINISH:
-		assert way_on(name, steps | more) is Way.FINISH
-	assert way_on("drain", steps) is Way.UNWIND
+	assert recovery_action(name, steps) in RecoveryAction
+	if recovery_action(name, steps) is RecoveryAction.FINISH:
+		assert recovery_action(name, steps | more) is RecoveryAction.FINISH
+	assert recovery_action("drain", steps) is RecoveryAction.UNWIND
 
 
 policies = st.builds(
@@ -238,7 +244,7 @@ def test_sites_are_migrated_only_in_maintenance_and_while_everything_that_runs_j
 
 
 def test_a_hold_is_not_a_restart():
-	assert strategies.choose("drain").steps == ("preflight", "suspend", "drain")
+	assert strategies.strategy_named("drain").steps == ("preflight", "suspend", "drain")
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -246,13 +252,13 @@ def test_in_the_foreground_every_strategy_lets_running_jobs_finish_first_and_dra
 	name,
 ):
 	for way in (IN_TURN, BY_HAND):
-		chosen = fit(STRATEGIES[name], way)
+		chosen = adapt_to_manager(STRATEGIES[name], way)
 		assert (chosen.name, chosen.busy, chosen.way) == (name, FINISH_FIRST, way)
 		assert chosen.holds_lease and not chosen.in_batches
 		ends = "stop" if way == IN_TURN else "hand-over"
 		assert chosen.steps.index("drain") < chosen.steps.index(ends)
 		for reached in range(len(chosen.steps) + 1):
 			has_stopped = way == IN_TURN and reached > chosen.steps.index("stop")
-			found = way_on(name, chosen.steps[:reached], way=way)
-			assert found is (Way.FINISH if has_stopped else Way.UNWIND)
-	assert fit(STRATEGIES[name], EACH) is STRATEGIES[name]
+			found = recovery_action(name, chosen.steps[:reached], way=way)
+			assert found is (RecoveryAction.FINISH if has_stopped else RecoveryAction.UNWIND)
+	assert adapt_to_manager(STRATEGIES[name], EACH) is STRATEGIES[name]

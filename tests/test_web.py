@@ -8,8 +8,9 @@ import sys
 import psutil
 import pytest
 
-from safe_restart.demo.bench import THREADED, DemoBench
-from safe_restart.demo.load import Hammer
+from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.load import WebLoad
+from safe_restart.demo.templates import THREADED
 from safe_restart.engine.core.bench import Bench
 from safe_restart.engine.core.errors import Refused
 from safe_restart.engine.web import keeper_supervisor
@@ -59,7 +60,7 @@ class TestUnderSupervisor(WebPromises):
 
 
 def test_a_request_that_runs_is_finished_by_the_old_web_and_the_restart_waits_for_it(kept):
-	with Hammer(kept, clients=2, pause_seconds=0.01, path="/slow") as hammer:
+	with WebLoad(kept, clients=2, pause_seconds=0.01, path="/slow") as hammer:
 		wait_for(lambda: hammer.requests)
 		done = cli(kept, "--only", "web", "--json")
 	assert done.exit_code == 0, done.text
@@ -79,7 +80,7 @@ def test_every_strategy_replaces_the_web_without_an_outage_of_its_own(kept, stra
 
 def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
 	old = masters(kept)
-	with Hammer(kept, clients=4) as hammer:
+	with WebLoad(kept, clients=4) as hammer:
 		process = start_cli(kept, "--only", "web", "--detach")
 		assert process.wait(60) == 0
 		wait_for(lambda: len(masters(kept)) == 2, "the new web beside the old one")
@@ -95,7 +96,7 @@ def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
 
 def test_a_signal_by_hand_replaces_the_web_as_gently(kept):
 	old = masters(kept)
-	with Hammer(kept, clients=4) as hammer:
+	with WebLoad(kept, clients=4) as hammer:
 		supervisorctl(kept, "signal", "HUP", f"{kept.path.name}-web:*")
 		wait_for(lambda: len(masters(kept)) == 1 and masters(kept) != old, "the new web alone")
 	assert hammer.failures == {}
@@ -167,7 +168,7 @@ def test_a_configuration_that_supervisor_does_not_read_is_put_back(make_demo):
 def test_without_preload_gunicorn_reloads_itself_without_an_outage(make_demo):
 	demo = make_demo(gunicorn_options="-w 2 -t 120")
 	master, old = keeper(demo), workers_of(keeper(demo))
-	with Hammer(demo, clients=8) as hammer:
+	with WebLoad(demo, clients=8) as hammer:
 		done = cli(demo, "--only", "web", "--json")
 	assert done.exit_code == 0, done.text
 	assert hammer.failures == {} and done.json["web"]["outage_ms"] == 0

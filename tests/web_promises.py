@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from safe_restart.demo.bench import DemoBench
-from safe_restart.demo.load import Hammer
+from safe_restart.demo.load import WebLoad
 
 from .conftest import assert_bench_is_healthy, cli, wait_for
 
@@ -46,7 +46,7 @@ def is_connected(process: psutil.Process, client: tuple[str, int]) -> bool:
 class WebPromises:
 	def test_no_request_fails_while_the_web_is_replaced_again_and_again(self, kept):
 		old, pid = masters(kept), keeper(kept)
-		with Hammer(kept) as hammer:
+		with WebLoad(kept) as hammer:
 			for _ in range(RESTARTS):
 				done = cli(kept, "--only", "web", "--json")
 				assert done.exit_code == 0, done.text
@@ -64,7 +64,7 @@ class WebPromises:
 	def test_a_new_web_that_does_not_work_is_turned_away_and_the_old_one_serves_on(self, kept, code, why):
 		old = masters(kept)
 		deploy(kept, **code)
-		with Hammer(kept, clients=4) as hammer:
+		with WebLoad(kept, clients=4) as hammer:
 			done = cli(kept, "--json")
 		assert done.exit_code == 1, done.text
 		assert why in done.json["outcome"] and "goes on serving" in done.json["outcome"]
@@ -85,7 +85,7 @@ class WebPromises:
 		wait_for(kept.is_up)
 		old = masters(kept)
 		os.mkfifo(kept.path / "web.json")  # which the new process reads while it boots, for ever
-		with Hammer(kept, clients=4) as hammer:
+		with WebLoad(kept, clients=4) as hammer:
 			done = cli(kept, "--only", "web", "--json")
 		assert done.exit_code == 1, done.text
 		assert "did not answer within 3 s. The old one goes on serving" in done.json["outcome"]
@@ -120,7 +120,7 @@ class WebPromises:
 		said = cli(threaded, "setup", "web", "--yes")
 		assert said.exit_code == 0, said.text
 		assert "1 to 3 requests" in said.out
-		with Hammer(threaded) as hammer:
+		with WebLoad(threaded) as hammer:
 			for _ in range(3):
 				assert cli(threaded, "--only", "web").exit_code == 0
 		print(f"gthread: {dict(hammer.outcomes)}, longest {hammer.longest_seconds:.3f} s")

@@ -7,45 +7,14 @@ import sys
 
 import click
 
+from .context import Group, print_json, this_bench
+
 STRATEGY_FLAGS = {
 	"wait_workers": "wait-workers",
 	"no_wait_workers": "no-wait-workers",
 	"suspend_rq": "suspend-rq",
 	"now": "now",
 }
-
-
-class Group(click.Group):
-	"""Turns the engine's errors into one sentence and the right exit code."""
-
-	def invoke(self, ctx: click.Context):
-		from ..engine.core.errors import RestartError
-
-		try:
-			return super().invoke(ctx)
-		except RestartError as error:
-			click.echo(f"Error: {error}", err=True)
-			if ctx.params.get("as_json"):
-				from ..engine.state.report import refusal
-
-				print_json(refusal(error))
-			ctx.exit(error.exit_code)
-
-
-def this_bench(ctx: click.Context):
-	"""The bench named by --bench, or the one the current folder lies in. Raises Refused."""
-	from ..engine.core import bench
-
-	while "bench_path" not in ctx.params:  # under `bench` our group is not the root
-		ctx = ctx.parent
-	path = ctx.params["bench_path"]
-	return bench.load(path) if path else bench.find(".")
-
-
-def print_json(value: dict) -> None:
-	import json
-
-	click.echo(json.dumps(value, indent=1, default=str))
 
 
 @click.group("safe-restart", cls=Group, invoke_without_command=True)
@@ -167,7 +136,7 @@ def status(ctx: click.Context, verbose: bool, as_json: bool) -> None:
 	from ..engine.views import status as statuses
 	from . import output
 
-	seen = statuses.see(this_bench(ctx))
+	seen = statuses.read_status(this_bench(ctx))
 	print_json(statuses.as_json(seen)) if as_json else output.status(seen, verbose)
 
 
@@ -364,9 +333,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def demo(ctx: click.Context, strategy: str, boot: float, keep: bool, as_json: bool) -> None:
 	"""Build a bench in miniature, restart it under load with STRATEGY, and tell each job's fate."""
-	from ..demo.runner import show
+	from ..demo.runner import run_demo
 
-	ctx.exit(show(strategy, boot, keep, as_json))
+	ctx.exit(run_demo(strategy, boot, keep, as_json))
 
 
 @safe_restart.group()

@@ -4,21 +4,21 @@ import click
 
 from ..engine.core.bench import Bench
 from ..engine.jobs import held
-from ..engine.sites.visibility import Sight
+from ..engine.sites.visibility import SiteVisibility
 from ..engine.views import board
-from . import print_json
+from .context import print_json
 from .output import seconds, table
 from .submit import requester
 
-ALL = Sight(None)  # whoever has a shell sees every site
+ALL = SiteVisibility(None)  # whoever has a shell sees every site
 
 
 def show_jobs(bench: Bench, as_json: bool) -> None:
 	"""Print held and delayed jobs; releases those that are due."""
-	with held.observing(bench) as seen:
-		found = held.jobs(bench, seen)
+	with held.reading_rq(bench) as seen:
+		found = held.held_jobs(bench, seen)
 	if as_json:
-		print_json({"jobs": [held.as_dict(bench, one) for one in found]})
+		print_json({"jobs": [held.as_json(bench, one) for one in found]})
 	elif not found:
 		click.echo("No job is held and none waits for its pause.")
 	else:
@@ -26,7 +26,7 @@ def show_jobs(bench: Bench, as_json: bool) -> None:
 		table([row(one) for one in found], headings)
 
 
-def row(one: held.SetAside) -> tuple[str, ...]:
+def row(one: held.HeldJob) -> tuple[str, ...]:
 	state = one.kind if one.due_in_seconds is None else f"runs in {seconds(one.due_in_seconds)}"
 	return (one.job.id, one.job.method, one.job.site, state, one.job.why, one.job.who, one.job.at)
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.2
 
 def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 	"""Print the last lines of each log of a service, and what comes after. Raises Refused for an unknown service."""
-	manager = detect.detect(bench)
+	manager = detect.find_manager(bench)
 	services = manager.services()
 	chosen = [
 		s

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import click
 
-from ..engine.core.text import many
+from ..engine.core.text import pluralize
 from ..engine.core.timestamps import seconds_between
 from ..engine.restart.options import Options
-from ..engine.rq.suspension import describe
+from ..engine.rq.suspension import describe_holder
 from ..engine.sites.app_hooks import Objection
 from ..engine.state import records
 from ..engine.state.journal import Journal
@@ -105,7 +105,7 @@ def status(seen: Status, verbose: bool) -> None:
 				if look.suspended_ttl_ms < 0
 				else f", for {look.suspended_ttl_ms / 1000:.0f} s unless renewed"
 			)
-			who, _ = describe(look.suspended_by, seen.bench.bench_id)
+			who, _ = describe_holder(look.suspended_by, seen.bench.bench_id)
 			click.echo(f"Suspended {who}{until}: no worker takes a new job.")
 		click.echo(
 			f"Workers: {len(seen.fleet.workers)}, with a job: {len(seen.fleet.running)}, waiting: {look.queued}"
@@ -247,4 +247,4 @@ def findings(found: list[Finding]) -> None:
 		if finding.mend:
 			click.echo(f"  {'':<8} → {finding.mend}")
 	bad = [finding for finding in found if finding.level != OK]
-	click.echo(f"{many(len(bad), 'thing')} to look at." if bad else "A restart can succeed here.")
+	click.echo(f"{pluralize(len(bad), 'thing')} to look at." if bad else "A restart can succeed here.")

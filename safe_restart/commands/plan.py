@@ -4,7 +4,7 @@ import click
 
 from ..engine.core.bench import Bench
 from ..engine.restart.options import Options
-from ..engine.restart.strategies import check_foreground, choose, fit
+from ..engine.restart.strategies import adapt_to_manager, check_foreground, strategy_named
 
 
 def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None:
@@ -21,14 +21,15 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	from ..engine.views import doctor
 	from ..engine.views import plan as plans
 	from ..engine.web import keeper_setup
-	from ..engine.workers.fleet import Watch
-	from . import output, print_json
+	from ..engine.workers.fleet import FleetReader
+	from . import output
+	from .context import print_json
 
-	choice, manager = Options.from_dict(options), detect.detect(bench)
-	chosen = fit(choose(strategy), manager.way)
+	choice, manager = Options.from_dict(options), detect.find_manager(bench)
+	chosen = adapt_to_manager(strategy_named(strategy), manager.way)
 	check_foreground(chosen, choice)
 	try:
-		fleet = Watch(bench, manager, snapshot.Observer(bench)).see()
+		fleet = FleetReader(bench, manager, snapshot.RqReader(bench)).see()
 		answer = plans.plan(fleet, chosen, choice, retry_policy.of_bench(bench))
 	except (RedisError, OSError):
 		answer = plans.plan_without_redis(choice)
@@ -36,7 +37,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 	services = manager.services()
 	warnings = [f"{one.text}; {one.mend}" for one in doctor.drawbacks(bench, manager, services)]
 	if WEB in choice.only and (lost := keeper_setup.what_is_lost(bench, manager, services)):
-		warnings.append(f"{lost}. Type {keeper_setup.MEND}")
+		warnings.append(f"{lost}. Type {keeper_setup.FIX}")
 	if as_json:
 		blockers = [asdict(objection) for objection in objections]
 		print_json({**answer.as_dict(), "blockers": blockers, "warnings": warnings})

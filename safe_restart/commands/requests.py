@@ -13,10 +13,10 @@ from .submit import POLL_SECONDS, Interrupts, ask_and_follow
 
 def wait_for_host(bench: Bench, timeout_seconds: float) -> int:
 	"""Wait until the workers that are to leave this host have left; returns the exit code."""
-	from ..engine.rq.snapshot import Observer
+	from ..engine.rq.snapshot import RqReader
 	from ..engine.workers import identity
 
-	observer, deadline = Observer(bench), time.monotonic() + timeout_seconds
+	observer, deadline = RqReader(bench), time.monotonic() + timeout_seconds
 	while left := [w for w in observer.look().workers if identity.is_local(w) and w.shutdown_requested]:
 		if time.monotonic() > deadline:
 			raise JobsStillRunning(
@@ -33,7 +33,7 @@ def run_resume(bench: Bench) -> None:
 
 	from ..engine.restart.strategies import DRAIN
 	from ..engine.rq import snapshot
-	from ..engine.rq.suspension import describe
+	from ..engine.rq.suspension import describe_holder
 
 	journal = Journal(bench)
 	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
@@ -47,13 +47,13 @@ def run_resume(bench: Bench) -> None:
 	):
 		time.sleep(POLL_SECONDS)
 	try:
-		look = snapshot.Observer(bench).look()
+		look = snapshot.RqReader(bench).look()
 	except (RedisError, OSError) as error:
 		raise RestartError(
 			f"Redis at {bench.redis_queue_url} does not answer ({error}); start it first."
 		) from None
 	if look.suspended_by:
-		who, mend = describe(look.suspended_by, bench.bench_id)
+		who, mend = describe_holder(look.suspended_by, bench.bench_id)
 		seconds = (
 			f"for {look.suspended_ttl_ms / 1000:.0f} s unless renewed"
 			if look.suspended_ttl_ms >= 0

@@ -18,7 +18,7 @@ from ..engine.restart.strategies import STRATEGIES
 from ..engine.state import records
 from ..engine.state.journal import Journal
 from ..engine.state.records import Request
-from ..helper import hand_over
+from ..helper import start_helper
 from .plan import show_plan
 
 POLL_SECONDS = 0.02
@@ -76,19 +76,19 @@ def ask_and_follow(
 ) -> int:
 	"""Hand a request, which `write` writes down, to a helper, and follow it to its end; returns the exit code."""
 	try:
-		helper = hand_over(bench.path, id, write)
+		helper = start_helper(bench.path, id, write)
 	except OSError as error:
 		raise RestartError(f"The helper could not be started ({error}). Nothing was touched.") from None
 	request = journal.request(id)
 	if params["detach"]:
-		tell(
+		say(
 			f"Request {request.id} is on its way; `safe-restart show {request.id}` tells how it goes.", params
 		)
 		return 0
 	request = follow(bench, journal, request, helper, params, interrupts)
 	if params["as_json"]:
 		from ..engine.state.report import as_json
-		from . import print_json
+		from .context import print_json
 
 		print_json(as_json(request, journal.steps(request.id)))
 	return request.exit_code if request.exit_code is not None else 1
@@ -169,5 +169,5 @@ def requester() -> str:
 		return str(os.getuid())
 
 
-def tell(text: str, params: dict) -> None:
+def say(text: str, params: dict) -> None:
 	click.echo(text, err=params["as_json"])

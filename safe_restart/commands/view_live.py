@@ -11,12 +11,12 @@ from rich.text import Text
 
 from ..engine.core.bench import Bench
 from ..engine.rq import snapshot
-from ..engine.rq.snapshot import Look, Worker
+from ..engine.rq.snapshot import RqSnapshot, Worker
 from ..engine.state.journal import Journal
 from ..engine.state.records import Request
 from .output import EventLines, closing_lines, seconds, step_line
 
-LOOK_SECONDS = 0.25
+DRAW_SECONDS = 0.25
 STYLES = {"done": "green", "failed": "red", "doing": "bold"}
 
 
@@ -27,10 +27,10 @@ class LiveView:
 		self.bench = bench
 		self.journal = journal
 		self.request = request
-		self.observer = snapshot.Observer(bench)
+		self.observer = snapshot.RqReader(bench)
 		self.console = Console(highlight=False)
 		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
-		self.look: Look | None = None
+		self.look: RqSnapshot | None = None
 		self.looked_at = 0.0
 		self.events = EventLines(journal, request, verbose)
 
@@ -46,7 +46,7 @@ class LiveView:
 		self.console.print(text, markup=False)
 
 	def update(self, request: Request) -> None:
-		if time.monotonic() - self.looked_at < LOOK_SECONDS:
+		if time.monotonic() - self.looked_at < DRAW_SECONDS:
 			return
 		self.looked_at = time.monotonic()
 		try:

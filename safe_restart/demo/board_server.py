@@ -12,16 +12,16 @@ from pathlib import Path
 from ..engine.core import bench as benches
 from ..engine.core.errors import Refused, RestartError
 from ..engine.restart.options import Options
-from ..engine.restart.strategies import choose
-from ..engine.rq.snapshot import Observer
+from ..engine.restart.strategies import strategy_named
+from ..engine.rq.snapshot import RqReader
 from ..engine.sites import app_hooks
-from ..engine.sites.visibility import sight_of
+from ..engine.sites.visibility import visibility_of
 from ..engine.state.journal import Journal
 from ..engine.state.records import new_id
 from ..engine.views import board
-from ..helper import hand_over
+from ..helper import start_helper
 from . import app
-from .bench import enqueue
+from .jobs import enqueue
 
 PAGE = "/app/safe-restart"
 METHODS = "/api/method/safe_restart.api."
@@ -107,7 +107,7 @@ def call(method: str, arguments: dict):
 		raise Refused(f"There is no method {method!r}. Nothing was touched.")
 	bench = benches.load(app.bench_path())
 	try:
-		bound = signature(CALLS[method]).bind(bench, sight_of(bench, app.SITE), **arguments)
+		bound = signature(CALLS[method]).bind(bench, visibility_of(bench, app.SITE), **arguments)
 	except TypeError as error:
 		raise Refused(f"These arguments do not fit ({error}). Nothing was touched.") from None
 	return CALLS[method](*bound.args, **bound.kwargs)
@@ -132,19 +132,19 @@ def request(
 	confirm: str = "",
 ) -> dict:
 	"""Write a request down and start its helper, as Frappe's desk and the command line do."""
-	if choose(strategy).interrupts and confirm != app.SITE:
+	if strategy_named(strategy).interrupts and confirm != app.SITE:
 		raise Refused(f"Type {app.SITE} to confirm that jobs may be interrupted. Nothing was touched.")
 	if override_blockers and not reason:
 		raise Refused("Say why you restart in spite of an objection. Nothing was touched.")
 	choice = Options.from_dict({**(options or {}), "override_blockers": override_blockers})
 	id = new_id()
-	hand_over(bench.path, id, partial(Journal(bench).add, strategy, choice.as_dict(), USER, reason, id))
+	start_helper(bench.path, id, partial(Journal(bench).add, strategy, choice.as_dict(), USER, reason, id))
 	return {"request": id}
 
 
 def give_work(bench, sight) -> dict:
 	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
-	redis = Observer(bench).redis
+	redis = RqReader(bench).redis
 	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
 		for _ in range(count):
 			enqueue(bench, redis, seconds, f"work-{uuid.uuid4().hex[:8]}", queue)

@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 60
 OK = "200"
 
 
-class Hammer:
+class WebLoad:
 	"""`clients` threads that ask from entering the context until leaving it, each with a pause between two requests.
 
 	`outcomes` counts 200, another status, refused, reset, or timeout; `longest_seconds` is of any request.
@@ -27,7 +27,7 @@ class Hammer:
 		self._stop = threading.Event()
 		self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(clients)]
 
-	def __enter__(self) -> "Hammer":
+	def __enter__(self) -> "WebLoad":
 		for thread in self._threads:
 			thread.start()
 		return self

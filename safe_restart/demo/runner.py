@@ -10,12 +10,14 @@ import click
 
 from ..engine.core.errors import RestartError
 from ..engine.restart.options import Options
-from ..engine.restart.strategies import choose
+from ..engine.restart.strategies import strategy_named
 from ..engine.state.journal import Journal
 from ..engine.state.records import new_id
 from ..engine.state.report import as_json as report_json
-from ..helper import hand_over
-from .bench import THREADED, DemoBench, redis_server
+from ..helper import start_helper
+from .bench import DemoBench
+from .parts import redis_server
+from .templates import THREADED
 from .watcher import Seen, Watcher
 
 LONG_JOBS, LONG_SECONDS = 3, 8
@@ -26,10 +28,10 @@ POLL_SECONDS = 0.05
 GRACE_SECONDS = 3
 
 
-def show(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
+def run_demo(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	"""Run the demo and print its account; returns 0 where the restart succeeded, every job was done and nothing is left
 	suspended."""
-	choose(strategy)
+	strategy_named(strategy)
 	check_parts()
 	say = lambda text: click.echo(text, err=as_json)  # noqa: E731
 	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep)
@@ -74,7 +76,7 @@ def restart_under_load(demo: DemoBench, strategy: str, say) -> dict:
 	options = Options(force_kill_timeout=GRACE_SECONDS).as_dict()
 	with Watcher(demo) as watcher:
 		id = new_id()
-		helper = hand_over(demo.path, id, lambda: journal.add(strategy, options, "demo", id=id))
+		helper = start_helper(demo.path, id, lambda: journal.add(strategy, options, "demo", id=id))
 		while (request := journal.request(id)).is_open:
 			if helper.poll() is not None and journal.request(id).is_open:
 				raise RestartError(f"The helper died; see {demo.path}/sites/.safe-restart/helper.log.")

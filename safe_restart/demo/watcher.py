@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from ..engine.rq.snapshot import Observer, Worker
+from ..engine.rq.snapshot import RqReader, Worker
 from ..engine.web import health as web_health
 from . import app
 from .bench import DemoBench
@@ -37,7 +37,7 @@ class Watcher:
 
 	def __init__(self, demo: DemoBench):
 		self.demo = demo
-		self.observer = Observer(demo.bench)
+		self.observer = RqReader(demo.bench)
 		self.probe = web_health.Probe(demo.bench, app.SITE)
 		self.old = {worker.name for worker in self._takers()}
 		self.whole_since: float | None = None

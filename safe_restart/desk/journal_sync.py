@@ -14,11 +14,11 @@ from frappe.utils import add_to_date, convert_utc_to_system_timezone, now_dateti
 from ..engine.core.bench import Bench
 from ..engine.core.errors import RestartError
 from ..engine.core.timestamps import parse
-from ..engine.sites.visibility import Sight
+from ..engine.sites.visibility import SiteVisibility
 from ..engine.state.journal import KEPT_REQUESTS, Journal
 from ..engine.state.records import OPEN, Request
 from ..engine.views import board
-from .permission import sight, this_bench
+from .permission import this_bench, visibility
 
 DOCTYPE = "Restart Request"
 # Between the commit of a document and its line in the journal; after that nobody will write the line any more.
@@ -28,7 +28,7 @@ LOST_AFTER_SECONDS = 60
 def sync() -> None:
 	"""Create and update what differs from the journal. Does nothing on a site that may not ask for restarts."""
 	try:
-		bench, seen = this_bench(), sight()
+		bench, seen = this_bench(), visibility()
 		journal = Journal(bench)
 	except RestartError:
 		return
@@ -37,7 +37,7 @@ def sync() -> None:
 	give_up_lost(journal)
 
 
-def catch_up(bench: Bench, seen: Sight, ids: Iterable[str]) -> None:
+def catch_up(bench: Bench, seen: SiteVisibility, ids: Iterable[str]) -> None:
 	"""The same for a few requests that somebody looks at; costs one query where nothing has changed."""
 	if frappe.flags.read_only:
 		return
@@ -56,7 +56,7 @@ def behind(requests: list[Request]) -> list[Request]:
 	return [r for r in reversed(requests) if known.get(r.id) != (word(r.status), local(r.finished_at))]
 
 
-def bring_up(journal: Journal, request: Request, seen: Sight) -> None:
+def bring_up(journal: Journal, request: Request, seen: SiteVisibility) -> None:
 	"""One document; where a Notification or another app's event fails on it, that is logged and the others go on."""
 	name = request.id
 	try:

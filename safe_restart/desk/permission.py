@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from ..engine.core import bench as benches
 from ..engine.core.bench import Bench
 from ..engine.core.errors import RestartError
-from ..engine.sites.visibility import Sight, sight_of
+from ..engine.sites.visibility import SiteVisibility, visibility_of
 
 ROLE = "System Manager"
 
@@ -20,9 +20,9 @@ def this_bench() -> Bench:
 	return benches.load(frappe.utils.get_bench_path())
 
 
-def sight() -> Sight:
+def visibility() -> SiteVisibility:
 	"""What this site may see of its bench. Raises Refused where it may not ask for restarts."""
-	return sight_of(this_bench(), frappe.local.site)
+	return visibility_of(this_bench(), frappe.local.site)
 
 
 def has_role() -> bool:
@@ -37,7 +37,7 @@ def check_role() -> None:
 		frappe.throw(_("Only a {0} may restart this bench.").format(_(ROLE)), frappe.PermissionError)
 
 
-def in_words(method: Callable) -> Callable:
+def as_frappe_errors(method: Callable) -> Callable:
 	"""Let what the engine refuses or cannot do reach a person as Frappe's own kind of error."""
 
 	@wraps(method)

@@ -6,7 +6,14 @@ from frappe import _
 from ..engine.core.bench import Bench
 from ..engine.core.errors import Refused
 from ..engine.restart.options import RESTARTED_BY_DEFAULT, Options
-from ..engine.restart.strategies import STRATEGIES, WAIT_WORKERS, Strategy, check_migrate, check_redis, choose
+from ..engine.restart.strategies import (
+	STRATEGIES,
+	WAIT_WORKERS,
+	Strategy,
+	check_migrate,
+	check_redis,
+	strategy_named,
+)
 from ..engine.views import board
 
 NUMBERS = ("wait_workers_timeout", "force_kill_timeout", "migrate_timeout")
@@ -41,7 +48,9 @@ def of_board(options: dict | str | None) -> dict:
 
 def strategy_of(name: str | None, options: Options, bench: Bench) -> Strategy:
 	"""The strategy that was named, or else the bench's default. Raises Refused where it cannot go with the options."""
-	strategy = choose(name or (WAIT_WORKERS if options.migrate else board.defaults(bench)["strategy"]))
+	strategy = strategy_named(
+		name or (WAIT_WORKERS if options.migrate else board.defaults(bench)["strategy"])
+	)
 	if strategy.name not in STRATEGIES:
 		raise Refused(f"{name!r} is no restart. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
 	check_redis(strategy, options)

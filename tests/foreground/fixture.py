@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 
-from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
+from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.parts import die_with_parent, redis_server
 from safe_restart.engine.processes.tree import inside
 
 END_SECONDS = 20

@@ -288,7 +288,7 @@ def test_a_worker_in_a_terminal_beside_supervisor_stays_a_stray(demo):
 	)
 	try:
 		wait_for(lambda: demo.watch().see().strays, "the worker has registered")
-		assert detect.detect(demo.bench).name == "supervisor"
+		assert detect.find_manager(demo.bench).name == "supervisor"
 		assert len(demo.watch().see().units) == 3
 	finally:
 		os.killpg(beside.pid, signal.SIGINT)

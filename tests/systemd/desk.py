@@ -9,7 +9,7 @@ from safe_restart.engine.core import bench as benches
 from safe_restart.engine.restart.options import Options
 from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.state.records import new_id
-from safe_restart.helper import hand_over
+from safe_restart.helper import start_helper
 
 
 def application(environ, start_response):
@@ -19,7 +19,7 @@ def application(environ, start_response):
 	answer = new_id()
 	write = partial(Journal(bench).add, environ["QUERY_STRING"], Options().as_dict(), "desk", id=answer)
 	try:
-		hand_over(Path(bench.path), answer, write)
+		start_helper(Path(bench.path), answer, write)
 	except OSError as error:
 		answer = str(error)
 	start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])

@@ -15,7 +15,8 @@ import time
 import uuid
 from pathlib import Path
 
-from safe_restart.demo.bench import DemoBench, die_with_parent, redis_server
+from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.parts import die_with_parent, redis_server
 
 SYSTEMD = "/lib/systemd/systemd"
 START_SECONDS = 20

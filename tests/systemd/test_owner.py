@@ -63,7 +63,7 @@ def test_root_reaches_the_systemd_of_the_benchs_owner(owned):
 	assert refused.returncode  # the control: a user's systemd does not listen to root
 	assert manager.ask("start", "bench-frappe-worker.service").returncode == 0
 
-	assert [found.scope for found in systemd.find(bench, [])] == [systemd.USER]
+	assert [found.scope for found in systemd.find_systemd(bench, [])] == [systemd.USER]
 	(worker,) = manager.services()
 	assert (worker.kind, worker.is_up) == (WORKERS, True)
 	manager.signal(worker, "TERM")

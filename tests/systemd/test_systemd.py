@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from safe_restart.demo.bench import SUPERVISORD_CONFIG
+from safe_restart.demo.templates import SUPERVISORD_CONFIG
 from safe_restart.engine.processes import tree
 from safe_restart.engine.services import orphaned_services
 from safe_restart.engine.state.journal import Journal
@@ -164,7 +164,7 @@ def test_a_process_that_systemd_has_just_brought_back_is_not_taken_for_a_leftove
 	process = psutil.Process(new.pid)
 	wait_for(lambda: "schedule" in process.cmdline())
 	assert tree.orphan_root(process, "scheduler", ()) == process  # the control: init is all that is above it
-	assert orphaned_services.find(systemd_bench.bench, before) == []
+	assert orphaned_services.find_orphaned_services(systemd_bench.bench, before) == []
 
 
 class RestartsOnFailureOnly(SystemdBench):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from safe_restart.demo.bench import THREADED
-from safe_restart.demo.load import Hammer
+from safe_restart.demo.load import WebLoad
+from safe_restart.demo.templates import THREADED
 from safe_restart.engine.core.errors import Refused
 from safe_restart.engine.managers.systemd import dropins
 from safe_restart.engine.managers.systemd.manager import SYSTEM
@@ -270,7 +270,7 @@ class WithSocket(SystemdBench):
 def test_a_web_with_a_socket_unit_is_restarted_in_the_ordinary_way_and_setup_refuses_it(make_systemd):
 	bench = make_systemd(WithSocket, gunicorn_options=SYNC)
 	old = keeper(bench)
-	with Hammer(bench) as hammer:
+	with WebLoad(bench) as hammer:
 		done = cli(bench, "--json")
 	assert done.exit_code == 0, done.text
 	assert keeper(bench) != old

@@ -113,11 +113,11 @@ def load(path: Path | str) -> Bench:
 			f"{config_path} must hold a JSON object. Nothing was touched. Correct the file and try again."
 		)
 	bench = Bench(path, config)
-	check(bench, config_path)
+	check_values(bench, config_path)
 	return bench
 
 
-def check(bench: Bench, config_path: Path) -> None:
+def check_values(bench: Bench, config_path: Path) -> None:
 	"""Refuse values that would fail in the middle of a restart, before anything is touched."""
 	try:
 		assert bench.queue_timeouts_seconds and bench.web_port
@@ -133,7 +133,7 @@ def check(bench: Bench, config_path: Path) -> None:
 		)
 
 
-def find(start: Path | str) -> Bench:
+def find_bench(start: Path | str) -> Bench:
 	"""Open the bench that folder `start` lies in. Raises Refused where there is none."""
 	start = Path(start).resolve()
 	home = next((folder for folder in (start, *start.parents) if is_bench(folder)), start)

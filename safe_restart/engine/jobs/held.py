@@ -11,7 +11,7 @@ from ..core.bench import Bench
 from ..core.errors import Refused, RestartError, Unreachable
 from ..rq import connection
 from ..rq.keys import delayed_key, held_key
-from ..rq.snapshot import Job, Observer
+from ..rq.snapshot import Job, RqReader
 from .actions import FAIL, REQUEUE
 from .settle import Settler
 
@@ -31,7 +31,7 @@ HELD, DELAYED = "held", "delayed"
 
 
 @dataclass(frozen=True)
-class SetAside:
+class HeldJob:
 	"""A held or delayed job; `due_in_seconds` is None for a held one."""
 
 	job: Job
@@ -39,7 +39,7 @@ class SetAside:
 	due_in_seconds: float | None
 
 
-def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
+def held_jobs(bench: Bench, observer: RqReader) -> list[HeldJob]:
 	"""All of them, the held ones first; due ones are released before. Raises RedisError.
 
 	Not those that RQ or a person has queued again by other means: one of them may be running now.
@@ -47,24 +47,24 @@ def jobs(bench: Bench, observer: Observer) -> list[SetAside]:
 	release_due(bench, observer.redis)
 	now = observer.redis.time()[0]
 	ids = sorted(observer.redis.smembers(held_key(bench)))
-	held = [SetAside(job, HELD, None) for job in observer.jobs(ids) if job.status == "deferred"]
+	held = [HeldJob(job, HELD, None) for job in observer.jobs(ids) if job.status == "deferred"]
 	due = dict(observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True))
-	waiting = [SetAside(job, DELAYED, max(0.0, due[job.id] - now)) for job in observer.jobs(due)]
+	waiting = [HeldJob(job, DELAYED, max(0.0, due[job.id] - now)) for job in observer.jobs(due)]
 	return held + [found for found in waiting if found.job.status == "scheduled"]
 
 
 @contextmanager
-def observing(bench: Bench) -> Iterator[Observer]:
+def reading_rq(bench: Bench) -> Iterator[RqReader]:
 	"""An observer; where Redis does not answer it, a person is told. Raises Unreachable."""
 	try:
-		yield Observer(bench)
+		yield RqReader(bench)
 	except (RedisError, OSError) as error:
 		raise Unreachable(
 			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
 		) from None
 
 
-def as_dict(bench: Bench, one: SetAside) -> dict:
+def as_json(bench: Bench, one: HeldJob) -> dict:
 	"""One of them as JSON."""
 	return {
 		"id": one.job.id,
@@ -80,18 +80,18 @@ def as_dict(bench: Bench, one: SetAside) -> dict:
 	}
 
 
-def requeue(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
+def requeue(bench: Bench, observer: RqReader, job_id: str, who: str) -> None:
 	"""Put it at the front of its queue, with all its attempts before it. Raises Refused, RedisError."""
-	decide(bench, observer, job_id, who, REQUEUE, "queued again by hand")
+	settle_by_hand(bench, observer, job_id, who, REQUEUE, "queued again by hand")
 
 
-def discard(bench: Bench, observer: Observer, job_id: str, who: str) -> None:
+def discard(bench: Bench, observer: RqReader, job_id: str, who: str) -> None:
 	"""Mark it as failed; Frappe and RQ then show it among the failed jobs. Raises Refused, RedisError."""
-	decide(bench, observer, job_id, who, FAIL, "discarded by hand")
+	settle_by_hand(bench, observer, job_id, who, FAIL, "discarded by hand")
 
 
-def decide(bench: Bench, observer: Observer, job_id: str, who: str, action: str, why: str) -> None:
-	job = next((found.job for found in jobs(bench, observer) if found.job.id == job_id), None)
+def settle_by_hand(bench: Bench, observer: RqReader, job_id: str, who: str, action: str, why: str) -> None:
+	job = next((found.job for found in held_jobs(bench, observer) if found.job.id == job_id), None)
 	if job is None:
 		raise Refused(f"No job {job_id!r} is held or waits for its pause. `safe-restart jobs` lists them.")
 	answer = Settler(bench, observer.redis, who).settle(job_id, job.status, action, f"{why} by {who}", 0)

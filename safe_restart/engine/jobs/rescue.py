@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields
 from redis import Redis
 
 from ..core.bench import Bench
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..rq import keys
 from ..rq.snapshot import Job
-from ..workers.fleet import Fleet, Watch
+from ..workers.fleet import Fleet, FleetReader
 from ..workers.orphans import find_orphans, orphan_of
 from . import retry_policy
 from .actions import FAIL, HOLD, REQUEUE
@@ -46,7 +46,7 @@ class Rescued:
 		return len(self.requeued) + len(self.held) + len(self.failed) - len(self.lost_and_found)
 
 
-def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
+def rescue(watch: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Find every interrupted and lost job of the bench and settle each. Raises RedisError.
 
 	asked: requeue, hold or fail, for jobs that had started; see retry_policy.py for what else has a say. A lost job has not
@@ -62,11 +62,11 @@ def rescue(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> R
 			done.lost_and_found.append(job_id)
 			done.requeued.append(job_id)
 			note(f"{job_id}, lost between queue and worker, {ACTED[REQUEUE]}")
-	forget_dead(watch, fleet)
+	remove_stale_registrations(watch, fleet)
 	return done
 
 
-def rescue_earlier(watch: Watch, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
+def rescue_earlier(watch: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Settle what was interrupted before this restart, while its workers are still the old ones: a new one begins with
 	RQ's maintenance, which makes started jobs of dead workers failed ones after 90 s (FACTS 1.7). Raises RedisError."""
 	settler = Settler(watch.bench, watch.observer.redis, who)
@@ -76,7 +76,7 @@ def rescue_earlier(watch: Watch, asked: str, who: str, note: Callable[[str], Non
 
 
 def settle_interrupted(
-	watch: Watch, settler: Settler, jobs: Iterable[Job], asked: str, note: Callable[[str], None]
+	watch: FleetReader, settler: Settler, jobs: Iterable[Job], asked: str, note: Callable[[str], None]
 ) -> Rescued:
 	"""Decide about each of these jobs, but for those that are still run by a work-horse without a worker."""
 	done = Rescued()
@@ -142,7 +142,7 @@ def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
 	return suspects
 
 
-def confirm_interrupted(watch: Watch, suspects: set[str]) -> list[Job]:
+def confirm_interrupted(watch: FleetReader, suspects: set[str]) -> list[Job]:
 	"""Those of the started suspects that no live worker has, by a look that came after they were found."""
 	if not suspects:
 		return []
@@ -151,7 +151,7 @@ def confirm_interrupted(watch: Watch, suspects: set[str]) -> list[Job]:
 	return [job for job in unclaimed(jobs, fleet) if job.id not in fleet.look.jobs]
 
 
-def confirm_lost(watch: Watch, suspects: set[str], note: Callable[[str], None]) -> set[str]:
+def confirm_lost(watch: FleetReader, suspects: set[str], note: Callable[[str], None]) -> set[str]:
 	"""Those suspects that no live worker can have in its hands, and no work-horse that has lost its worker.
 
 	First those that stand in their queue after all are dropped: they came in while the pass ran. Whoever has one of
@@ -182,7 +182,7 @@ def confirm_lost(watch: Watch, suspects: set[str], note: Callable[[str], None]) 
 				f"{len(suspects)} jobs stand in no queue and could not be proved lost; the next restart looks again"
 			)
 			return set()
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
 def is_waiting(redis: Redis, job_id: str) -> bool:
@@ -190,7 +190,7 @@ def is_waiting(redis: Redis, job_id: str) -> bool:
 	return origin is None or redis.lpos(keys.queue_key(origin), job_id) is not None
 
 
-def forget_dead(watch: Watch, fleet: Fleet) -> None:
+def remove_stale_registrations(watch: FleetReader, fleet: Fleet) -> None:
 	"""Remove the registrations of workers without a process, which RQ would list for minutes (FACTS 1.10)."""
 	with watch.observer.redis.pipeline() as pipe:
 		for worker in fleet.dead:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..processes import tree
 from ..processes.tree import ProcessHandle
-from ..rq.snapshot import Look
+from ..rq.snapshot import RqSnapshot
 
 UP = ("running", "starting")
 
@@ -95,7 +95,7 @@ class ProcessManager(ABC):
 	def start_command(self, service: Service | None) -> str:
 		"""What a person types to start a service; None stands for all of them."""
 
-	def services_in(self, look: Look) -> list[Service]:
+	def services_in(self, look: RqSnapshot) -> list[Service]:
 		"""The services by a look at RQ that was just had. Only where the manager is seen through Redis."""
 		raise NotImplementedError
 

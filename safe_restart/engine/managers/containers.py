@@ -16,7 +16,7 @@ from ..core.bench import Bench
 from ..core.errors import Refused, RestartError
 from ..processes.classify import SCHEDULER, SOCKETIO, WEB, WORKERS
 from ..rq.client_list import Client
-from ..rq.snapshot import Look, Observer, Worker, newest_births
+from ..rq.snapshot import RqReader, RqSnapshot, Worker, newest_births
 from . import supervisor
 from .base import Drawback, ProcessManager, Service
 from .container_slots import Slot, Slots
@@ -69,7 +69,7 @@ class Containers(ProcessManager):
 
 	def __init__(self, bench: Bench):
 		self.bench = bench
-		self.observer = Observer(bench)
+		self.observer = RqReader(bench)
 		self.return_seconds = bench.settings.get("container_return_seconds", RETURN_SECONDS)
 		if (
 			not isinstance(self.return_seconds, int | float)
@@ -80,19 +80,19 @@ class Containers(ProcessManager):
 				f"{MAX_RETURN_SECONDS}, not {self.return_seconds!r}. Nothing was touched."
 			)
 		self.slots = Slots()
-		self.look: Look | None = None
+		self.look: RqSnapshot | None = None
 		self.clients: list[Client] = []
 
 	def services(self) -> list[Service]:
 		return self.services_in(self.observer.look())
 
-	def services_in(self, look: Look) -> list[Service]:
+	def services_in(self, look: RqSnapshot) -> list[Service]:
 		self.look, self.clients = look, self.observer.clients()
 		alive = self.living_in(look)
 		slots = self.slots.fill(alive, self.bench.queue_prefix)
 		return [as_service(slot, self.return_seconds) for slot in slots]
 
-	def living_in(self, look: Look) -> list[Worker]:
+	def living_in(self, look: RqSnapshot) -> list[Worker]:
 		uptime = float(self.observer.redis.info("server")["uptime_in_seconds"])
 		return living(look.workers, self.clients, look.now - uptime, look.now)
 
@@ -164,7 +164,7 @@ class Containers(ProcessManager):
 			)
 
 
-def find(bench: Bench, tried: list[str]) -> list[Containers]:
+def find_containers(bench: Bench, tried: list[str]) -> list[Containers]:
 	"""The workers behind Redis, where the settings say so, or we are in a container ourselves, and in none with a supervisord
 	of its own, which may run this bench and be down just now, or not let us in."""
 	if bench.settings.get("process_manager") == NAME:
@@ -221,7 +221,7 @@ def living(
 	return [worker for worker in workers if not is_dead(worker)]
 
 
-def who_waits(look: Look, clients: Iterable[Client]) -> dict[str, int]:
+def who_waits(look: RqSnapshot, clients: Iterable[Client]) -> dict[str, int]:
 	"""Redis client ids of the idle workers that wait for a job, by worker. Pure.
 
 	The waiting connection has no name (FACTS 1.3), so all that is known is how many wait at an address. Where as many

@@ -6,16 +6,16 @@ from ..processes.classify import OTHER
 from .base import ProcessManager
 
 
-def detect(bench: Bench) -> ProcessManager:
+def find_manager(bench: Bench) -> ProcessManager:
 	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
 	from . import containers, foreground, supervisor
 	from .systemd import manager as systemd
 
 	finders = {
-		"supervisor": supervisor.find,
-		"systemd": systemd.find,
-		"foreground": foreground.find,
-		"containers": containers.find,
+		"supervisor": supervisor.find_supervisor,
+		"systemd": systemd.find_systemd,
+		"foreground": foreground.find_foreground,
+		"containers": containers.find_containers,
 	}
 	chosen = bench.settings.get("process_manager")
 	if chosen not in (None, *finders):
@@ -34,13 +34,13 @@ def detect(bench: Bench) -> ProcessManager:
 		# One that runs nothing here is left over from before the bench was moved to the other.
 		found = [one for one in found if any(s.is_up and s.kind != OTHER for s in one.services())] or found
 	if len(found) > 1:
-		raise several(found)
+		raise several_managers(found)
 	if not found:
 		raise no_manager(bench, tried)
 	return found[0]
 
 
-def several(found: list[ProcessManager]) -> Refused:
+def several_managers(found: list[ProcessManager]) -> Refused:
 	names = sorted({one.name for one in found})
 	decide = " or ".join(f'"safe_restart": {{"process_manager": "{name}"}}' for name in names)
 	return Refused(

@@ -85,7 +85,7 @@ def have_reaped(pid: int) -> None:
 			parent.send_signal(signal.SIGCHLD)
 
 
-def find(bench: Bench, tried: list[str]) -> list[Overmind]:
+def find_overmind(bench: Bench, tried: list[str]) -> list[Overmind]:
 	"""The overmind that was started in this bench and runs services of it, as a list of at most one."""
 	for process in tree.inside(bench.path):
 		with suppress(psutil.Error):

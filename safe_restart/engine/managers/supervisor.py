@@ -193,7 +193,7 @@ class Supervisor(ProcessManager):
 					raise Unreachable(f"supervisord at {self.server_url} does not answer ({error})") from None
 
 
-def find(bench: Bench, tried: list[str]) -> list[Supervisor]:
+def find_supervisor(bench: Bench, tried: list[str]) -> list[Supervisor]:
 	"""The supervisord that has programs of this bench, without being told where it is, as a list of at most one.
 
 	Says in `tried` why others are none, for instance that this user may not talk to one.
@@ -204,7 +204,7 @@ def find(bench: Bench, tried: list[str]) -> list[Supervisor]:
 		try:
 			services = supervisor.programs
 		except RestartError as error:
-			tried.append(mend(Path(url.removeprefix("unix://")), error))
+			tried.append(fix_for(Path(url.removeprefix("unix://")), error))
 			continue
 		if any(service.kind != OTHER for service in services):
 			return [supervisor]
@@ -214,7 +214,7 @@ def find(bench: Bench, tried: list[str]) -> list[Supervisor]:
 	return []
 
 
-def mend(path: Path, error: Exception) -> str:
+def fix_for(path: Path, error: Exception) -> str:
 	text = str(error)
 	if "Permission denied" in text:
 		return (

@@ -17,7 +17,7 @@ from ..core.bench import Bench
 from ..core.errors import RestartError
 from . import tree
 
-LOOK_SECONDS = 0.2
+READ_SECONDS = 0.2
 TERM_SECONDS = 10  # Frappe itself ends at once on SIGTERM; this is for what a patch started
 KILL_ROUNDS = 3  # a process can start another one while it is being killed
 UNFINISHED_SECONDS = 1  # how long a line may lack its end before it is shown as far as it has come
@@ -27,11 +27,15 @@ TAIL_LINES = 20
 MARK = "SAFE_RESTART_PROGRAM"  # inherited by whatever it starts, in whatever group or session
 
 
-class Program:
+class SubprocessRunner:
 	"""One program in `sites/` of a bench, in a session of its own. Raises RestartError where it cannot be started."""
 
 	def __init__(
-		self, bench: Bench, words: list[str], lines: "Lines", environment: Mapping[str, str] | None = None
+		self,
+		bench: Bench,
+		words: list[str],
+		lines: "OutputLines",
+		environment: Mapping[str, str] | None = None,
 	):
 		self.lines, self.mark = lines, uuid.uuid4().hex
 		inherited, identity = as_owner(bench)
@@ -58,7 +62,7 @@ class Program:
 		why = None
 		try:
 			while self.process.poll() is None and not (why := why_end()):
-				self.read(LOOK_SECONDS)
+				self.read(READ_SECONDS)
 			if why:
 				self.end()
 			self.read_rest()
@@ -108,7 +112,7 @@ class Program:
 		try:
 			self.signal_group(signal.SIGTERM)
 			while self.signal_group(0) and time.monotonic() < until:
-				self.read(LOOK_SECONDS)
+				self.read(READ_SECONDS)
 		finally:
 			self.kill(known)
 
@@ -163,7 +167,7 @@ def cut(pending: bytes) -> bytes:
 	return pending[: LINE_BYTES + 1] + b"\r" * is_returned
 
 
-class Lines:
+class OutputLines:
 	"""Lines from what a process writes, passed on as a terminal would show them; blank ones are left out.
 
 	A carriage return overwrites its line, as Frappe's progress bars do (frappe.utils.update_progress_bar). A line is cut

@@ -7,7 +7,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ..core.bench import Bench
-from ..sites.visibility import may_ask
+from ..sites.visibility import is_site_allowed
 
 EVENT = "safe_restart"
 # frappe.realtime.emit_via_redis and realtime/index.js (15 and 16): JSON on this channel, `all` are a site's desk users.
@@ -20,7 +20,7 @@ class Announcer:
 
 	def __init__(self, bench: Bench, redis: Redis):
 		self.redis = redis
-		self.sites = [site for site in bench.sites if may_ask(bench, site)]
+		self.sites = [site for site in bench.sites if is_site_allowed(bench, site)]
 		self.quiet_until = 0.0
 
 	def say(self, request_id: str, status: str, step: str = "") -> None:

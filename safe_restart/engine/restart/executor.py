@@ -20,14 +20,14 @@ from ..core.errors import (
 	Unreadable,
 	Unwritable,
 )
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..jobs import held
 from ..sites import app_hooks
 from ..state import records
 from ..state.journal import Journal
-from ..state.locks import Lock
+from ..state.locks import BenchLock
 from ..state.records import Request
-from ..state.report import Account
+from ..state.report import RestartReport
 from . import runbook
 from .recovery import recover_all
 from .run import Run, prepare
@@ -55,10 +55,10 @@ def execute(bench: Bench, request_id: str) -> int:
 	"""Run the request to its end, whatever that is, and return its exit code. Raises Refused without a request."""
 	journal = Journal(bench)
 	request = await_request(journal, request_id)
-	lock = Lock(bench)
+	lock = BenchLock(bench)
 	run = None
 	try:
-		if not take(lock, request):
+		if not take_lock(lock, request):
 			raise Blocked(other_restart(journal, request))
 		try_to_recover(bench, journal, lock, request)
 		journal.begin(request.id)
@@ -73,7 +73,7 @@ def execute(bench: Bench, request_id: str) -> int:
 			if is_unfinished:
 				runbook.watch_stragglers(run)
 	except Exception as error:
-		set_down(journal, request, run, error)
+		write_failure(journal, request, run, error)
 	finally:
 		lock.release()
 	finish_writing(journal)
@@ -98,14 +98,14 @@ def await_request(journal: Journal, request_id: str) -> Request:
 			problem = error
 		if time.monotonic() > deadline:
 			raise problem
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
-def take(lock: Lock, request: Request) -> bool:
+def take_lock(lock: BenchLock, request: Request) -> bool:
 	"""Whether the bench is ours alone now. Hosts that let their workers leave wait for one another."""
 	deadline = time.monotonic() + (TURN_SECONDS if request.strategy == LEAVE else 0)
 	while not (is_ours := lock.take()) and time.monotonic() < deadline and not stop_requested.is_set():
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 	return is_ours
 
 
@@ -119,7 +119,7 @@ def finish_writing(journal: Journal) -> None:
 			print(json.dumps(word), flush=True)
 
 
-def try_to_recover(bench: Bench, journal: Journal, lock: Lock, request: Request) -> None:
+def try_to_recover(bench: Bench, journal: Journal, lock: BenchLock, request: Request) -> None:
 	"""What an earlier helper left comes first; where that cannot be ended now, it does not stand in the way."""
 	try:
 		recover_all(bench, journal, lock, stop_requested.is_set)
@@ -141,7 +141,7 @@ def release_delayed(run: Run) -> None:
 
 def recover(bench: Bench) -> int:
 	"""End what dead helpers left, if nobody else is at it; returns an exit code. Raises RestartError."""
-	lock = Lock(bench)
+	lock = BenchLock(bench)
 	if not lock.take():
 		return Blocked.exit_code
 	try:
@@ -153,7 +153,7 @@ def recover(bench: Bench) -> int:
 	return 0
 
 
-def set_down(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
+def write_failure(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
 	"""Journal how the request ended badly, with what was counted until then."""
 	exit_code, sentence = 1, str(error)
 	if isinstance(error, RestartError):
@@ -170,7 +170,7 @@ def set_down(journal: Journal, request: Request, run: Run | None, error: Excepti
 	if run:
 		run.report(status, exit_code, sentence)
 	else:
-		journal.report(request.id, status, exit_code, sentence, Account().as_dict())
+		journal.report(request.id, status, exit_code, sentence, RestartReport().as_dict())
 
 
 def explain(error: Exception, run: Run | None) -> str:

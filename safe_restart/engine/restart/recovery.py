@@ -13,28 +13,38 @@ from ..core.bench import Bench
 from ..jobs import rescue
 from ..managers.base import BY_HAND, EACH
 from ..rq import connection
-from ..rq.wakeup_job import take_back
+from ..rq.wakeup_job import remove_wakeup_jobs
 from ..sites import maintenance
 from ..state import records
 from ..state.journal import Journal
-from ..state.locks import Lock
+from ..state.locks import BenchLock
 from ..state.records import Request, Step
 from .run import Run, prepare
 from .runbook import finish, run_steps
 from .steps.app_hooks import after_hooks
-from .steps.migration import failure, pick_up, stop_the_rest
+from .steps.migration import describe_failed_migration, pick_up, stop_the_rest
 from .steps.verify import count, what_is_wrong
-from .strategies import FINISH_FIRST, NO_RESTARTS, ROLLING, STRATEGIES, choose, fit, steps_of
+from .strategies import (
+	FINISH_FIRST,
+	NO_RESTARTS,
+	ROLLING,
+	STRATEGIES,
+	adapt_to_manager,
+	steps_of,
+	strategy_named,
+)
 
 
-class Way(Enum):
+class RecoveryAction(Enum):
 	"""How an unfinished request is ended."""
 
 	UNWIND = "unwind"
 	FINISH = "finish"
 
 
-def way_on(strategy: str, steps: Iterable[str], migrates: bool = False, way: str = EACH) -> Way:
+def recovery_action(
+	strategy: str, steps: Iterable[str], migrates: bool = False, way: str = EACH
+) -> RecoveryAction:
 	"""What to do with a request that reached these steps. Pure.
 
 	Where jobs finish first, and before a migration, nothing but idle workers is touched before `stop` or `halt`; every
@@ -45,22 +55,22 @@ def way_on(strategy: str, steps: Iterable[str], migrates: bool = False, way: str
 	"""
 	names = set(steps)
 	if strategy in NO_RESTARTS or way == BY_HAND:
-		return Way.UNWIND
+		return RecoveryAction.UNWIND
 	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
-	if fit(choose(strategy), way).busy != FINISH_FIRST and not migrates:
+	if adapt_to_manager(strategy_named(strategy), way).busy != FINISH_FIRST and not migrates:
 		irrevocable |= {"drain"}
-	return Way.FINISH if names & irrevocable else Way.UNWIND
+	return RecoveryAction.FINISH if names & irrevocable else RecoveryAction.UNWIND
 
 
-def way_of(request: Request, steps: Iterable[Step]) -> Way:
+def recovery_action_of(request: Request, steps: Iterable[Step]) -> RecoveryAction:
 	names = [step.name for step in steps]
-	return way_on(
+	return recovery_action(
 		request.strategy, names, bool(request.options.get("migrate")), request.state.get("way", EACH)
 	)
 
 
 def recover_all(
-	bench: Bench, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
+	bench: Bench, journal: Journal, lock: BenchLock, is_stop_requested: Callable[[], bool]
 ) -> list[str]:
 	"""End every abandoned request; the caller holds the lock. Returns the ids.
 
@@ -87,8 +97,8 @@ def recover(run: Run) -> None:
 		drop_lease(run)
 		if run.request.state.get("prior"):
 			recover_migration(run, steps)
-		elif way_of(run.request, steps) is Way.UNWIND:
-			unwind(run, reached)
+		elif recovery_action_of(run.request, steps) is RecoveryAction.UNWIND:
+			roll_back(run, reached)
 		else:
 			finish_gently(run)
 	finally:
@@ -99,7 +109,7 @@ def recover(run: Run) -> None:
 def finish_gently(run: Run) -> None:
 	"""Whatever the strategy was, from here on the gentlest one makes new what is still old. A migration is over by then,
 	and apps were asked."""
-	run.strategy = fit(STRATEGIES[ROLLING], run.manager.way)
+	run.strategy = adapt_to_manager(STRATEGIES[ROLLING], run.manager.way)
 	run.options = replace(run.options, migrate=False, allow_running_jobs=False)
 	run_steps(run, tuple(name for name in run.strategy.steps if name != "before-hooks"))
 	finish(run)
@@ -124,7 +134,9 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 		if run.options.allow_running_jobs:
 			run.retirement.take_flag()
 			stop_the_rest(run)
-		sentence = failure(run.request.id, "has an unknown end, since the helper died in it")
+		sentence = describe_failed_migration(
+			run.request.id, "has an unknown end, since the helper died in it"
+		)
 		run.report(records.FAILED, 1, sentence)
 	else:
 		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
@@ -145,13 +157,13 @@ def drop_lease(run: Run) -> None:
 	"""Give back what the dead helper held; somebody else's suspension stays."""
 	try:
 		run.lease.take()
-		take_back(run.bench, run.watch.observer.redis)
+		remove_wakeup_jobs(run.bench, run.watch.observer.redis)
 		run.lease.release()
 	except RedisError:
 		run.warn("Redis does not answer; a suspension that was left lapses within 30 s.")
 
 
-def unwind(run: Run, reached: str) -> None:
+def roll_back(run: Run, reached: str) -> None:
 	"""Nothing was stopped: see that all is up, run again what may have been lost, and say so."""
 	with run.step("unwind") as detail:
 		for service in run.manager.services():

@@ -18,19 +18,19 @@ from ..processes.classify import WORKERS
 from ..rq import snapshot
 from ..rq.snapshot import Job
 from ..rq.suspension import Lease
-from ..services.pending import Returning
+from ..services.pending import PendingServices
 from ..state.journal import Journal
-from ..state.locks import Lock
+from ..state.locks import BenchLock
 from ..state.records import ASK, RUNNING, Request
-from ..state.report import Account
+from ..state.report import RestartReport
 from ..web import health as web_health
-from ..workers.fleet import Fleet, Unit, Watch
-from ..workers.stopper import PATIENCE_SECONDS, Retirement, Told
+from ..workers.fleet import Fleet, FleetReader, WorkerProgram
+from ..workers.stopper import PATIENCE_SECONDS, StopRequest, WorkerStopper
 from .announcer import Announcer
 from .options import Options
-from .strategies import Strategy, choose, fit
+from .strategies import Strategy, adapt_to_manager, strategy_named
 
-KEPT = "kept until another is back"
+WAITING_FOR_PEER = "kept until another is back"
 PAUSE_SECONDS = 0.5
 
 Found = TypeVar("Found")
@@ -44,13 +44,13 @@ class Run:
 	request: Request
 	journal: Journal
 	manager: ProcessManager
-	watch: Watch
+	watch: FleetReader
 	lease: Lease
-	lock: Lock
+	lock: BenchLock
 	strategy: Strategy
 	options: Options
 	is_stop_requested: Callable[[], bool] = lambda: False
-	account: Account = field(default_factory=Account)
+	account: RestartReport = field(default_factory=RestartReport)
 	redis_is_up: bool = True
 	is_watching: bool = False
 	old_incarnations: set[str] = field(init=False)
@@ -68,8 +68,8 @@ class Run:
 		self.manager = self.watch.manager = retrying(self.manager, self.patiently)
 		self.old_incarnations = set(self.request.state.get("incarnations", ()))
 		self.left_down = set(self.request.state.get("left_down", ()))
-		self.retirement = Retirement(self.watch, self.lease, self.note, self.check_cancelled)
-		self.returning = Returning(self.manager, self.account.problems)
+		self.retirement = WorkerStopper(self.watch, self.lease, self.note, self.check_cancelled)
+		self.returning = PendingServices(self.manager, self.account.problems)
 		self.announcer = Announcer(self.bench, self.watch.observer.redis)
 
 	@property
@@ -156,19 +156,19 @@ class Run:
 			self.warn(shortfall)
 
 	@property
-	def stragglers(self) -> list[Told]:
+	def stragglers(self) -> list[StopRequest]:
 		"""Units that were told to go and still run a job on the old code, and those kept until one is back."""
 		told = [one for one in self.retirement.told.values() if not one.is_gone]
-		return told + [Told(unit, None, KEPT, True) for unit in self.untold()]
+		return told + [StopRequest(unit, None, WAITING_FOR_PEER, True) for unit in self.untold()]
 
-	def untold(self) -> list[Unit]:
+	def untold(self) -> list[WorkerProgram]:
 		if not self.workers_before or WORKERS not in self.options.only:
 			return []
 		units = self.workers_before.units if self.strategy.way != BY_HAND else ()  # those a person replaces
 		old = [unit for unit in units if self.is_old(unit.service) and not unit.is_orphan]
 		return [unit for unit in old if unit.name not in self.retirement.told] + self.untold_orphans()
 
-	def untold_orphans(self) -> list[Unit]:
+	def untold_orphans(self) -> list[WorkerProgram]:
 		"""Of the last look; each is told by its pid, as it may have been told while its manager lived."""
 		told = {one.process.pid for one in self.retirement.told.values() if one.process}
 		orphans = self.watch.orphans if WORKERS in self.options.only else []
@@ -184,15 +184,15 @@ class Run:
 
 
 def prepare(
-	bench: Bench, request: Request, journal: Journal, lock: Lock, is_stop_requested: Callable[[], bool]
+	bench: Bench, request: Request, journal: Journal, lock: BenchLock, is_stop_requested: Callable[[], bool]
 ) -> Run:
 	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
 	options = Options.from_dict(request.options)
-	manager = detect.detect(bench)
-	strategy = fit(choose(request.strategy), manager.way)
+	manager = detect.find_manager(bench)
+	strategy = adapt_to_manager(strategy_named(request.strategy), manager.way)
 	if manager.way != request.state.get("way", base.EACH):
 		journal.remember(request.id, way=manager.way)
-	watch = Watch(bench, manager, snapshot.Observer(bench))
+	watch = FleetReader(bench, manager, snapshot.RqReader(bench))
 	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
 	lease = Lease(
 		watch.observer.redis,

@@ -9,16 +9,16 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from ..core.errors import COMPLETED, RestartError
-from ..core.text import many
-from ..core.waiting import LOOK_SECONDS
+from ..core.text import pluralize
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..state import records
 from .run import Run
 from .steps.app_hooks import after_hooks, before_hooks
 from .steps.drain import drain_workers, leave_host
-from .steps.handover import hand_over
-from .steps.migration import halt, maintenance_on, migrate, pick_up, restore, start_again
+from .steps.handover import wait_for_manual_restart
+from .steps.migration import maintenance_on, migrate, pick_up, restore, start_again, stop_for_migration
 from .steps.preflight import preflight
-from .steps.queues import rescue_jobs, resume, suspend
+from .steps.queues import hold_queues, release_queues, rescue_jobs
 from .steps.replace import follow, replace, stop
 from .steps.services import end_probe
 from .steps.verify import count, name_stragglers, verify
@@ -60,7 +60,7 @@ def finish(run: Run) -> bool:
 	they are."""
 	is_unfinished = bool(run.stragglers or run.returning.pending)
 	name_stragglers(run)
-	set_down(run, records.WATCHING if is_unfinished else records.COMPLETED)
+	write_report(run, records.WATCHING if is_unfinished else records.COMPLETED)
 	return is_unfinished
 
 
@@ -73,7 +73,7 @@ def watch_stragglers(run: Run) -> None:
 	finally:
 		run.lease.release()
 	name_stragglers(run)
-	set_down(run, records.COMPLETED)
+	write_report(run, records.COMPLETED)
 
 
 def hold(run: Run) -> None:
@@ -89,7 +89,7 @@ def hold(run: Run) -> None:
 			while time.monotonic() < until and not run.is_asked_to_stop:
 				if run.lease.holder != run.retirement.flag:
 					drain_again(run)
-				time.sleep(LOOK_SECONDS)
+				time.sleep(LOOK_INTERVAL_SECONDS)
 			detail.append("resumed" if time.monotonic() < until else "the time was over")
 	finally:
 		run.lease.release()
@@ -110,7 +110,7 @@ def leave(run: Run) -> None:
 	finally:
 		run.lease.release()
 	busy = sum(told.was_busy for told in run.retirement.told.values())
-	outcome = f"{many(len(run.retirement.told), 'worker')} of this host told to leave"
+	outcome = f"{pluralize(len(run.retirement.told), 'worker')} of this host told to leave"
 	run.report(
 		records.COMPLETED,
 		COMPLETED,
@@ -125,7 +125,7 @@ def run_steps(run: Run, names: tuple[str, ...]) -> None:
 			STEPS[name](run, detail)
 
 
-def set_down(run: Run, status: str) -> None:
+def write_report(run: Run, status: str) -> None:
 	if run.account.problems:
 		status = records.FAILED
 	run.report(status, run.account.exit_code, run.account.outcome)
@@ -134,12 +134,12 @@ def set_down(run: Run, status: str) -> None:
 STEPS = {
 	"preflight": preflight,
 	"before-hooks": before_hooks,
-	"suspend": suspend,
+	"suspend": hold_queues,
 	"drain": drain_workers,
-	"hand-over": hand_over,
+	"hand-over": wait_for_manual_restart,
 	"maintenance": maintenance_on,
 	"stop": stop,
-	"halt": halt,
+	"halt": stop_for_migration,
 	"migrate": migrate,
 	"start": start_again,
 	"restore": restore,
@@ -147,6 +147,6 @@ STEPS = {
 	"follow": follow,
 	"leave": leave_host,
 	"rescue": rescue_jobs,
-	"resume": resume,
+	"resume": release_queues,
 	"verify": verify,
 }

@@ -139,14 +139,14 @@ def steps_of(strategy: Strategy, migrates: bool) -> tuple[str, ...]:
 	return MIGRATING_BESIDE_JOBS_STEPS.get(strategy.name, MIGRATING_STEPS) if migrates else strategy.steps
 
 
-def choose(name: str) -> Strategy:
+def strategy_named(name: str) -> Strategy:
 	"""The strategy of that name. Raises Refused for any other word."""
 	if name not in STRATEGIES | NO_RESTARTS:
 		raise Refused(f"{name!r} is no strategy. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
 	return (STRATEGIES | NO_RESTARTS)[name]
 
 
-def fit(strategy: Strategy, way: str) -> Strategy:
+def adapt_to_manager(strategy: Strategy, way: str) -> Strategy:
 	"""The strategy as it can be carried out where services become new in this way. Pure."""
 	if way == EACH or strategy.name in NO_RESTARTS:
 		return strategy
@@ -158,7 +158,7 @@ def check_foreground(strategy: Strategy, options: Options) -> None:
 	"""What runs in the foreground ends as a whole, so parts of it cannot be stopped. Raises Refused."""
 	if strategy.way == EACH:
 		return
-	if choose(strategy.name).interrupts:
+	if strategy_named(strategy.name).interrupts:
 		raise Refused(
 			f"--{strategy.name} ends workers with a job, and this bench runs in the foreground, where the end of one process "
 			"ends all. Nothing was touched. Type `safe-restart`, which waits until no job runs. In an emergency press Ctrl-C "

@@ -6,17 +6,17 @@ from datetime import datetime, timezone
 from redis import Redis
 
 from ..core.bench import Bench
-from .keys import key_of
-from .snapshot import Look
+from .keys import depths_key
+from .snapshot import RqSnapshot
 
 KEPT_SECONDS = 15 * 60
 EVERY_SECONDS = 5
 NONE = {"at": [], "queues": {}}
 
 
-def note(bench: Bench, redis: Redis, look: Look) -> None:
+def add_sample(bench: Bench, redis: Redis, look: RqSnapshot) -> None:
 	"""Keep one sample of the queues' depths for the chart, if the last one is old enough. Raises RedisError."""
-	key, now = key_of(bench), look.now
+	key, now = depths_key(bench), look.now
 	if redis.zcount(key, now - EVERY_SECONDS, "+inf"):
 		return
 	depths = {bench.short_queue_name(queue.name): queue.depth for queue in look.queues}
@@ -27,9 +27,9 @@ def note(bench: Bench, redis: Redis, look: Look) -> None:
 		pipe.execute()
 
 
-def read(bench: Bench, redis: Redis) -> dict:
+def read_samples(bench: Bench, redis: Redis) -> dict:
 	"""The samples of the last minutes, the oldest first; a queue that was not there then had none waiting."""
-	samples = [json.loads(text) for text in redis.zrange(key_of(bench), 0, -1)]
+	samples = [json.loads(text) for text in redis.zrange(depths_key(bench), 0, -1)]
 	names = sorted({name for sample in samples for name in sample["depths"]})
 	return {
 		"at": [timestamp(sample["at"]) for sample in samples],

@@ -3,7 +3,7 @@
 from ..core.bench import Bench
 
 
-def key_of(bench: Bench) -> str:
+def depths_key(bench: Bench) -> str:
 	return f"safe-restart:depths:{bench.bench_id}"
 
 

@@ -94,7 +94,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Look:
+class RqSnapshot:
 	"""What RQ said at one instant. `now` is Redis time in seconds since the epoch."""
 
 	now: float
@@ -126,7 +126,7 @@ class Look:
 		return self.jobs.get(worker.job_id) if worker.job_id else None
 
 
-class Observer:
+class RqReader:
 	"""Looks at the RQ of one bench. Each look costs one round trip; its script is sent once."""
 
 	def __init__(self, bench: Bench):
@@ -135,11 +135,11 @@ class Observer:
 		self.look_script = script(self.redis, "look")
 		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
 
-	def look(self) -> Look:
+	def look(self) -> RqSnapshot:
 		"""What RQ says now. Raises redis.exceptions.RedisError where Redis does not answer."""
 		raw = json.loads(self.look_script(args=[self.bench.queue_prefix, *self.known_queues]))
 		workers = [read_worker(fields) for fields in raw["workers"] or []]
-		return Look(
+		return RqSnapshot(
 			now=raw["now"],
 			suspended_by=raw.get("suspended") or None,
 			suspended_ttl_ms=raw["suspended_ttl_ms"],

@@ -14,19 +14,19 @@ from . import connection, keys
 
 LEASE_SECONDS = 30  # DESIGN: if the helper dies, work resumes by itself within this time
 RENEW_SECONDS = 5  # six tries before the lease lapses
-FOREIGN_LOOK_SECONDS = 0.1  # how soon ours takes the place of a foreign suspension that ended
+FOREIGN_INTERVAL_SECONDS = 0.1  # how soon ours takes the place of a foreign suspension that ended
 
 TOKEN_PREFIX = "safe-restart:"
 
 
-def bench_of(token: str) -> str:
+def holding_bench(token: str) -> str:
 	"""The bench whose restart holds the queues with this token; empty where somebody else suspended them."""
 	return token.removeprefix(TOKEN_PREFIX).rpartition(":")[0] if token.startswith(TOKEN_PREFIX) else ""
 
 
-def describe(token: str, bench_id: str) -> tuple[str, str]:
+def describe_holder(token: str, bench_id: str) -> tuple[str, str]:
 	"""Who holds the queues of this bench, as a half sentence, and what to do about it."""
-	holder = bench_of(token)
+	holder = holding_bench(token)
 	if holder == bench_id:
 		return (
 			"by this bench's own restart or drain",
@@ -106,7 +106,7 @@ class Lease:
 		self.is_held = False
 
 	def _keep(self) -> None:
-		while not self._stop.wait(RENEW_SECONDS if self.foreign is None else FOREIGN_LOOK_SECONDS):
+		while not self._stop.wait(RENEW_SECONDS if self.foreign is None else FOREIGN_INTERVAL_SECONDS):
 			try:
 				answer = self._renew(keys=[keys.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000])
 			except (RedisError, OSError):

@@ -21,7 +21,7 @@ DESCRIPTION = "an errand that wakes an idle worker"
 KEPT_SECONDS = 60
 
 
-def send(redis: Redis, workers: Iterable[Worker]) -> None:
+def send_wakeup_jobs(redis: Redis, workers: Iterable[Worker]) -> None:
 	"""One errand for each queue of idle workers, and only where nothing waits. Raises RedisError.
 
 	The one that has waited longest takes it; the others are seen to the next time. Who takes a job that came in before
@@ -29,10 +29,10 @@ def send(redis: Redis, workers: Iterable[Worker]) -> None:
 	"""
 	idle = [worker for worker in workers if worker.queues and worker.state == "idle"]
 	for name in dict.fromkeys(worker.queues[0] for worker in idle):
-		send_to(redis, name)
+		send_wakeup_job(redis, name)
 
 
-def send_to(redis: Redis, name: str) -> None:
+def send_wakeup_job(redis: Redis, name: str) -> None:
 	from rq.job import Job, JobStatus  # nobody else needs them, and they take their time
 
 	job = Job.create(
@@ -61,7 +61,7 @@ def send_to(redis: Redis, name: str) -> None:
 			return  # a job came in, which wakes the worker as well
 
 
-def take_back(bench: Bench, redis: Redis) -> None:
+def remove_wakeup_jobs(bench: Bench, redis: Redis) -> None:
 	"""Remove each errand that stands in a queue of this bench; one that a worker has is done in no time. Raises
 	RedisError."""
 	for name in bench.queue_timeouts_seconds:

@@ -10,7 +10,7 @@ from contextlib import suppress
 import psutil
 
 from ..core.bench import Bench
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import Service
 from ..processes import tree
 from ..processes.classify import REDIS, SCHEDULER, SOCKETIO, WEB, kind_of
@@ -18,7 +18,7 @@ from ..processes.classify import REDIS, SCHEDULER, SOCKETIO, WEB, kind_of
 KINDS = (SCHEDULER, WEB, SOCKETIO, REDIS)
 
 
-def find(
+def find_orphaned_services(
 	bench: Bench, services: Iterable[Service], kinds: Iterable[str] = KINDS
 ) -> list[tuple[str, psutil.Process]]:
 	"""Kind and process of each, without its children. Only of kinds that the manager has a program for."""
@@ -44,7 +44,7 @@ def ask_to_end(process: psutil.Process, wait_seconds: float) -> bool:
 	while tree.is_alive(process):
 		if time.monotonic() > deadline:
 			return False
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 	return True
 
 
@@ -55,6 +55,6 @@ def end(process: psutil.Process, grace_seconds: float) -> None:
 		tree.kill(family)
 
 
-def mend(kind: str) -> str:
+def fix_for(kind: str) -> str:
 	"""What to type to have its place taken by the manager's own."""
 	return "safe-restart --wait-workers --only redis" if kind == REDIS else "safe-restart"

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from ..core.errors import RestartError
 from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
 from .replacement import Replacement
-from .web_replacement import way_of
+from .web_replacement import replacement_for
 
 
-class Returning:
+class PendingServices:
 	"""All services on their way back, by name; a sentence is added to `problems` for each that fails."""
 
 	def __init__(self, manager: ProcessManager, problems: list[str]):
@@ -18,7 +18,7 @@ class Returning:
 
 	def expect(self, service: Service) -> Replacement:
 		"""Wait for this service to come back from here on; the caller makes its process leave."""
-		replacement = self.pending[service.name] = way_of(service)(self.manager, service)
+		replacement = self.pending[service.name] = replacement_for(service)(self.manager, service)
 		return replacement
 
 	def look(self) -> set[str]:

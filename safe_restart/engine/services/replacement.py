@@ -43,7 +43,7 @@ class Replacement:
 		if now.state == "failed":
 			# A manager that restarts nothing calls the end of the old process a failure: that one is started.
 			if self.started or now.started_at != self.old.started_at:
-				raise RestartError(failure(now))
+				raise RestartError(describe_failure(now))
 			self._start(now)
 		if now.state == "stopped":
 			self._start(now)
@@ -54,7 +54,7 @@ class Replacement:
 		self.started = True
 
 
-def failure(service: Service) -> str:
+def describe_failure(service: Service) -> str:
 	log = (
 		f" Its log is {service.log_paths[-1]}; see `safe-restart logs {service.kind}`."
 		if service.log_paths

@@ -20,16 +20,16 @@ from .replacement import Replacement
 RELOAD_SECONDS = 15  # until gunicorn must have a new worker; it starts them before the old ones leave
 
 
-def way_of(service: Service) -> type[Replacement]:
+def replacement_for(service: Service) -> type[Replacement]:
 	"""How a service is replaced with the least harm."""
 	if service.kind == WEB and service.pid and keeper_in(service):
-		return Swap
+		return KeeperReplacement
 	if service.kind == WEB and service.pid and loads_code_on_hup(service):
-		return Reload
+		return ReloadReplacement
 	return Replacement
 
 
-class Swap(Replacement):
+class KeeperReplacement(Replacement):
 	"""The keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one when the new one
 	answers. It finishes that also if we die. Its own process stays."""
 
@@ -68,7 +68,7 @@ def turned_away(service: Service, problem: str) -> str:
 	)
 
 
-class Reload(Replacement):
+class ReloadReplacement(Replacement):
 	"""gunicorn without --preload starts workers with new code on SIGHUP, before the old ones leave (FACTS 3). Where no new
 	one comes, it is replaced the ordinary way."""
 

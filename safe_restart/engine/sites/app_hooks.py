@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ..core.bench import Bench
 from ..core.environment import python_path
 from ..core.errors import RestartError
-from ..processes.subprocess_runner import Lines, Program
-from .visibility import may_ask
+from ..processes.subprocess_runner import OutputLines, SubprocessRunner
+from .visibility import is_site_allowed
 
 POLICY = "safe_restart_job_policy"
 BLOCKERS = "safe_restart_blockers"
@@ -77,7 +77,7 @@ def bring_sites_up_to_date(bench: Bench) -> list[Objection]:
 	"""Let the sites that show restarts to their users take over what the journal says; returns what went wrong."""
 	listed = bench.sites_path / "apps.txt"
 	is_ours = listed.is_file() and "safe_restart" in listed.read_text().split()
-	sites = [site for site in bench.sites if may_ask(bench, site)]
+	sites = [site for site in bench.sites if is_site_allowed(bench, site)]
 	return call(bench, "sync", tuple(sites)) if is_ours and sites else []
 
 
@@ -105,7 +105,7 @@ def call(bench: Bench, verb: str, sites: tuple[str, ...], *words: str) -> list[O
 	command = [python, "-m", "safe_restart.desk.site_process", verb, ",".join(sites), *words]
 	until = time.monotonic() + CALL_SECONDS
 	try:
-		program = Program(bench, command, Lines(hear), {"PYTHONPATH": python_path()})
+		program = SubprocessRunner(bench, command, OutputLines(hear), {"PYTHONPATH": python_path()})
 		_, late = program.follow(lambda: "late" if time.monotonic() > until else None)
 	except RestartError as error:
 		said, late = [str(error)], None

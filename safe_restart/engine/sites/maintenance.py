@@ -94,14 +94,14 @@ def restore_site(bench: Bench, site: str, before: dict) -> list[str]:
 				config[key] = then
 			elif now != then:
 				notes.append(
-					f"{key} of site {site} was left {in_words(now)}, as somebody set it meanwhile; before it was {in_words(then)}"
+					f"{key} of site {site} was left {as_text(now)}, as somebody set it meanwhile; before it was {as_text(then)}"
 				)
 
 	change_config(bench, site, put_back)
 	return notes
 
 
-def in_words(value: object) -> str:
+def as_text(value: object) -> str:
 	return "absent" if value is ABSENT else json.dumps(value)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.bench import Bench
-from ..processes.subprocess_runner import Lines, Program
+from ..processes.subprocess_runner import OutputLines, SubprocessRunner
 
 TIMED_OUT, STOPPED = "timed out", "stopped"
 
@@ -94,7 +94,7 @@ def run_migration(
 	it started get SIGKILL; so too where a callback raises. Raises RestartError where it cannot be started.
 	"""
 	began = time.monotonic()
-	lines, exit_code, why = Lines(on_line), 0, None
+	lines, exit_code, why = OutputLines(on_line), 0, None
 
 	def why_end() -> str | None:
 		if time.monotonic() - began >= timeout_seconds:
@@ -105,7 +105,7 @@ def run_migration(
 		if why := why_end():
 			exit_code = None
 			break
-		exit_code, why = Program(bench, command(bench, choice), lines).follow(why_end)
+		exit_code, why = SubprocessRunner(bench, command(bench, choice), lines).follow(why_end)
 		if exit_code != 0:
 			break
 	seconds = time.monotonic() - began

@@ -8,7 +8,7 @@ from ..core.errors import Refused
 
 
 @dataclass(frozen=True)
-class Sight:
+class SiteVisibility:
 	"""Whose jobs a person may see: those of one site; with None those of all. `others` are the bench's other sites."""
 
 	site: str | None
@@ -36,19 +36,19 @@ class Sight:
 		return text
 
 
-def may_ask(bench: Bench, site: str) -> bool:
+def is_site_allowed(bench: Bench, site: str) -> bool:
 	"""On a bench with several sites only those may ask for restarts that the bench's administrator named in
 	common_site_config.json, `safe_restart: {"sites": […]}`."""
 	return bench.sites == (site,) or site in (bench.settings.get("sites") or ())
 
 
-def sight_of(bench: Bench, site: str) -> Sight:
+def visibility_of(bench: Bench, site: str) -> SiteVisibility:
 	"""What this site's administrators may see. Raises Refused where they may not ask for restarts."""
-	if not may_ask(bench, site):
+	if not is_site_allowed(bench, site):
 		raise Refused(
 			f"Site {site} may not ask for restarts of this bench, which has {len(bench.sites)} sites. Nothing was touched. "
 			'The administrator of the bench can allow it in sites/common_site_config.json: "safe_restart": '
 			f'{{"sites": ["{site}"]}}.'
 		)
 	others = tuple(other for other in bench.sites if other != site)
-	return Sight(site, others) if others else Sight(None)
+	return SiteVisibility(site, others) if others else SiteVisibility(None)

@@ -15,8 +15,8 @@ from ..core.bench import Bench
 from ..core.errors import Refused, Unreadable
 from ..core.files import give_to_owner
 from ..core.timestamps import utc_now
-from .journal_writer import Pen, is_locked
-from .locks import Life
+from .journal_writer import JournalWriter, is_locked
+from .locks import HelperLock
 from .records import NOTE, OPEN, QUEUED, RUNNING, Event, Request, Step, new_id, read_request
 from .schema import SCHEMA
 
@@ -38,13 +38,13 @@ class Journal:
 		self.last_word: dict | None = None
 		self.remembered: dict[str, dict] = {}
 		self.numbers: dict[str, int] = {}
-		self.lives: dict[str, Life] = {}
+		self.lives: dict[str, HelperLock] = {}
 		try:
 			prepare(self.path)
 			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
 			self.db.row_factory = sqlite3.Row
 			self.db.executescript(SCHEMA)
-			self.pen = Pen(self.path, self.db)
+			self.pen = JournalWriter(self.path, self.db)
 		except (OSError, sqlite3.Error) as error:
 			if is_locked(error):
 				raise self.unreadable(error) from None
@@ -114,7 +114,7 @@ class Journal:
 
 	def begin(self, id: str) -> None:
 		"""This process carries the request out from here on, also where another did before."""
-		life = self.lives.setdefault(id, Life(self.path.parent, id))
+		life = self.lives.setdefault(id, HelperLock(self.path.parent, id))
 		try:
 			life.take()
 		except OSError as error:
@@ -126,7 +126,7 @@ class Journal:
 
 	def is_abandoned(self, request: Request) -> bool:
 		"""Whether an open request was begun by a helper that lives no more, in whatever container that was."""
-		return request.helper_pid is not None and Life(self.path.parent, request.id).is_free()
+		return request.helper_pid is not None and HelperLock(self.path.parent, request.id).is_free()
 
 	def abandoned(self) -> list[Request]:
 		"""Requests that were begun and not ended, and whose helper is dead; the oldest first."""

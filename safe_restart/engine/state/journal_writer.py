@@ -16,7 +16,7 @@ def is_locked(error: object) -> bool:
 	return "locked" in str(error)
 
 
-class Pen:
+class JournalWriter:
 	"""Writes changes into the journal's database, each in a transaction of its own.
 
 	goes_on: what cannot be written is kept and written with what comes next, since a restart that has begun to stop

@@ -8,14 +8,14 @@ from ..core.bench import Bench
 from ..core.files import FileLock
 
 
-class Lock(FileLock):
+class BenchLock(FileLock):
 	"""One executor per bench at a time."""
 
 	def __init__(self, bench: Bench):
 		super().__init__(bench.state_path / "lock")
 
 
-class Life(FileLock):
+class HelperLock(FileLock):
 	"""Held by whoever carries out a request, to its end: free, it says that nobody does any more."""
 
 	def __init__(self, folder: Path, request_id: str):

@@ -3,13 +3,13 @@
 from dataclasses import asdict, dataclass, field
 
 from ..core.errors import COMPLETED, COMPLETED_WITH_WARNINGS, RestartError
-from ..core.text import many
+from ..core.text import pluralize
 from ..core.timestamps import seconds_between
 from .records import FAILED, REFUSED, Request, Step
 
 
 @dataclass
-class Jobs:
+class JobCounts:
 	running_at_start: int = 0
 	queued_at_start: int = 0
 	finished_during: int = 0
@@ -20,7 +20,7 @@ class Jobs:
 
 
 @dataclass
-class Workers:
+class WorkerCounts:
 	before: int = 0
 	after: int = 0
 	replaced: int = 0
@@ -28,7 +28,7 @@ class Workers:
 
 
 @dataclass
-class Web:
+class WebCounts:
 	"""`checked` is false where no site answered before or after, so that nothing can be said."""
 
 	checked: bool = False
@@ -36,12 +36,12 @@ class Web:
 
 
 @dataclass
-class Account:
+class RestartReport:
 	"""What was counted; it never says more than was checked. `affected` tells what became of single jobs."""
 
-	jobs: Jobs = field(default_factory=Jobs)
-	workers: Workers = field(default_factory=Workers)
-	web: Web = field(default_factory=Web)
+	jobs: JobCounts = field(default_factory=JobCounts)
+	workers: WorkerCounts = field(default_factory=WorkerCounts)
+	web: WebCounts = field(default_factory=WebCounts)
 	warnings: list[str] = field(default_factory=list)
 	problems: list[str] = field(default_factory=list)
 	affected: list[dict] = field(default_factory=list)
@@ -67,9 +67,9 @@ class Account:
 				]
 			)
 		jobs, workers = self.jobs, self.workers
-		said = [f"{workers.replaced} of {many(workers.before, 'worker')} replaced"]
+		said = [f"{workers.replaced} of {pluralize(workers.before, 'worker')} replaced"]
 		said.append(
-			f"{many(jobs.interrupted, 'job')} interrupted" if jobs.interrupted else "no job interrupted"
+			f"{pluralize(jobs.interrupted, 'job')} interrupted" if jobs.interrupted else "no job interrupted"
 		)
 		if jobs.requeued:
 			said.append(f"{jobs.requeued} queued again")
@@ -83,7 +83,7 @@ class Account:
 def as_json(request: Request, steps: list[Step]) -> dict:
 	"""The object `--json` prints, complete also for a request that was refused or is still running."""
 	return {
-		**skeleton(request.report or asdict(Account())),
+		**skeleton(request.report or asdict(RestartReport())),
 		"request": request.id,
 		"strategy": request.strategy,
 		"status": request.status,
@@ -103,7 +103,7 @@ def refusal(error: RestartError) -> dict:
 	"""The object `--json` prints where it never came to a request."""
 	status = REFUSED if error.exit_code == 2 else FAILED
 	return {
-		**skeleton(asdict(Account())),
+		**skeleton(asdict(RestartReport())),
 		"status": status,
 		"exit_code": error.exit_code,
 		"outcome": str(error),

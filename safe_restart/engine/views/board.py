@@ -11,15 +11,15 @@ from ..jobs import held, retry_policy
 from ..managers import detect
 from ..managers.base import EACH
 from ..restart.options import Options
-from ..restart.recovery import Way, way_of
-from ..restart.strategies import DRAIN, ROLLING, STRATEGIES, choose, fit, steps_of
+from ..restart.recovery import RecoveryAction, recovery_action_of
+from ..restart.strategies import DRAIN, ROLLING, STRATEGIES, adapt_to_manager, steps_of, strategy_named
 from ..rq import depth_history
-from ..rq.snapshot import Observer
-from ..sites.visibility import Sight
+from ..rq.snapshot import RqReader
+from ..sites.visibility import SiteVisibility
 from ..state.journal import Journal
 from ..state.records import OPEN, Event, Request, Step
-from ..state.report import Account
-from ..workers.fleet import Watch
+from ..state.report import RestartReport
+from ..workers.fleet import FleetReader
 from . import plan as plans
 from . import status as statuses
 from .estimate import forecast
@@ -27,18 +27,18 @@ from .estimate import forecast
 HISTORY = 20
 
 
-def overview(bench: Bench, sight: Sight) -> dict:
+def overview(bench: Bench, sight: SiteVisibility) -> dict:
 	"""All that the board shows at first sight; says what could not be seen instead of raising."""
-	seen = statuses.see(bench)
+	seen = statuses.read_status(bench)
 	journal = Journal(bench)
 	shown = statuses.as_json(seen)
 	aside, elsewhere, chart = [], 0, depth_history.NONE
 	if seen.fleet:
 		redis = seen.observer.redis
 		try:
-			aside, elsewhere = set_aside(bench, seen.observer, sight)
-			depth_history.note(bench, redis, seen.fleet.look)
-			chart = depth_history.read(bench, redis)
+			aside, elsewhere = held_jobs_of(bench, seen.observer, sight)
+			depth_history.add_sample(bench, redis, seen.fleet.look)
+			chart = depth_history.read_samples(bench, redis)
 		except (RedisError, OSError) as error:
 			shown["problems"].append(f"Redis went away ({error})")
 	return {
@@ -84,14 +84,14 @@ def defaults(bench: Bench) -> dict:
 	}
 
 
-def set_aside(bench: Bench, observer: Observer, sight: Sight) -> tuple[list[dict], int]:
+def held_jobs_of(bench: Bench, observer: RqReader, sight: SiteVisibility) -> tuple[list[dict], int]:
 	"""Held and delayed jobs of those sites that may be seen, and how many there are of others."""
-	found = held.jobs(bench, observer)
+	found = held.held_jobs(bench, observer)
 	mine = [one for one in found if sight.covers(one.job.site)]
-	return [held.as_dict(bench, one) for one in mine], len(found) - len(mine)
+	return [held.as_json(bench, one) for one in mine], len(found) - len(mine)
 
 
-def summary(request: Request, sight: Sight) -> dict:
+def summary(request: Request, sight: SiteVisibility) -> dict:
 	"""One line of the history."""
 	return {
 		**statuses.summary(request),
@@ -102,11 +102,11 @@ def summary(request: Request, sight: Sight) -> dict:
 	}
 
 
-def brief(journal: Journal, request: Request | None, sight: Sight) -> dict | None:
+def brief(journal: Journal, request: Request | None, sight: SiteVisibility) -> dict | None:
 	return progress_of(request, journal.steps(request.id), sight) if request else None
 
 
-def progress(bench: Bench, request_id: str, after: int, sight: Sight) -> dict:
+def progress(bench: Bench, request_id: str, after: int, sight: SiteVisibility) -> dict:
 	"""How far a request has come, with the events after number `after`. Raises Refused where there is none."""
 	journal = Journal(bench)
 	request = journal.request(request_id)
@@ -114,15 +114,15 @@ def progress(bench: Bench, request_id: str, after: int, sight: Sight) -> dict:
 	return {**progress_of(request, journal.steps(request_id), sight), "events": events}
 
 
-def told(event: Event, sight: Sight) -> dict:
+def told(event: Event, sight: SiteVisibility) -> dict:
 	return {"number": event.number, "at": event.at, "kind": event.kind, "text": sight.of_text(event.text)}
 
 
-def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
-	account = {**asdict(Account()), **(request.report or {})}
+def progress_of(request: Request, steps: list[Step], sight: SiteVisibility) -> dict:
+	account = {**asdict(RestartReport()), **(request.report or {})}
 	mine = [job for job in account["affected"] if sight.covers(job["site"])]
 	migrates = bool(request.options.get("migrate"))
-	strategy = fit(choose(request.strategy), request.state.get("way", EACH))
+	strategy = adapt_to_manager(strategy_named(request.strategy), request.state.get("way", EACH))
 	return {
 		**summary(request, sight),
 		"is_open": request.status in OPEN,
@@ -148,20 +148,20 @@ def progress_of(request: Request, steps: list[Step], sight: Sight) -> dict:
 def can_cancel(request: Request, steps: list[Step]) -> bool:
 	"""Whether it would still be unwound; a drain always can be, and sites in maintenance are not left there."""
 	names = {step.name for step in steps}
-	is_before = way_of(request, steps) is Way.UNWIND
+	is_before = recovery_action_of(request, steps) is RecoveryAction.UNWIND
 	return (
 		request.status in OPEN and not request.cancel_requested and is_before and "maintenance" not in names
 	)
 
 
-def previews(bench: Bench, options: dict, sight: Sight) -> dict:
+def previews(bench: Bench, options: dict, sight: SiteVisibility) -> dict:
 	"""What each strategy would do to the jobs that exist now, and how long it should take. Raises RestartError."""
 	choice = Options.from_dict(options)
 	rules = retry_policy.of_bench(bench)
 	past = finished(bench)
-	manager = detect.detect(bench)
+	manager = detect.find_manager(bench)
 	try:
-		fleet = Watch(bench, manager, Observer(bench)).see()
+		fleet = FleetReader(bench, manager, RqReader(bench)).see()
 	except (RedisError, OSError):
 		plan = plans.plan_without_redis(choice)
 		return answer({plan.strategy: plan}, {}, sight)
@@ -169,13 +169,13 @@ def previews(bench: Bench, options: dict, sight: Sight) -> dict:
 	grace = choice.force_kill_timeout if choice.force_kill_timeout is not None else grace
 	by_strategy, expected = {}, {}
 	chosen = [one for one in STRATEGIES.values() if manager.way == EACH or not one.interrupts]
-	for strategy in (fit(one, manager.way) for one in chosen):
+	for strategy in (adapt_to_manager(one, manager.way) for one in chosen):
 		plan = by_strategy[strategy.name] = plans.plan(fleet, strategy, choice, rules)
 		expected[strategy.name] = asdict(forecast(strategy, choice, plan, grace, past))
 	return answer(by_strategy, expected, sight)
 
 
-def answer(by_strategy: dict[str, plans.Plan], expected: dict, sight: Sight) -> dict:
+def answer(by_strategy: dict[str, plans.Plan], expected: dict, sight: SiteVisibility) -> dict:
 	first = next(iter(by_strategy.values()))
 	return {
 		"plans": {name: sight.of_plan(plan.as_dict()) for name, plan in by_strategy.items()},
@@ -193,7 +193,7 @@ def finished(bench: Bench) -> list[tuple[Request, list[Step]]]:
 	return [(request, journal.steps(request.id)) for request in ended]
 
 
-def history(bench: Bench, sight: Sight, limit: int = HISTORY, before: str | None = None) -> dict:
+def history(bench: Bench, sight: SiteVisibility, limit: int = HISTORY, before: str | None = None) -> dict:
 	"""Requests, the newest first; those before the one that is named, where one is."""
 	return {"requests": [summary(request, sight) for request in Journal(bench).requests(limit, before)]}
 
@@ -211,20 +211,20 @@ def cancel(bench: Bench, request_id: str) -> dict:
 	}
 
 
-def requeue(bench: Bench, job_id: str, who: str, sight: Sight) -> dict:
+def requeue(bench: Bench, job_id: str, who: str, sight: SiteVisibility) -> dict:
 	"""Put a held or delayed job at the front of its queue. Raises RestartError."""
-	decide(held.requeue, bench, job_id, who, sight)
+	settle_by_hand(held.requeue, bench, job_id, who, sight)
 	return {"sentence": f"{job_id} stands at the front of its queue."}
 
 
-def discard(bench: Bench, job_id: str, who: str, sight: Sight) -> dict:
+def discard(bench: Bench, job_id: str, who: str, sight: SiteVisibility) -> dict:
 	"""Mark a held or delayed job as failed. Raises RestartError."""
-	decide(held.discard, bench, job_id, who, sight)
+	settle_by_hand(held.discard, bench, job_id, who, sight)
 	return {"sentence": f"{job_id} is marked as failed and will not run."}
 
 
-def decide(action, bench: Bench, job_id: str, who: str, sight: Sight) -> None:
-	with held.observing(bench) as observer:
+def settle_by_hand(action, bench: Bench, job_id: str, who: str, sight: SiteVisibility) -> None:
+	with held.reading_rq(bench) as observer:
 		if not sight.covers(observer.job(job_id).site):
 			raise Refused(f"Job {job_id!r} does not belong to this site. Nothing was changed.")
 		action(bench, observer, job_id, who)

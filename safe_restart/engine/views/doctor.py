@@ -12,20 +12,20 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from ..core.bench import DEFAULT_JOB_TIMEOUT_SECONDS, Bench
 from ..core.errors import RestartError
-from ..core.text import many
+from ..core.text import pluralize
 from ..managers import detect
 from ..managers.base import Drawback, ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import OTHER, WEB, WORKERS
 from ..rq import connection, snapshot
 from ..rq.snapshot import Worker
-from ..rq.suspension import describe
+from ..rq.suspension import describe_holder
 from ..services import orphaned_services
 from ..state.journal import Journal, journal_path
 from ..web import health as web_health
 from ..web import keeper_setup
 from ..web.keeper import keeper_in
-from ..workers.fleet import Fleet, Watch
+from ..workers.fleet import Fleet, FleetReader
 from ..workers.orphans import find_orphans
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -49,20 +49,20 @@ def examine(bench: Bench) -> list[Finding]:
 	services: list[Service] = []
 	manager = None
 	try:
-		manager = detect.detect(bench)
+		manager = detect.find_manager(bench)
 		services = manager.services()
 		findings += examine_services(bench, manager, services)
 		findings += examine_web(bench, manager, services)
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
 	findings += examine_requests(bench)
-	observer = snapshot.Observer(bench)
+	observer = snapshot.RqReader(bench)
 	if not connection.is_up(observer.redis):
 		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
 		return findings
 	findings += examine_redis(observer.redis)
 	if manager:
-		watch = Watch(bench, manager, observer)
+		watch = FleetReader(bench, manager, observer)
 		findings += examine_workers(watch, watch.see())
 	return findings
 
@@ -125,7 +125,7 @@ def longest_job_seconds(bench: Bench, command: str) -> int:
 
 def examine_web(bench: Bench, manager: ProcessManager, services: list[Service]) -> Iterator[Finding]:
 	if lost := keeper_setup.what_is_lost(bench, manager, services):
-		yield Finding(WARNING, lost, keeper_setup.MEND)
+		yield Finding(WARNING, lost, keeper_setup.FIX)
 	elif any(service.kind == WEB and keeper_in(service) for service in services):
 		yield Finding(OK, "the web is replaced without refusing a request")
 
@@ -157,10 +157,10 @@ def examine_redis(redis: Redis) -> Iterator[Finding]:
 		)
 
 
-def examine_workers(watch: Watch, fleet: Fleet) -> Iterator[Finding]:
+def examine_workers(watch: FleetReader, fleet: Fleet) -> Iterator[Finding]:
 	look = fleet.look
 	if look.suspended_by:
-		who, mend = describe(look.suspended_by, watch.bench.bench_id)
+		who, mend = describe_holder(look.suspended_by, watch.bench.bench_id)
 		yield Finding(WARNING, f"the queues are suspended {who}: no worker takes a job", mend)
 	if look.other_queues:
 		yield Finding(
@@ -187,11 +187,11 @@ def examine_workers(watch: Watch, fleet: Fleet) -> Iterator[Finding]:
 			f"workers process {unit.service.pid} was left by a process manager that died; it runs old code",
 			"`safe-restart` ends it when it holds no job",
 		)
-	for kind, process in orphaned_services.find(watch.bench, watch.manager.services()):
+	for kind, process in orphaned_services.find_orphaned_services(watch.bench, watch.manager.services()):
 		yield Finding(
 			WARNING,
 			f"process {process.pid} ({kind}) was left by a process manager that died; nobody would bring it back",
-			f"`{orphaned_services.mend(kind)}`",
+			f"`{orphaned_services.fix_for(kind)}`",
 		)
 	known = {unit.service.pid for unit in watch.orphans}
 	for process in find_orphans(watch):
@@ -212,7 +212,7 @@ def examine_code(bench: Bench, workers: list[Worker]) -> Iterator[Finding]:
 		when = datetime.fromtimestamp(newest[0], timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 		yield Finding(
 			WARNING,
-			f"{many(len(old), 'worker')} older than the code on disk ({newest[1]}, changed {when})",
+			f"{pluralize(len(old), 'worker')} older than the code on disk ({newest[1]}, changed {when})",
 			"`safe-restart`",
 		)
 

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, dataclass
 
-from ..core.text import many
+from ..core.text import pluralize
 from ..jobs.actions import FAIL, HOLD
 from ..jobs.retry_policy import Policy
 from ..managers.base import EACH
 from ..restart.options import Options
 from ..restart.strategies import FINISH_FIRST, NOW, ROLLING, STRATEGIES, WAIT_WORKERS, Strategy
 from ..rq.snapshot import Job
-from ..workers.fleet import Fleet, Unit
+from ..workers.fleet import Fleet, WorkerProgram
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> P
 
 
 def fate_of(
-	job: Job, unit: Unit | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
+	job: Job, unit: WorkerProgram | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
 ) -> Fate:
 	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
 	left = job.seconds_left(fleet.look.now)
@@ -128,7 +128,7 @@ def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	longest = max((fate.seconds_left is None, fate.seconds_left or 0) for fate in running)
 	bound = "has no time limit" if longest[0] else f"may need {longest[1]:.0f} s more"
 	return ROLLING, (
-		f"{many(len(running), 'job')} running, and the longest {bound}; rolling interrupts none of them and keeps the queues "
+		f"{pluralize(len(running), 'job')} running, and the longest {bound}; rolling interrupts none of them and keeps the queues "
 		f"moving. Take {WAIT_WORKERS} where old code must not run beside new code, before a migration say."
 	)
 

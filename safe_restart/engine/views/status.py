@@ -9,11 +9,11 @@ from ..core.bench import Bench
 from ..core.errors import RestartError, Unreachable
 from ..managers import detect
 from ..managers.base import ProcessManager, Service
-from ..rq.snapshot import Observer
-from ..rq.suspension import bench_of
+from ..rq.snapshot import RqReader
+from ..rq.suspension import holding_bench
 from ..state.journal import Journal
 from ..state.records import Request
-from ..workers.fleet import Fleet, Watch
+from ..workers.fleet import Fleet, FleetReader
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Status:
 	"""What could be seen; `fleet` is None where Redis is away, `services` is empty where the manager is."""
 
 	bench: Bench
-	observer: Observer
+	observer: RqReader
 	services: list[Service]
 	fleet: Fleet | None
 	manager_problem: str
@@ -31,7 +31,7 @@ class Status:
 	last: Request | None
 
 
-class NoManager(ProcessManager):
+class UnreachableManager(ProcessManager):
 	"""Stands in where no process manager can be reached: every worker is then one that nobody keeps."""
 
 	name = "no process manager"
@@ -52,20 +52,20 @@ class NoManager(ProcessManager):
 		return "`safe-restart doctor`"
 
 
-def see(bench: Bench) -> Status:
+def read_status(bench: Bench) -> Status:
 	"""Look at everything once. Touches nothing, and says what it could not see instead of raising."""
 	manager_problem = redis_problem = ""
 	services: list[Service] = []
 	fleet = None
-	observer = Observer(bench)
-	manager: ProcessManager = NoManager()
+	observer = RqReader(bench)
+	manager: ProcessManager = UnreachableManager()
 	try:
-		manager = detect.detect(bench)
+		manager = detect.find_manager(bench)
 		services = manager.services()
 	except RestartError as error:
 		manager_problem = str(error)
 	try:
-		fleet = Watch(bench, manager, observer).see()
+		fleet = FleetReader(bench, manager, observer).see()
 	except (RedisError, OSError) as error:
 		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
 	journal = Journal(bench)
@@ -139,7 +139,7 @@ def as_json(status: Status) -> dict:
 def other_bench(status: Status) -> str | None:
 	"""The other bench on the same Redis whose restart holds the queues of this one too; None where none does."""
 	token = status.fleet.look.suspended_by if status.fleet else None
-	holder = bench_of(token) if token else ""
+	holder = holding_bench(token) if token else ""
 	return holder if holder and holder != status.bench.bench_id else None
 
 

@@ -97,12 +97,12 @@ def keeper_text() -> str:
 	return Path(__file__).with_name(KEEPER).read_text()
 
 
-def kept(bench: Bench, gunicorn: Gunicorn, command: str) -> str:
+def with_keeper(bench: Bench, gunicorn: Gunicorn, command: str) -> str:
 	"""The command with the keeper: it stands before gunicorn's own words and changes none of them."""
 	return f"{gunicorn.python} -I -S {keeper_path(bench)} {command}"
 
 
-def bare(command: str) -> str:
+def without_keeper(command: str) -> str:
 	"""The command without the keeper."""
 	return re.sub(rf"^\S+ -I -S \S*{re.escape(KEEPER)} ", "", command)
 

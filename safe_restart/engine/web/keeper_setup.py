@@ -9,12 +9,12 @@ from contextlib import suppress
 
 from ..core.bench import Bench
 from ..core.errors import Blocked, Refused, RestartError, Unreachable
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers import detect
 from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
 from ..processes.classify import WEB
 from ..state.journal import Journal
-from ..state.locks import Lock
+from ..state.locks import BenchLock
 from . import health as web_health
 from .keeper import KEEPER, keeper_in, keeper_of, told_by
 from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of, write
@@ -22,12 +22,12 @@ from .keeper_supervisor import SupervisorSetup
 from .keeper_systemd import SystemdSetup
 
 SETUPS: dict[str, type[Setup]] = {"supervisor": SupervisorSetup, "systemd": SystemdSetup}
-MEND = f"`safe-restart {COMMAND}`"
+FIX = f"`safe-restart {COMMAND}`"
 
 
 def setup_of(bench: Bench) -> Setup:
 	"""Raises Refused where no manager is found, or one for which there is no setup."""
-	manager = detect.detect(bench)
+	manager = detect.find_manager(bench)
 	if manager.name not in SETUPS:
 		raise Refused(
 			f"setup web is for {' and '.join(SETUPS)}, and {manager.name} runs this bench. Nothing was touched."
@@ -47,7 +47,7 @@ def apply(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None
 	not come back; then all was put back as it was before.
 	"""
 	Journal(setup.bench)  # makes the folder of the lock
-	lock = Lock(setup.bench)
+	lock = BenchLock(setup.bench)
 	if not lock.take():
 		raise Blocked("A restart of this bench is running. Nothing was touched. Try again when it is over.")
 	try:
@@ -116,7 +116,7 @@ def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: 
 			sites = f"; {', '.join(silent)} did not answer 200, as before" if silent else ""
 			dumb = "" if tells else f"; its keeper cannot write into {keeper.parent}"
 			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{dumb})."
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
 def leave_as_before(setup: Setup, change: Change) -> None:

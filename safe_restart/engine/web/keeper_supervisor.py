@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.bench import Bench
 from ..core.errors import Refused
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import Service
 from ..managers.supervisor import Supervisor
 from ..processes.classify import WEB, kind_of
@@ -133,7 +133,7 @@ class SupervisorSetup(Setup):
 			for info in self.manager.call("getAllProcessInfo")
 			if info["group"] == group
 		):
-			time.sleep(LOOK_SECONDS)
+			time.sleep(LOOK_INTERVAL_SECONDS)
 
 	def tidy(self) -> None:
 		"""The backup stays where it differs from what is there now."""
@@ -169,12 +169,12 @@ def plan(bench: Bench, undo: bool = False) -> Change:
 			f"{path} cannot be read ({error.strerror}). Nothing was touched. `bench setup supervisor` writes it."
 		) from None
 	program = find_program(text)
-	bare = keeper_change.bare(program.command)
+	bare = keeper_change.without_keeper(program.command)
 	if undo:
 		return Change(path, text, with_command(text, program, bare))
 	options = program.options | {"command": bare}
 	gunicorn = keeper_change.understand(bench, bare, options.get("directory", ""), options.items(), OPTIONS)
-	after = with_command(text, program, keeper_change.kept(bench, gunicorn, bare))
+	after = with_command(text, program, keeper_change.with_keeper(bench, gunicorn, bare))
 	return Change(path, text, after, keeper_change.warnings_of(gunicorn))
 
 

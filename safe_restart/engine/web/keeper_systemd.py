@@ -73,7 +73,7 @@ class SystemdSetup(Setup):
 		command = own_command(settings)
 		directory = unit["WorkingDirectory"].lstrip("!")
 		gunicorn = keeper_change.understand(self.bench, command, directory, settings, SETTINGS)
-		after = text(keeper_change.kept(self.bench, gunicorn, command))
+		after = text(keeper_change.with_keeper(self.bench, gunicorn, command))
 		return Change(path, before, after, keeper_change.warnings_of(gunicorn))
 
 	def write(self, change: Change, note: Callable[[str], None]) -> None:
@@ -103,7 +103,7 @@ class SystemdSetup(Setup):
 			own = own_command(read_settings(files_of(unit, but=path)))
 		except (Refused, OSError):
 			own = ""
-		if keeper_change.bare(command_in(dropins.read(path))) == own:
+		if keeper_change.without_keeper(command_in(dropins.read(path))) == own:
 			return ""
 		return f"{service.name} was written anew since `{COMMAND}`, and {path} starts its web with the command of before"
 

@@ -9,14 +9,14 @@ from redis.exceptions import RedisError
 
 from ..core.bench import Bench
 from ..core.errors import JobsStillRunning
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import EACH
 from ..processes import tree
 from ..rq.snapshot import Job, Worker
-from ..rq.wakeup_job import send, take_back
-from .fleet import Fleet, Unit
-from .stop_safety import Evidence
-from .stopper import PATIENCE_SECONDS, Retirement
+from ..rq.wakeup_job import remove_wakeup_jobs, send_wakeup_jobs
+from .fleet import Fleet, WorkerProgram
+from .stop_safety import StopSafety
+from .stopper import PATIENCE_SECONDS, WorkerStopper
 
 # Idle workers are looked for again after this time: finding their sockets costs more than a look.
 WAKE_SECONDS = 0.1
@@ -33,7 +33,7 @@ class Undrained:
 		return bool(self.busy or self.unproven)
 
 
-def what_runs(fleet: Fleet, retirement: Retirement) -> Undrained:
+def what_runs(fleet: Fleet, retirement: WorkerStopper) -> Undrained:
 	"""Who could still run a job: every live worker that has not provably read the flag.
 
 	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
@@ -56,18 +56,18 @@ def what_runs(fleet: Fleet, retirement: Retirement) -> Undrained:
 	return Undrained(tuple(busy), tuple(unproven))
 
 
-def is_booting(unit: Unit, evidence: Evidence) -> bool:
+def is_booting(unit: WorkerProgram, evidence: StopSafety) -> bool:
 	process = tree.get(unit.service.pid)
 	return process is None or tree.started_at(process) > evidence.flag_set_at
 
 
-def placeholder(unit: Unit) -> Worker:
+def placeholder(unit: WorkerProgram) -> Worker:
 	"""A worker that Redis does not know, or not any more."""
 	return Worker(unit.name, unit.service.pid, "", "", "", (), None, None, "", False)
 
 
 def drain(
-	retirement: Retirement,
+	retirement: WorkerStopper,
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
 	wake: Callable[[Fleet, tuple[Worker, ...], bool], None],
@@ -100,7 +100,7 @@ def drain(
 		elif now >= next_wake:
 			wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
 			next_wake = now + WAKE_SECONDS
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
 def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool) -> str:
@@ -119,16 +119,16 @@ def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool)
 
 
 @contextmanager
-def waking(bench: Bench, retirement: Retirement) -> Iterator[Callable]:
+def waking(bench: Bench, retirement: WorkerStopper) -> Iterator[Callable]:
 	"""How idle workers are woken here. Errands that nobody took are gone afterwards."""
 	if retirement.watch.manager.way == EACH:
 		yield retirement.wake
 		return
 	redis = retirement.watch.observer.redis
 	try:
-		yield lambda fleet, unproven, has_been_waited: send(redis, unproven)
+		yield lambda fleet, unproven, has_been_waited: send_wakeup_jobs(redis, unproven)
 	finally:
 		try:
-			take_back(bench, redis)
+			remove_wakeup_jobs(bench, redis)
 		except (RedisError, OSError) as error:
 			retirement.note(f"errands that no worker took could not be taken back ({error}); they do nothing")

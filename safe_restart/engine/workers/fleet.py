@@ -11,12 +11,12 @@ from ..core.bench import Bench
 from ..managers.base import ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import WORKERS
-from ..rq.snapshot import Job, Look, Observer, Worker, newest_births
+from ..rq.snapshot import Job, RqReader, RqSnapshot, Worker, newest_births
 from . import identity
 
 
 @dataclass(frozen=True)
-class Unit:
+class WorkerProgram:
 	"""A workers program of the process manager, with the live workers inside it.
 
 	An orphan is one that a manager which died has left behind. It is retired like any other, and nobody brings it back.
@@ -59,8 +59,8 @@ class Fleet:
 	dead: registrations without a living process on this host, told apart by pid and start time
 	"""
 
-	look: Look
-	units: tuple[Unit, ...]
+	look: RqSnapshot
+	units: tuple[WorkerProgram, ...]
 	strays: tuple[Worker, ...]
 	dead: tuple[Worker, ...]
 
@@ -73,11 +73,11 @@ class Fleet:
 		"""Each live worker that has a job now, with the job where it is known."""
 		return [(w, self.look.job_of(w)) for w in self.workers if w.is_busy or w.job_id]
 
-	def unit(self, name: str) -> Unit | None:
+	def unit(self, name: str) -> WorkerProgram | None:
 		return next((unit for unit in self.units if unit.name == name), None)
 
 
-def see(look: Look, services: Iterable[Service]) -> Fleet:
+def join_with_processes(look: RqSnapshot, services: Iterable[Service]) -> Fleet:
 	"""Join what RQ says with what the process manager says of processes on this host."""
 	programs = [service for service in services if service.kind == WORKERS]
 	by_pid = {service.pid: service for service in programs if service.pid}
@@ -101,8 +101,10 @@ def see(look: Look, services: Iterable[Service]) -> Fleet:
 			orphans.setdefault(root.pid, []).append(worker)
 		else:
 			strays.append(worker)
-	units = [Unit(service, tuple(members[service.name])) for service in by_pid.values()]
-	units += [Unit(as_service(pid, programs), tuple(found), True) for pid, found in orphans.items()]
+	units = [WorkerProgram(service, tuple(members[service.name])) for service in by_pid.values()]
+	units += [
+		WorkerProgram(orphan_service(pid, programs), tuple(found), True) for pid, found in orphans.items()
+	]
 	return Fleet(
 		look=look,
 		units=tuple(units),
@@ -111,37 +113,39 @@ def see(look: Look, services: Iterable[Service]) -> Fleet:
 	)
 
 
-def see_through_redis(look: Look, services: Iterable[Service]) -> Fleet:
+def join_through_redis(look: RqSnapshot, services: Iterable[Service]) -> Fleet:
 	"""Each living worker is a unit of its own; there is no other witness than Redis."""
 	by_name = {service.worker: service for service in services if service.worker}
-	units = [Unit(by_name[worker.name], (worker,)) for worker in look.workers if worker.name in by_name]
+	units = [
+		WorkerProgram(by_name[worker.name], (worker,)) for worker in look.workers if worker.name in by_name
+	]
 	dead = [worker for worker in look.workers if worker.name not in by_name]
 	return Fleet(look=look, units=tuple(units), strays=(), dead=(*look.ghosts, *dead))
 
 
-def as_service(pid: int, programs: list[Service]) -> Service:
+def orphan_service(pid: int, programs: list[Service]) -> Service:
 	"""An orphan, with the grace that its program has."""
 	grace = max(service.stop_wait_seconds for service in programs)
 	return Service(f"orphan {pid}", WORKERS, "running", pid, 0, grace, "", ())
 
 
-class Watch:
+class FleetReader:
 	"""Looks at one bench again and again, through its process manager and its Redis."""
 
-	def __init__(self, bench: Bench, manager: ProcessManager, observer: Observer):
+	def __init__(self, bench: Bench, manager: ProcessManager, observer: RqReader):
 		self.bench = bench
 		self.manager = manager
 		self.observer = observer
-		self.orphans: list[Unit] = []  # of the last look
+		self.orphans: list[WorkerProgram] = []  # of the last look
 
 	def see(self) -> Fleet:
 		"""One look. Raises RedisError where Redis is away, and Unreachable where the manager is."""
 		if self.manager.is_seen_through_redis:
 			look = self.observer.look()
-			fleet = see_through_redis(look, self.manager.services_in(look))
+			fleet = join_through_redis(look, self.manager.services_in(look))
 		else:
 			services = self.manager.services()
-			fleet = see(self.observer.look(), services)
+			fleet = join_with_processes(self.observer.look(), services)
 		self.orphans = [unit for unit in fleet.units if unit.is_orphan]
 		return fleet
 

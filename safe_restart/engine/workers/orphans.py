@@ -9,14 +9,14 @@ import psutil
 from ..processes import tree
 from ..processes.classify import WORKERS, is_wrapper, kind_of
 from ..rq.snapshot import Job
-from .fleet import Watch
+from .fleet import FleetReader
 
 # A horse is forked right before its job is marked as started.
 HORSE_START_SECONDS = 5
 ORPHAN_PAUSE_SECONDS = 0.1
 
 
-def find_orphans(watch: Watch) -> list[psutil.Process]:
+def find_orphans(watch: FleetReader) -> list[psutil.Process]:
 	"""Work-horses and workers of this bench that no manager keeps, seen twice: a horse that ends while it is looked at
 	has lost its parents too."""
 	first = look_for_orphans(watch)
@@ -26,7 +26,7 @@ def find_orphans(watch: Watch) -> list[psutil.Process]:
 	return [process for process in look_for_orphans(watch) if process in first]
 
 
-def look_for_orphans(watch: Watch) -> list[psutil.Process]:
+def look_for_orphans(watch: FleetReader) -> list[psutil.Process]:
 	services = watch.manager.services()
 	kept = {service.pid for service in services if service.pid}
 	commands = [service.command for service in services if service.kind == WORKERS and service.command]

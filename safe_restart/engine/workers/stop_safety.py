@@ -11,7 +11,7 @@ from .fleet import Fleet
 SHORT_JOB_SECONDS = 0.15
 
 
-class Condition(Enum):
+class WorkerPhase(Enum):
 	"""What is proven of one worker under the flag."""
 
 	WAITING = "waits in Redis"
@@ -21,7 +21,7 @@ class Condition(Enum):
 	IN_BETWEEN = "in between"
 
 
-class Act(Enum):
+class StopAction(Enum):
 	"""What to do with one unit now."""
 
 	UNBLOCK = "CLIENT UNBLOCK"
@@ -31,23 +31,23 @@ class Act(Enum):
 	LOOK_AGAIN = "look again"
 
 
-def decide(conditions: Iterable[Condition], has_been_waited: bool) -> Act:
+def decide_stop(conditions: Iterable[WorkerPhase], has_been_waited: bool) -> StopAction:
 	"""What may be done with a unit whose workers are in these conditions. Pure.
 
 	has_been_waited: it was in between for IN_BETWEEN_SECONDS, so proof cannot be had (CLIENT is forbidden, say)
 	"""
 	conditions = list(conditions)
-	if Condition.ASKED in conditions:
-		return Act.LEAVE
-	if not conditions or Condition.IN_BETWEEN in conditions:
-		return Act.FALL_BACK if has_been_waited else Act.LOOK_AGAIN
+	if WorkerPhase.ASKED in conditions:
+		return StopAction.LEAVE
+	if not conditions or WorkerPhase.IN_BETWEEN in conditions:
+		return StopAction.FALL_BACK if has_been_waited else StopAction.LOOK_AGAIN
 	# The children of a pool that wait are unblocked one by one; their parent brings them back, suspended.
-	if Condition.WAITING in conditions:
-		return Act.UNBLOCK
-	return Act.SIGNAL
+	if WorkerPhase.WAITING in conditions:
+		return StopAction.UNBLOCK
+	return StopAction.SIGNAL
 
 
-class Evidence:
+class StopSafety:
 	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the machine booted).
 
 	before: the look right before, where there was no flag at all then. Who was not suspended in it, or not there, can only
@@ -84,13 +84,13 @@ class Evidence:
 		since = self.busy_since.get(worker.name, (None, None))[1]
 		return since is not None and time.monotonic() - since >= SHORT_JOB_SECONDS
 
-	def condition(self, worker: Worker, waiting: dict[str, int]) -> Condition:
+	def condition(self, worker: Worker, waiting: dict[str, int]) -> WorkerPhase:
 		if worker.shutdown_requested:
-			return Condition.ASKED
+			return WorkerPhase.ASKED
 		if self.has_read_the_flag(worker):
-			return Condition.SUSPENDED
+			return WorkerPhase.SUSPENDED
 		if self.is_in_a_long_job(worker):
-			return Condition.BUSY
+			return WorkerPhase.BUSY
 		if not worker.is_busy and worker.name in waiting:
-			return Condition.WAITING
-		return Condition.IN_BETWEEN
+			return WorkerPhase.WAITING
+		return WorkerPhase.IN_BETWEEN

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field, replace
 import psutil
 from redis.exceptions import RedisError
 
-from ..core.waiting import LOOK_SECONDS
+from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import EACH
 from ..processes import tree
-from ..rq.snapshot import Look, Worker
+from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
 from . import identity
-from .fleet import Fleet, Unit, Watch
-from .stop_safety import Act, Condition, Evidence, decide
+from .fleet import Fleet, FleetReader, WorkerProgram
+from .stop_safety import StopAction, StopSafety, WorkerPhase, decide_stop
 
 # How long a worker may stay in between before the next way of stopping it is tried. RQ's registry maintenance, during
 # which an idle worker does not wait in Redis, takes well under a second.
@@ -40,10 +40,10 @@ MAX_PAUSE_SECONDS = 1
 
 
 @dataclass
-class Told:
+class StopRequest:
 	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
 
-	unit: Unit
+	unit: WorkerProgram
 	process: psutil.Process | None
 	how: str
 	was_busy: bool
@@ -59,22 +59,22 @@ class Told:
 		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
 		their children."""
 		is_alone = [worker.pid for worker in self.unit.workers] == [self.unit.main_pid]
-		proven = self.how in (Act.UNBLOCK.value, Act.SIGNAL.value) and not self.was_busy
+		proven = self.how in (StopAction.UNBLOCK.value, StopAction.SIGNAL.value) and not self.was_busy
 		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
 
 
-def seats(units: Iterable[Unit]) -> dict[str, int]:
+def pids_of_idle(units: Iterable[WorkerProgram]) -> dict[str, int]:
 	"""Of all workers of these units but those in a job."""
 	busy = {worker.name for unit in units for worker in unit.workers if worker.is_busy}
 	return {name: pid for unit in units for name, pid in unit.seats.items() if name not in busy}
 
 
-class Retirement:
+class WorkerStopper:
 	"""Tells the units of a bench to go, each once in the life of a restart."""
 
 	def __init__(
 		self,
-		watch: Watch,
+		watch: FleetReader,
 		lease: Lease,
 		note: Callable[[str], None],
 		check_cancelled: Callable[[], None] = lambda: None,
@@ -83,17 +83,17 @@ class Retirement:
 		self.lease = lease
 		self.note = note
 		self.check_cancelled = check_cancelled
-		self.told: dict[str, Told] = {}
+		self.told: dict[str, StopRequest] = {}
 		self.unblocked: set[str] = set()  # names of workers
 		self.flag = ""
-		self.evidence = Evidence(tree.uptime())
+		self.evidence = StopSafety(tree.uptime())
 
 	def take_flag(self) -> None:
 		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing. Raises RedisError."""
 		before = self.watch.see()
 		self.lease.take()
 		self.flag = self.lease.holder
-		self.evidence = Evidence(tree.uptime(), before if before.look.suspended_by is None else None)
+		self.evidence = StopSafety(tree.uptime(), before if before.look.suspended_by is None else None)
 
 	def look(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
 		"""One look under the flag. Where the flag was gone or is another one, or Redis was, it is set again and all begins
@@ -101,7 +101,7 @@ class Retirement:
 
 		Raises RedisError where Redis is away for longer than `patience_seconds`, and what check_cancelled raises.
 		"""
-		away_since, pause = None, LOOK_SECONDS
+		away_since, pause = None, LOOK_INTERVAL_SECONDS
 		while True:
 			try:
 				if away_since is not None:
@@ -123,7 +123,7 @@ class Retirement:
 				time.sleep(pause)
 				pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
-	def tell(self, units: Iterable[Unit]) -> None:
+	def tell(self, units: Iterable[WorkerProgram]) -> None:
 		"""Tell each of these units to go, under a flag that has been set and stays set until this returns.
 
 		Returns when each was told and it is safe to lift the flag: those that were suspended are gone, those in a
@@ -146,11 +146,11 @@ class Retirement:
 					f"{', '.join(unsettled)} did not confirm in {CONFIRM_SECONDS} s that it was told to go"
 				)
 				return
-			time.sleep(LOOK_SECONDS)
+			time.sleep(LOOK_INTERVAL_SECONDS)
 
-	def is_leaving(self, unit: Unit) -> bool:
+	def is_leaving(self, unit: WorkerProgram) -> bool:
 		"""Whether the process of this unit was unblocked and is on its way out: it can take nothing any more."""
-		return self._is_on_its_way(unit) and self.told[unit.name].how == Act.UNBLOCK.value
+		return self._is_on_its_way(unit) and self.told[unit.name].how == StopAction.UNBLOCK.value
 
 	@property
 	def may_leave(self) -> bool:
@@ -168,17 +168,19 @@ class Retirement:
 		been waited for, it is stopped in the next best way.
 		"""
 		names = {worker.name for worker in unproven}
-		waiting = self.watch.waiting({name: pid for name, pid in seats(fleet.units).items() if name in names})
+		waiting = self.watch.waiting(
+			{name: pid for name, pid in pids_of_idle(fleet.units).items() if name in names}
+		)
 		for unit in fleet.units:
 			idle = names & set(unit.seats)
 			process = self.watch.manager.process(unit.service)
 			unblocked = self._unblock(unit, waiting)
 			if self._leaves(unit, unblocked):
-				self.told[unit.name] = Told(unit, process, Act.UNBLOCK.value, False)
+				self.told[unit.name] = StopRequest(unit, process, StopAction.UNBLOCK.value, False)
 			elif idle and not unblocked and has_been_waited and unit.name not in self.told:
 				self._tell(unit, process, self._fall_back(unit), False)
 
-	def hasten(self, look: Look) -> None:
+	def hasten(self, look: RqSnapshot) -> None:
 		"""End workers that have said goodbye to Redis and linger: RQ may wait a second for a thread of its own
 		(`join(timeout=1)` in Worker.unsubscribe), while nobody serves their queues."""
 		registered = {worker.name for worker in look.workers}
@@ -188,13 +190,13 @@ class Retirement:
 
 	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
 		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
-		waiting = self.watch.waiting(seats(units)) if self.may_leave else {}
+		waiting = self.watch.waiting(pids_of_idle(units)) if self.may_leave else {}
 		for unit in units:
 			conditions = [self.evidence.condition(worker, waiting) for worker in unit.workers]
 			# A worker that Redis forgot still waits in it: its connection tells.
 			if not conditions and unit.name in waiting:
-				conditions = [Condition.WAITING]
-			self._act(unit, decide(conditions, waited), waiting)
+				conditions = [WorkerPhase.WAITING]
+			self._act(unit, decide_stop(conditions, waited), waiting)
 
 	def _tell_late_children(self, fleet: Fleet, names: set[str]) -> None:
 		"""A pool that is told to go tells its children once. One that it has just forked still has the pool's own signal
@@ -204,17 +206,17 @@ class Retirement:
 		waiting = self.watch.waiting({child.name: child.pid for child in children if not child.is_busy})
 		for child in children:
 			condition = self.evidence.condition(child, waiting)
-			if condition is Condition.WAITING:
+			if condition is WorkerPhase.WAITING:
 				self.watch.observer.unblock(waiting[child.name])
-			elif condition is Condition.SUSPENDED and (process := identity.of_worker(child)):
+			elif condition is WorkerPhase.SUSPENDED and (process := identity.of_worker(child)):
 				process.send_signal(signal.SIGINT)  # it holds no job, so being told twice does no harm
 
-	def _is_on_its_way(self, unit: Unit) -> bool:
+	def _is_on_its_way(self, unit: WorkerProgram) -> bool:
 		told = self.told.get(unit.name)
 		is_same = told is not None and told.unit.service.incarnation == unit.service.incarnation
 		return is_same and told.process is not None
 
-	def _notice_who_left(self, fleet: Fleet, old: dict[str, Unit], waited: bool) -> None:
+	def _notice_who_left(self, fleet: Fleet, old: dict[str, WorkerProgram], waited: bool) -> None:
 		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told.
 
 		An orphan is known only by its workers, so a pool without any, as while they boot, is told without proof at last.
@@ -225,12 +227,16 @@ class Retirement:
 				continue
 			process = tree.get(unit.service.pid) if unit.is_orphan else None
 			if process is None:
-				how = Act.UNBLOCK.value if unit.service.incarnation in self.unblocked else "left by itself"
+				how = (
+					StopAction.UNBLOCK.value
+					if unit.service.incarnation in self.unblocked
+					else "left by itself"
+				)
 				self._tell(unit, None, how, False)
 			elif waited:
 				self._tell(unit, process, self._fall_back(replace(unit, workers=())), False)
 
-	def _unblock(self, unit: Unit, waiting: dict[str, int]) -> list[str]:
+	def _unblock(self, unit: WorkerProgram, waiting: dict[str, int]) -> list[str]:
 		"""Make those in it leave who wait in Redis; returns who does."""
 		names = [
 			name for name in unit.seats if name in waiting and self.watch.observer.unblock(waiting[name])
@@ -238,35 +244,37 @@ class Retirement:
 		self.unblocked.update(names)
 		return names
 
-	def _leaves(self, unit: Unit, unblocked: list[str]) -> bool:
+	def _leaves(self, unit: WorkerProgram, unblocked: list[str]) -> bool:
 		"""Whether the unit itself leaves with those who were unblocked in it. A pool brings the child back, suspended, and
 		goes as a whole once none of its children waits; of workers at one place it is only seen later who left."""
 		return any(unit.seats[name] == unit.main_pid for name in unblocked)
 
-	def _act(self, unit: Unit, act: Act, waiting: dict[str, int]) -> None:
+	def _act(self, unit: WorkerProgram, act: StopAction, waiting: dict[str, int]) -> None:
 		process = self.watch.manager.process(unit.service)
 		is_busy = any(worker.is_busy for worker in unit.workers) or bool(
 			not unit.workers and tree.children(unit.main_pid)
 		)
-		if act is Act.LOOK_AGAIN:
+		if act is StopAction.LOOK_AGAIN:
 			return
-		if act is Act.UNBLOCK:
+		if act is StopAction.UNBLOCK:
 			# A pool brings the child back, suspended; it goes as a whole once none of its children waits.
 			if not self._leaves(unit, self._unblock(unit, waiting)):
 				return
-		if act is Act.SIGNAL:
+		if act is StopAction.SIGNAL:
 			self.watch.manager.signal(unit.service, "TERM")
-		self._tell(unit, process, self._fall_back(unit) if act is Act.FALL_BACK else act.value, is_busy)
+		self._tell(
+			unit, process, self._fall_back(unit) if act is StopAction.FALL_BACK else act.value, is_busy
+		)
 
-	def _tell(self, unit: Unit, process: psutil.Process | None, how: str, was_busy: bool) -> None:
-		self.told[unit.name] = Told(unit, process, how, was_busy)
+	def _tell(self, unit: WorkerProgram, process: psutil.Process | None, how: str, was_busy: bool) -> None:
+		self.told[unit.name] = StopRequest(unit, process, how, was_busy)
 
-	def _fall_back(self, unit: Unit) -> str:
+	def _fall_back(self, unit: WorkerProgram) -> str:
 		how = self._stop_without_proof(unit)
 		self.note(f"{unit.name} gave no proof that it holds no job; it was stopped by {how}")
 		return how
 
-	def _stop_without_proof(self, unit: Unit) -> str:
+	def _stop_without_proof(self, unit: WorkerProgram) -> str:
 		sent = bool(unit.workers and self.may_leave) and all(
 			self.watch.observer.send_shutdown(worker.name) for worker in unit.workers
 		)
@@ -278,7 +286,7 @@ class Retirement:
 	def _is_settled(self, name: str, fleet: Fleet) -> bool:
 		"""Whether the flag may be lifted as far as this unit goes."""
 		told = self.told[name]
-		if told.is_gone or told.how == Act.UNBLOCK.value:
+		if told.is_gone or told.how == StopAction.UNBLOCK.value:
 			return True
 		unit = fleet.unit(name)
 		if unit is None or not self._is_on_its_way(unit):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...core.bench import Bench
 from ...core.errors import Refused, RestartError
-from .manager import SYSTEM, USER, Systemd, find
+from .manager import SYSTEM, USER, Systemd, find_systemd
 from .unit_properties import Properties
 
 
@@ -28,7 +28,7 @@ def first_line(command: str) -> str:
 def manager_of(bench: Bench, scope: str, command: str) -> Systemd:
 	"""The systemd whose units are to be changed. Raises Refused where that has none of this bench, or may not be."""
 	tried: list[str] = []
-	found = {manager.scope: manager for manager in find(bench, tried)}
+	found = {manager.scope: manager for manager in find_systemd(bench, tried)}
 	if scope not in found:
 		other = next(iter(found), None)
 		flag = {USER: "add --user", SYSTEM: "leave out --user"}.get(other, "; ".join(tried))

@@ -215,7 +215,7 @@ class Systemd(ProcessManager):
 			raise Unreachable(f"`{' '.join(words[:2])}` does not answer ({error})") from None
 
 
-def find(bench: Bench, tried: list[str]) -> list[Systemd]:
+def find_systemd(bench: Bench, tried: list[str]) -> list[Systemd]:
 	"""The managers that have units of this bench; says in `tried` why others are none."""
 	found = []
 	for scope, sign in (

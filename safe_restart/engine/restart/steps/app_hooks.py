@@ -12,18 +12,18 @@ def before_hooks(run: Run, detail: list[str]) -> None:
 	"""
 	if run.options.override_blockers and not run.request.reason:
 		raise Refused("--override-blockers needs a --reason, which is recorded. Nothing was touched.")
-	heed(run, app_hooks.objections(run.bench))
+	raise_if_blocked(run, app_hooks.objections(run.bench))
 	has_before = app_hooks.declares(run.bench, app_hooks.BEFORE)
 	if not (has_before or app_hooks.declares(run.bench, app_hooks.AFTER)):
 		detail.append("no app has to be told")
 		return
 	run.journal.remember(run.request.id, owes_after_hooks=True)
 	if has_before:
-		heed(run, app_hooks.call(run.bench, "before", run.bench.sites, run.request.id))
+		raise_if_blocked(run, app_hooks.call(run.bench, "before", run.bench.sites, run.request.id))
 	detail.append("apps were told")
 
 
-def heed(run: Run, objections: list[app_hooks.Objection]) -> None:
+def raise_if_blocked(run: Run, objections: list[app_hooks.Objection]) -> None:
 	said = "; ".join(map(str, objections))
 	if objections and run.options.override_blockers:
 		run.note(f"{run.request.requested_by} goes on although there is an objection: {said}")

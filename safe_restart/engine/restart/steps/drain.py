@@ -1,11 +1,11 @@
 """Steps that wait for jobs or ask workers to leave."""
 
-from ...core.text import many
+from ...core.text import pluralize
 from ...workers import identity
 from ...workers.drain import Undrained, drain, waking
 from ..run import Run
 from ..strategies import FINISH_FIRST
-from .workers import next_batch, prove_return, tell
+from .workers import next_batch, prove_return, request_stop
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
@@ -29,17 +29,19 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 	else:
 		prove_return(run)
 		run.can_be_cancelled = False
-		tell(run, next_batch(run, run.watch.see()))
+		request_stop(run, next_batch(run, run.watch.see()))
 		busy = sum(one.was_busy for one in run.retirement.told.values())
-		detail.append(f"{many(len(run.retirement.told) - busy, 'worker')} can go now, {busy} after their job")
+		detail.append(
+			f"{pluralize(len(run.retirement.told) - busy, 'worker')} can go now, {busy} after their job"
+		)
 
 
 def leave_host(run: Run, detail: list[str]) -> None:
 	"""Tell the workers of this host to go, and whoever shares their address."""
 	run.can_be_cancelled = False
 	places = {unit.place for unit in run.untold() if any(map(identity.is_local, unit.workers))}
-	tell(run, {unit.name for unit in run.untold() if unit.place in places})
-	detail.append(f"{many(len(run.retirement.told), 'worker')} told to go")
+	request_stop(run, {unit.name for unit in run.untold() if unit.place in places})
+	detail.append(f"{pluralize(len(run.retirement.told), 'worker')} told to go")
 
 
 def note_progress(run: Run, undrained: Undrained) -> None:

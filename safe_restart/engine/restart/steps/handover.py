@@ -9,10 +9,10 @@ from ...processes import tree
 from ...processes.classify import REDIS
 from ..run import Run
 
-LOOK_SECONDS = 0.25  # a person is waited for
+PERSON_INTERVAL_SECONDS = 0.25  # a person is waited for
 
 
-def hand_over(run: Run, detail: list[str]) -> None:
+def wait_for_manual_restart(run: Run, detail: list[str]) -> None:
 	"""Say that it is safe now, and keep the bench drained until all of it was started again, or the time is over.
 
 	Raises Cancelled, and RestartError where it was stopped and is not there again.
@@ -28,7 +28,7 @@ def hand_over(run: Run, detail: list[str]) -> None:
 				run.check_cancelled()
 			elif run.is_asked_to_stop:
 				break
-			time.sleep(LOOK_SECONDS)
+			time.sleep(PERSON_INTERVAL_SECONDS)
 	finally:
 		ask(run, "")
 	left = [process for process in old if tree.is_alive(process)]

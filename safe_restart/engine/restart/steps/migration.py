@@ -6,21 +6,21 @@ from contextlib import suppress
 import psutil
 
 from ...core.errors import Refused, RestartError
-from ...core.text import many
-from ...core.waiting import LOOK_SECONDS
+from ...core.text import pluralize
+from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS, Service
 from ...processes import tree
 from ...processes.classify import SCHEDULER, WEB, WORKERS
 from ...sites import maintenance
 from ...sites import migrate_command as migrations
 from ...state.records import OUTPUT
-from ...state.report import Jobs, Workers
+from ...state.report import JobCounts, WorkerCounts
 from ...web.health import Health
 from ...workers.drain import what_runs
-from ...workers.stopper import Told
+from ...workers.stopper import StopRequest
 from ..run import Run
 from .services import begin_probe, begin_services
-from .workers import retire_orphans, tell, wait_back
+from .workers import request_stop, retire_orphans, wait_back
 
 TAIL_LINES_SHOWN = 8
 BOOT_STOP_SECONDS = 5
@@ -68,7 +68,7 @@ def replace_web(run: Run) -> None:
 	wait_back(run)
 
 
-def halt(run: Run, detail: list[str]) -> None:
+def stop_for_migration(run: Run, detail: list[str]) -> None:
 	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted; a worker
 	that is left with its job is not touched."""
 	left = busy_units(run)
@@ -78,7 +78,7 @@ def halt(run: Run, detail: list[str]) -> None:
 	retire_orphans(run)
 	for unit in run.untold():
 		if unit.name not in left:
-			run.retirement.told[unit.name] = Told(unit, None, "stopped for the migration", False)
+			run.retirement.told[unit.name] = StopRequest(unit, None, "stopped for the migration", False)
 			run.expected.add(unit.name)
 	if not keep_down(run, services):
 		raise RestartError(
@@ -87,7 +87,7 @@ def halt(run: Run, detail: list[str]) -> None:
 		)
 	retire_orphans(run)  # of a manager that died just now
 	detail.append(
-		f"{many(len(services), 'program')} down" + (f", {len(left)} left with a job" if left else "")
+		f"{pluralize(len(services), 'program')} down" + (f", {len(left)} left with a job" if left else "")
 	)
 
 
@@ -121,7 +121,7 @@ def stop_the_rest(run: Run) -> None:
 				f"{len(up) - len(done)} workers still have a job on old code; they take more when it has ended"
 			)
 			return
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
 def keep_down(run: Run, services: list[Service]) -> bool:
@@ -142,7 +142,7 @@ def keep_down(run: Run, services: list[Service]) -> bool:
 				asked[service.pid] = time.monotonic()
 			elif not run.is_old(service) and time.monotonic() - asked.get(service.pid, 0) > BOOT_STOP_SECONDS:
 				end_booting(run, service)
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 	return True
 
 
@@ -176,11 +176,11 @@ def migrate(run: Run, detail: list[str]) -> None:
 			why = f"was ended after --migrate-timeout {run.options.migrate_timeout:g} s"
 		if result.was_stopped:
 			why = "was ended because the request was cancelled"
-		raise MigrationFailed(failure(run.request.id, why, result.tail))
+		raise MigrationFailed(describe_failed_migration(run.request.id, why, result.tail))
 	detail.append(f"migrated in {result.seconds:.1f} s")
 
 
-def failure(request_id: str, why: str, tail: tuple[str, ...] = ()) -> str:
+def describe_failed_migration(request_id: str, why: str, tail: tuple[str, ...] = ()) -> str:
 	said = "".join(f"\n  | {line}" for line in tail[-TAIL_LINES_SHOWN:])
 	return (
 		f"The migration {why}. Its sites stay in maintenance mode, workers and scheduler stay stopped, queued jobs stay "
@@ -204,9 +204,9 @@ def start_again(run: Run, detail: list[str]) -> None:
 	if left := {unit.name for unit in run.untold()}:
 		if not run.lease.is_held:
 			run.retirement.take_flag()
-		tell(run, left)
+		request_stop(run, left)
 	run.lease.release()
-	detail.append(f"{many(len(halted), 'program')} started")
+	detail.append(f"{pluralize(len(halted), 'program')} started")
 
 
 def pick_up(run: Run) -> None:
@@ -217,8 +217,8 @@ def pick_up(run: Run) -> None:
 		# Those of them that had a job when it began are still old.
 		run.workers_before = run.patiently(run.watch.see)
 	report = run.request.report or {}
-	run.account.jobs = Jobs(**report.get("jobs", {}))
-	run.account.workers = Workers(**report.get("workers", {}))
+	run.account.jobs = JobCounts(**report.get("jobs", {}))
+	run.account.workers = WorkerCounts(**report.get("workers", {}))
 
 
 def restore(run: Run, detail: list[str]) -> None:

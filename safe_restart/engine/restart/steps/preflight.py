@@ -3,7 +3,7 @@
 import dataclasses
 
 from ...core.errors import Refused
-from ...core.text import many
+from ...core.text import pluralize
 from ...managers.base import BY_HAND, Service
 from ...processes.classify import REDIS, WEB, WORKERS
 from ...rq import connection
@@ -53,7 +53,7 @@ def preflight(run: Run, detail: list[str]) -> None:
 		remember_sites(run)
 	counts = run.account
 	detail.append(
-		f"{many(counts.workers.before, 'worker')}, {many(counts.jobs.running_at_start, 'job')} running, "
+		f"{pluralize(counts.workers.before, 'worker')}, {pluralize(counts.jobs.running_at_start, 'job')} running, "
 		f"{counts.jobs.queued_at_start} waiting"
 	)
 

@@ -2,16 +2,16 @@
 
 import time
 
-from ...core.text import many
-from ...core.waiting import LOOK_SECONDS
+from ...core.text import pluralize
+from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS
 from ...processes.classify import REDIS, WORKERS
-from ..run import KEPT, Run
+from ..run import WAITING_FOR_PEER, Run
 from ..strategies import FINISH_FIRST
 from .services import begin_services, end_probe, restart_redis
-from .workers import advance, interrupt, prove_return, tell, wait_back, wait_gone
+from .workers import advance, interrupt, prove_return, request_stop, wait_back, wait_gone
 
-CALM_LOOK_SECONDS = 0.25  # while only stragglers are watched
+CALM_INTERVAL_SECONDS = 0.25  # while only stragglers are watched
 
 
 def stop(run: Run, detail: list[str]) -> None:
@@ -21,13 +21,13 @@ def stop(run: Run, detail: list[str]) -> None:
 		begin_services(run)
 		if WORKERS in run.options.only:
 			prove_return(run)
-			tell(run, {unit.name for unit in run.untold()})
+			request_stop(run, {unit.name for unit in run.untold()})
 			wait_gone(run)
-			detail.append(f"{many(len(run.retirement.told), 'worker')} left")
+			detail.append(f"{pluralize(len(run.retirement.told), 'worker')} left")
 	else:
 		killed = interrupt(run)
 		detail.append(
-			f"{many(killed, 'worker')} killed with a job" if killed else "no job had to be interrupted"
+			f"{pluralize(killed, 'worker')} killed with a job" if killed else "no job had to be interrupted"
 		)
 	if REDIS in run.options.only:
 		restart_redis(run)
@@ -70,14 +70,16 @@ def follow(run: Run, detail: list[str]) -> None:
 			break
 		if run.is_watching and is_superseded(run):
 			break
-		time.sleep(CALM_LOOK_SECONDS if run.is_watching and not away else LOOK_SECONDS)
+		time.sleep(CALM_INTERVAL_SECONDS if run.is_watching and not away else LOOK_INTERVAL_SECONDS)
 	left = len(run.stragglers)
-	detail.append(f"{many(left, 'worker')} still in a job on old code" if left else "every worker is new")
+	detail.append(
+		f"{pluralize(left, 'worker')} still in a job on old code" if left else "every worker is new"
+	)
 
 
 def is_stuck(run: Run) -> bool:
 	"""New workers do not stay up, so those that were kept for them are better left serving with their old code."""
-	return bool(run.account.problems) and all(told.how == KEPT for told in run.stragglers)
+	return bool(run.account.problems) and all(told.how == WAITING_FOR_PEER for told in run.stragglers)
 
 
 def is_superseded(run: Run) -> bool:

@@ -3,7 +3,7 @@
 import time
 
 from ...core.errors import RestartError
-from ...core.waiting import LOOK_SECONDS
+from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS, Service
 from ...processes.classify import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 from ...rq import connection
@@ -22,10 +22,10 @@ def begin_services(run: Run) -> None:
 	run.services_began = True
 	if not run.probe:
 		begin_probe(run)
-	end_leftovers(run)
+	end_orphaned_services(run)
 	services = run.manager.services()
-	if WEB in run.options.only and (lost := what_is_lost(run, services)):
-		run.warn(f"{lost}; type {keeper_setup.MEND}")
+	if WEB in run.options.only and (lost := keeper_loss(run, services)):
+		run.warn(f"{lost}; type {keeper_setup.FIX}")
 	for kind in ORDER:
 		for service in services:
 			if service.kind == kind in run.options.only and (run.is_old(service) or run.is_down(service)):
@@ -35,16 +35,16 @@ def begin_services(run: Run) -> None:
 			run.returning.expect(service).begin()
 
 
-def what_is_lost(run: Run, services: list[Service]) -> str:
+def keeper_loss(run: Run, services: list[Service]) -> str:
 	return run.patiently(lambda: keeper_setup.what_is_lost(run.bench, run.manager.manager, services))
 
 
-def end_leftovers(run: Run) -> set[str]:
+def end_orphaned_services(run: Run) -> set[str]:
 	"""End scheduler, web and socketio that a manager which died has left: they run old code beside their successors, and
 	keep the port from them. Returns the kinds."""
 	services = run.manager.services()
 	kinds = [kind for kind in ORDER if kind in run.options.only]
-	found = orphaned_services.find(run.bench, services, kinds)
+	found = orphaned_services.find_orphaned_services(run.bench, services, kinds)
 	for kind, process in found:
 		grace = max(service.stop_wait_seconds for service in services if service.kind == kind)
 		orphaned_services.end(process, grace)
@@ -70,7 +70,7 @@ def end_probe(run: Run) -> None:
 
 def restart_redis(run: Run) -> None:
 	"""Nothing runs now. Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest."""
-	for _, process in orphaned_services.find(run.bench, run.manager.services(), [REDIS]):
+	for _, process in orphaned_services.find_orphaned_services(run.bench, run.manager.services(), [REDIS]):
 		if not orphaned_services.ask_to_end(process, START_TIMEOUT_SECONDS):
 			raise RestartError(
 				f"Redis (process {process.pid}), left by a {run.manager.name} that died, did not end in "
@@ -88,4 +88,4 @@ def restart_redis(run: Run) -> None:
 				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it; nothing is lost that it "
 				"had saved. See its log, start it, then run `safe-restart` again."
 			)
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)

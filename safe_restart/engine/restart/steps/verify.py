@@ -2,19 +2,19 @@
 
 import time
 
-from ...core.text import many
-from ...core.waiting import LOOK_SECONDS
-from ...jobs.rescue import forget_dead
+from ...core.text import pluralize
+from ...core.waiting import LOOK_INTERVAL_SECONDS
+from ...jobs.rescue import remove_stale_registrations
 from ...managers.base import START_TIMEOUT_SECONDS
 from ...processes import tree
 from ...processes.classify import WORKERS
 from ...rq import connection
-from ...rq.suspension import bench_of, describe
+from ...rq.suspension import describe_holder, holding_bench
 from ...services import orphaned_services
 from ...web import health as web_health
 from ...workers.orphans import find_orphans
-from ..run import KEPT, Run
-from .services import end_leftovers
+from ..run import WAITING_FOR_PEER, Run
+from .services import end_orphaned_services
 from .workers import retire_orphans
 
 PASSING_SECONDS = 2  # a rolling restart holds the queues while it tells workers to go, and no longer
@@ -32,18 +32,18 @@ def verify(run: Run, detail: list[str]) -> None:
 			break
 		if run.untold_orphans():
 			sweep(run)
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 	run.account.problems += [sentence for sentence in wrong if sentence not in run.account.problems]
 	count(run)
 	if run.options.touches_workers and connection.is_up(run.watch.observer.redis):
-		forget_dead(
+		remove_stale_registrations(
 			run.watch, run.patiently(run.watch.see)
 		)  # of who could not say goodbye while Redis was away
 	name_suspension(run)
-	name_leftovers(run)
+	name_orphans(run)
 	sites = [health.site for health in run.sites_before.values() if health.is_ok]
 	detail.append(
-		f"{many(run.account.workers.after, 'worker')}, {many(len(sites), 'site')} answering"
+		f"{pluralize(run.account.workers.after, 'worker')}, {pluralize(len(sites), 'site')} answering"
 		if not wrong
 		else "; ".join(wrong)
 	)
@@ -53,7 +53,7 @@ def sweep(run: Run) -> None:
 	"""A manager that died during the restart was started again beside what it had run: end that too."""
 	if WORKERS in run.options.only and connection.is_up(run.watch.observer.redis):
 		sweep_workers(run)
-	ended = end_leftovers(run)
+	ended = end_orphaned_services(run)
 	for service in run.manager.services():
 		if service.kind in ended and service.state == "failed":
 			run.manager.start(service)
@@ -73,25 +73,25 @@ def name_suspension(run: Run) -> None:
 	"""Ours was given back by now, so one that stands is somebody else's: no job starts, however well all went. That of a
 	rolling restart of another bench is over at once."""
 	deadline = time.monotonic() + PASSING_SECONDS
-	while (token := run.watch.observer.suspended_by()) and bench_of(token) != run.bench.bench_id:
-		if not bench_of(token) or time.monotonic() > deadline:
-			who, mend = describe(token, run.bench.bench_id)
+	while (token := run.watch.observer.suspended_by()) and holding_bench(token) != run.bench.bench_id:
+		if not holding_bench(token) or time.monotonic() > deadline:
+			who, mend = describe_holder(token, run.bench.bench_id)
 			run.warn(f"the queues are suspended {who}, so no job starts; that was left as it was ({mend})")
 			return
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
-def name_leftovers(run: Run) -> None:
+def name_orphans(run: Run) -> None:
 	named = {told.unit.service.pid for told in run.stragglers}
 	for process in find_orphans(run.watch):
 		if not named & set(tree.ancestors(process)):
 			run.warn(
 				f"process {process.pid} belongs to no service and still runs old code; see `safe-restart doctor`"
 			)
-	for kind, process in orphaned_services.find(run.bench, run.manager.services()):
+	for kind, process in orphaned_services.find_orphaned_services(run.bench, run.manager.services()):
 		run.warn(
 			f"process {process.pid} ({kind}) was left by a {run.manager.name} that died: it works, and nobody would "
-			f"bring it back; `{orphaned_services.mend(kind)}` replaces it"
+			f"bring it back; `{orphaned_services.fix_for(kind)}` replaces it"
 		)
 
 
@@ -160,15 +160,15 @@ def name_stragglers(run: Run) -> None:
 	"""Say which workers are still old, and why."""
 	for told in run.stragglers:
 		name = f"{told.unit.name} (pid {told.unit.service.pid})"
-		if told.how == KEPT and told.unit.is_orphan:
+		if told.how == WAITING_FOR_PEER and told.unit.is_orphan:
 			run.warn(
 				f"{name} was left by a {run.manager.name} that died and may run old code; `safe-restart` retires it"
 			)
-		elif told.how == KEPT and run.account.problems:
+		elif told.how == WAITING_FOR_PEER and run.account.problems:
 			run.warn(
 				f"{name} was left with its old code, so that its queues are served while the new workers fail"
 			)
-		elif told.how == KEPT:
+		elif told.how == WAITING_FOR_PEER:
 			run.warn(f"{name} still runs old code; it is replaced when another worker of its queues is back")
 		else:
 			run.warn(f"{name} still runs a job on old code; it is replaced when the job has ended")

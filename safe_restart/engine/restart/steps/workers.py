@@ -4,17 +4,17 @@ import time
 from collections.abc import Iterable
 
 from ...core.errors import RestartError
-from ...core.waiting import LOOK_SECONDS
+from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS
 from ...processes import tree
-from ...workers.fleet import Fleet, Unit
-from ...workers.stopper import Told
+from ...workers.fleet import Fleet, WorkerProgram
+from ...workers.stopper import StopRequest
 from ..run import Run
 
 GOODBYE_SECONDS = 5
 
 
-def tell(run: Run, names: set[str]) -> None:
+def request_stop(run: Run, names: set[str]) -> None:
 	"""Tell these units to go and expect each back. The lease must be held."""
 	run.retirement.tell([unit for unit in run.untold() if unit.name in names])
 	for name, told in run.retirement.told.items():
@@ -49,7 +49,7 @@ def next_batch(run: Run, fleet: Fleet) -> set[str]:
 		for queue in unit.queues
 		if not any(queue in other.queues for other in before if other.place != unit.place)
 	}
-	places: dict[str, list[Unit]] = {}
+	places: dict[str, list[WorkerProgram]] = {}
 	for unit in untold:
 		places.setdefault(unit.place, []).append(unit)
 	batch: set[str] = set()
@@ -93,20 +93,20 @@ def prove_return(run: Run) -> None:
 	if not names:
 		run.note("every worker has a job; the first one to leave shows whether it is started again")
 		return
-	tell(run, names)
+	request_stop(run, names)
 	if not run.strategy.holds_lease:
 		run.lease.release()
 	deadline = time.monotonic() + max(run.returning.patience_seconds(name) for name in names)
 	while away := names & run.patiently(run.returning.look):
 		if time.monotonic() > deadline:
 			raise RestartError(not_started_again(run, away))
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 	if not run.strategy.holds_lease:
 		run.retirement.take_flag()
 	run.note(f"{', '.join(sorted(names))} left and was started again, so the others may go too")
 
 
-def is_in_a_job(unit: Unit) -> bool:
+def is_in_a_job(unit: WorkerProgram) -> bool:
 	return any(worker.is_busy or worker.job_id for worker in unit.workers)
 
 
@@ -120,7 +120,7 @@ def not_started_again(run: Run, away: set[str]) -> str:
 	)
 
 
-def is_back(run: Run, unit: Unit) -> bool:
+def is_back(run: Run, unit: WorkerProgram) -> bool:
 	told = run.retirement.told[unit.name]
 	return bool(unit.workers) and unit.service.incarnation != told.unit.service.incarnation
 
@@ -135,14 +135,14 @@ def wait_gone(run: Run, names: Iterable[str] = ()) -> None:
 			# Suspended and told to go, so it holds no job: killing it interrupts nothing.
 			kill(run, left)
 		run.retirement.hasten(run.patiently(run.watch.see).look)  # seeing makes the manager notice exits
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
 def retire_orphans(run: Run) -> None:
 	"""Tell the workers to go that a manager which died has left, and wait for those without a job. The lease is held."""
 	run.patiently(run.watch.see)
 	if names := {unit.name for unit in run.untold_orphans()}:
-		tell(run, names)
+		request_stop(run, names)
 		wait_gone(run, names)
 
 
@@ -152,7 +152,7 @@ def interrupt(run: Run) -> int:
 	while not all(told.is_gone for told in run.retirement.told.values()):
 		kill_overdue(run)
 		run.patiently(run.manager.services)  # asking makes the manager notice exits
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 	return sum(told.was_killed for told in run.retirement.told.values())
 
 
@@ -168,7 +168,7 @@ def kill_overdue(run: Run) -> None:
 			told.was_killed = told.was_busy
 
 
-def kill(run: Run, told: list[Told]) -> None:
+def kill(run: Run, told: list[StopRequest]) -> None:
 	"""SIGKILL workers and work-horses, so that no process with old code remains."""
 	families = [process for one in told if one.process for process in tree.family(one.process)]
 	for survivor in tree.kill(families):
@@ -186,7 +186,7 @@ def wait_back(run: Run) -> None:
 		if any(time.monotonic() - began > run.returning.patience_seconds(name) for name in away):
 			run.returning.give_up(away, time.monotonic() - began)
 			break
-		time.sleep(LOOK_SECONDS)
+		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
 def advance(run: Run) -> set[str]:
@@ -206,7 +206,7 @@ def advance(run: Run) -> set[str]:
 		if batch and run.lock.take():
 			was_held = run.lease.is_held
 			run.retirement.take_flag()
-			tell(run, batch)
+			request_stop(run, batch)
 			if not was_held:
 				run.lease.release()
 			if run.is_watching:

@@ -10,7 +10,7 @@ from frappe.model.document import Document
 
 from .... import helper
 from ....desk import hook_runner, journal_sync, request_options
-from ....desk.permission import check_role, in_words, sight, this_bench
+from ....desk.permission import as_frappe_errors, check_role, this_bench, visibility
 from ....engine.core.errors import RestartError
 from ....engine.state import records
 from ....engine.state.journal import Journal
@@ -103,11 +103,11 @@ class RestartRequest(Document):
 	def before_discard(self):
 		refuse()
 
-	@in_words
+	@as_frappe_errors
 	def ask(self):
 		"""Check what is asked, and write down what that means in full; nothing of the account comes from outside."""
 		check_role()
-		sight()
+		visibility()
 		if frappe.flags.in_import:
 			frappe.throw(_("Restarts cannot be imported."))
 		bench, wanted = this_bench(), self.wanted()
@@ -167,7 +167,7 @@ def hand_over(name: str, options: dict) -> None:
 		write = partial(
 			Journal(bench).add, doc.strategy, options, doc.requested_by, doc.reason or "", id=name
 		)
-		helper.hand_over(bench.path, name, write)
+		helper.start_helper(bench.path, name, write)
 	except (RestartError, OSError, sqlite3.Error) as error:
 		journal_sync.fail(
 			name, _("The helper could not be started ({0}). Nothing was touched.").format(error)

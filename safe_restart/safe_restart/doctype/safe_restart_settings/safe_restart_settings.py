@@ -10,10 +10,10 @@ import frappe
 from frappe.model.document import Document
 
 from ....desk import journal_sync, request_options
-from ....desk.permission import check_role, in_words, sight, this_bench
+from ....desk.permission import as_frappe_errors, check_role, this_bench, visibility
 from ....engine.core.bench import Bench
 from ....engine.jobs import retry_policy
-from ....engine.restart.strategies import choose
+from ....engine.restart.strategies import strategy_named
 from ....engine.sites import maintenance
 from ....engine.state.journal import Journal
 from ....engine.views import board
@@ -49,14 +49,14 @@ class SafeRestartSettings(Document):
 		self.show(this_bench())
 		return self
 
-	@in_words
+	@as_frappe_errors
 	def validate(self):
 		check_role()
-		sight()
+		visibility()
 		self.flags.checked = self.as_config()
 		check(this_bench(), self.flags.checked)
 
-	@in_words
+	@as_frappe_errors
 	def on_update(self):
 		# Frappe saves every Single unchecked when an app is installed; that is nobody's choice (installer.init_singles).
 		if self.flags.checked:
@@ -107,7 +107,7 @@ def check(bench: Bench, ours: dict) -> None:
 	"""Let the engine judge what it would read. Raises Refused."""
 	changed = replace(bench, config={**bench.config, "safe_restart": {**bench.settings, **ours}})
 	options = request_options.options_of({}, changed)
-	request_options.strategy_of(choose(ours["defaults"]["strategy"]).name, options, changed)
+	request_options.strategy_of(strategy_named(ours["defaults"]["strategy"]).name, options, changed)
 	retry_policy.of_bench(changed)
 
 

@@ -1,0 +1,36 @@
+"""What all commands share: the bench they are for, errors as one sentence, JSON."""
+
+import click
+
+
+class Group(click.Group):
+	"""Turns the engine's errors into one sentence and the right exit code."""
+
+	def invoke(self, ctx: click.Context):
+		from ..engine.core.errors import RestartError
+
+		try:
+			return super().invoke(ctx)
+		except RestartError as error:
+			click.echo(f"Error: {error}", err=True)
+			if ctx.params.get("as_json"):
+				from ..engine.state.report import refusal
+
+				print_json(refusal(error))
+			ctx.exit(error.exit_code)
+
+
+def this_bench(ctx: click.Context):
+	"""The bench named by --bench, or the one the current folder lies in. Raises Refused."""
+	from ..engine.core import bench
+
+	while "bench_path" not in ctx.params:  # under `bench` our group is not the root
+		ctx = ctx.parent
+	path = ctx.params["bench_path"]
+	return bench.load(path) if path else bench.find_bench(".")
+
+
+def print_json(value: dict) -> None:
+	import json
+
+	click.echo(json.dumps(value, indent=1, default=str))
