@@ -38,31 +38,31 @@ def settle(demo: DemoBench, jobs: dict[str, str]) -> Fates:
 
 	Waits at most SETTLE_TIMEOUT_SECONDS, which is what a lost job takes.
 	"""
-	observer = RqReader(demo.bench)
+	rq_reader = RqReader(demo.bench)
 	deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
-	while time.monotonic() < deadline and not is_settled(demo, observer, jobs):
+	while time.monotonic() < deadline and not is_settled(demo, rq_reader, jobs):
 		time.sleep(POLL_SECONDS)
-	return count(demo, observer, jobs)
+	return count(demo, rq_reader, jobs)
 
 
-def is_settled(demo: DemoBench, observer: RqReader, jobs: dict[str, str]) -> bool:
+def is_settled(demo: DemoBench, rq_reader: RqReader, jobs: dict[str, str]) -> bool:
 	try:
-		look = observer.look()
+		snapshot = rq_reader.snapshot()
 		# A worker that died while Redis was away stays listed as busy.
-		living = [worker for worker in look.workers if demo.lives(worker)]
-		if look.queued or any(worker.state != "idle" for worker in living):
+		living = [worker for worker in snapshot.workers if demo.lives(worker)]
+		if snapshot.queued or any(worker.state != "idle" for worker in living):
 			return False
-		failed, ended = members(observer, "zrange", "rq:failed:"), demo.runs("end")
+		failed, ended = members(rq_reader, "zrange", "rq:failed:"), demo.runs("end")
 	except RedisError:
 		return False
 	return all(ended[name] or job_id in failed for name, job_id in jobs.items())
 
 
-def count(demo: DemoBench, observer: RqReader, jobs: dict[str, str]) -> Fates:
+def count(demo: DemoBench, rq_reader: RqReader, jobs: dict[str, str]) -> Fates:
 	begun, ended = demo.runs("begin"), demo.runs("end")
-	failed = members(observer, "zrange", "rq:failed:")
-	waiting = members(observer, "lrange", queue_key(""))
-	status = statuses(observer.redis, jobs.values())
+	failed = members(rq_reader, "zrange", "rq:failed:")
+	waiting = members(rq_reader, "lrange", queue_key(""))
+	status = statuses(rq_reader.redis, jobs.values())
 	return Fates(
 		jobs=len(jobs),
 		interrupted=sum(
@@ -76,10 +76,10 @@ def count(demo: DemoBench, observer: RqReader, jobs: dict[str, str]) -> Fates:
 	)
 
 
-def members(observer: RqReader, command: str, prefix: str) -> set[str]:
+def members(rq_reader: RqReader, command: str, prefix: str) -> set[str]:
 	"""All job ids in the bench's keys `<prefix><queue>`, read with ZRANGE or LRANGE: RQ's own reader would clean up."""
-	read = getattr(observer.redis, command)
-	return {id for queue in observer.known_queues for id in read(f"{prefix}{queue}", 0, -1)}
+	read = getattr(rq_reader.redis, command)
+	return {id for queue in rq_reader.known_queues for id in read(f"{prefix}{queue}", 0, -1)}
 
 
 def statuses(redis: Redis, job_ids) -> dict[str, str | None]:

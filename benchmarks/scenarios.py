@@ -109,7 +109,7 @@ def orphans(demo: DemoBench) -> int:
 
 	Looks twice, since one that just ends has no parent either.
 	"""
-	keepers = demo.keeper_pids
+	keepers = demo.manager_pids
 	suspects = [process for process in inside(demo.path) if not keepers & set(ancestors(process))]
 	time.sleep(ORPHAN_SECONDS if suspects else 0)
 	return sum(is_alive(process) and not keepers & set(ancestors(process)) for process in suspects)

@@ -110,7 +110,7 @@ def helper_of(demo: DemoBench) -> psutil.Process:
 
 
 def worker_pids(demo: DemoBench) -> set[int]:
-	return {service.pid for service in demo.watch().manager.services() if service.kind == "workers"}
+	return {service.pid for service in demo.fleet_reader().manager.services() if service.kind == "workers"}
 
 
 def assert_bench_is_healthy(
@@ -128,19 +128,20 @@ def assert_bench_is_healthy(
 	uninterrupted = [name for name in jobs if name not in interrupted]
 	assert {name: begun[name] for name in uninterrupted} == dict.fromkeys(uninterrupted, 1)
 
-	watch = demo.watch()
-	wait_for(lambda: len(watch.see().workers) == demo.all_workers, "all workers registered")
-	wait_for(lambda: not watch.see().running, "no job runs")
+	fleet_reader = demo.fleet_reader()
+	wait_for(lambda: len(fleet_reader.read().workers) == demo.all_workers, "all workers registered")
+	wait_for(lambda: not fleet_reader.read().running, "no job runs")
 	wait_for(
-		lambda: {s.name for s in watch.manager.services() if s.state != "running"} == set(down), "all run"
+		lambda: {s.name for s in fleet_reader.manager.services() if s.state != "running"} == set(down),
+		"all run",
 	)
-	fleet = watch.see()
-	assert fleet.look.suspended_by is None
-	assert not fleet.dead
-	assert not fleet.strays
-	for queue in fleet.look.queues:
+	fleet = fleet_reader.read()
+	assert fleet.snapshot.suspended_by is None
+	assert not fleet.stale
+	assert not fleet.unmanaged
+	for queue in fleet.snapshot.queues:
 		assert (queue.depth, queue.started, queue.intermediate, queue.failed) == (0, (), 0, 0), queue
-	suspects = find_suspects(demo.bench, watch.observer.redis, fleet)
+	suspects = find_suspects(demo.bench, fleet_reader.rq_reader.redis, fleet)
 	assert not suspects.queued and not suspects.started
 	assert orphans(demo) == []
 	if demo.web:
@@ -152,7 +153,7 @@ def orphans(demo: DemoBench) -> list[psutil.Process]:
 	found = []
 	for process in tree.inside(demo.path):
 		ancestors = tree.ancestors(process)
-		if not {*demo.keeper_pids, os.getpid()} & set(ancestors):
+		if not {*demo.manager_pids, os.getpid()} & set(ancestors):
 			found.append(process)
 	return found
 

@@ -122,7 +122,7 @@ class Hosts(DemoBench):
 		return found
 
 	@property
-	def keeper_pids(self) -> set[int]:
+	def manager_pids(self) -> set[int]:
 		return {host.process.pid for host in self.there.values()}
 
 	def command(self, *words: str, host: str = "hub") -> list[str]:

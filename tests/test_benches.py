@@ -54,7 +54,7 @@ class Guest(DemoBench):
 	def launch(self) -> None:
 		config = self.host.path / "config/supervisor/supervisord.conf"
 		config.write_text(f"{config.read_text().rstrip()} {self.path}/config/supervisor.conf\n")
-		manager = self.host.watch().manager
+		manager = self.host.fleet_reader().manager
 		[[added, changed, removed]] = manager.call("reloadConfig")
 		assert added and not changed and not removed
 		for group in added:
@@ -96,20 +96,20 @@ def on_one_redis(make_pair) -> Pair:
 
 def what_is_there(demo: DemoBench) -> dict:
 	"""All of a bench that a restart of another one must leave as it is."""
-	wait_for(lambda: all(service.state == "running" for service in demo.watch().manager.services()))
+	wait_for(lambda: all(service.state == "running" for service in demo.fleet_reader().manager.services()))
 	files = [
 		*demo.path.glob("logs/*"),
 		*demo.path.glob("config/**/*.conf"),
 		*demo.path.glob("sites/.safe-restart/*"),
 	]
 	return {
-		"processes": {(s.name, s.state, s.pid, s.started_at) for s in demo.watch().manager.services()},
+		"processes": {(s.name, s.state, s.pid, s.started_at) for s in demo.fleet_reader().manager.services()},
 		"files": {
 			path: path.read_bytes()
 			for path in files
 			if "redis" not in path.name and "supervisord" not in path.name
 		},
-		"workers": {(worker.name, worker.pid) for worker in demo.watch().see().workers},
+		"workers": {(worker.name, worker.pid) for worker in demo.fleet_reader().read().workers},
 	}
 
 
@@ -226,15 +226,15 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 		"lost_and_found": 0,
 	}
 	assert own[0] in one.runs("begin") and own[0] not in one.runs()
-	observer = snapshot.RqReader(two.bench)
-	assert [(job.id, job.status) for job in observer.jobs([id for id, _ in broken])] == broken
-	assert {worker.name for worker in observer.look().ghosts} == {"gone", "forgotten"}
+	rq_reader = snapshot.RqReader(two.bench)
+	assert [(job.id, job.status) for job in rq_reader.jobs([id for id, _ in broken])] == broken
+	assert {worker.name for worker in rq_reader.snapshot().stale} == {"gone", "forgotten"}
 	assert "forgotten" not in cli(one, "doctor").out
 	assert "forgotten" in cli(two, "doctor").out
 
 	assert cli(two, "--json").json["jobs"]["lost_and_found"] == 2
-	assert [job.status for job in observer.jobs([id for id, _ in broken])] == ["queued", "queued"]
-	assert not observer.look().ghosts
+	assert [job.status for job in rq_reader.jobs([id for id, _ in broken])] == ["queued", "queued"]
+	assert not rq_reader.snapshot().stale
 	two.redis.delete(f"rq:queue:{two.bench.queue_prefix}long", *[f"rq:job:{id}" for id, _ in broken])
 	assert_bench_is_healthy(two)
 
@@ -310,7 +310,7 @@ def test_who_waits_under_the_hold_of_another_bench_holds_the_queues_itself_when_
 	wait_for(
 		lambda: (two.redis.get("rq:suspended") or b"").startswith(b"safe-restart:bench-2:"), "it has it now"
 	)
-	workers = two.watch().see
+	workers = two.fleet_reader().read
 	wait_for(
 		lambda: len(workers().workers) == two.all_workers and all(w.is_suspended for w in workers().workers)
 	)

@@ -304,7 +304,7 @@ def test_what_a_person_types_opens_and_scrolls_survives_each_poll(demo, page):
 def test_the_history_goes_back_as_far_as_there_are_restarts(demo, page):
 	journal = Journal(demo.bench)
 	for _ in range(25):
-		journal.report(journal.add("rolling", {}, "somebody").id, "refused", 2, "Not now.", None)
+		journal.write_report(journal.add("rolling", {}, "somebody").id, "refused", 2, "Not now.", None)
 	open_board(page, demo)
 	rows = page.locator(".sr-card-history tbody tr")
 	expect(rows).to_have_count(20)

@@ -105,18 +105,18 @@ def test_a_site_may_ask_where_it_is_alone_or_was_named(demo):
 
 def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_demo, monkeypatch):
 	redis, bench = quiet_demo.redis, quiet_demo.bench
-	look = quiet_demo.watch().observer.look
+	snapshot = quiet_demo.fleet_reader().rq_reader.snapshot
 	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 0)
 	for _ in range(3):
-		depth_history.add_sample(bench, redis, look())
+		depth_history.add_sample(bench, redis, snapshot())
 		time.sleep(1.01)
 	assert len(depth_history.read_samples(bench, redis)["at"]) == 3
 	monkeypatch.setattr(depth_history, "KEPT_SECONDS", 2)
-	depth_history.add_sample(bench, redis, look())
+	depth_history.add_sample(bench, redis, snapshot())
 	assert len(depth_history.read_samples(bench, redis)["at"]) < 4
 	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 60)
 	before = depth_history.read_samples(bench, redis)
-	depth_history.add_sample(bench, redis, look())
+	depth_history.add_sample(bench, redis, snapshot())
 	assert depth_history.read_samples(bench, redis) == before
 
 
@@ -142,7 +142,7 @@ def test_a_request_can_be_cancelled_from_the_board_until_it_has_ended(demo):
 	assert board.cancel(demo.bench, request.id)["cancelled"]
 	assert journal.is_cancel_requested(request.id)
 	assert not board.progress(demo.bench, request.id, 0, ALL)["can_cancel"]
-	journal.report(request.id, "cancelled", 5, "Cancelled.", None)
+	journal.write_report(request.id, "cancelled", 5, "Cancelled.", None)
 	with pytest.raises(Refused, match="ended already"):
 		board.cancel(demo.bench, request.id)
 

@@ -76,7 +76,7 @@ def add(sections: str, to_group: str = ""):
 
 
 def pids(demo: DemoBench) -> dict[str, int]:
-	return {service.name: service.pid for service in demo.watch().manager.services()}
+	return {service.name: service.pid for service in demo.fleet_reader().manager.services()}
 
 
 def all_below(demo: DemoBench) -> list[psutil.Process]:
@@ -129,7 +129,7 @@ def test_a_scheduler_behind_a_shell_leaves_with_it(make_demo):
 		)
 
 	demo = make_demo(tinker, workers=(Workers(count=1),), web=False)
-	[service] = [service for service in demo.watch().manager.services() if service.kind == "scheduler"]
+	[service] = [service for service in demo.fleet_reader().manager.services() if service.kind == "scheduler"]
 	wait_for(lambda: len(tree.family(psutil.Process(service.pid))) == 2, "the scheduler is up")
 	old = tree.family(psutil.Process(service.pid))
 	done = cli(demo, "--only", "scheduler", "--json")
@@ -161,7 +161,7 @@ def test_a_program_that_is_no_service_of_bench_is_left_alone_and_named(make_demo
 
 
 def on_demand(demo: DemoBench):
-	return next(s for s in demo.watch().manager.services() if s.name.endswith("on-demand"))
+	return next(s for s in demo.fleet_reader().manager.services() if s.name.endswith("on-demand"))
 
 
 def test_a_program_that_a_person_keeps_down_stays_down_through_every_restart_and_is_named(make_demo):
@@ -182,38 +182,40 @@ def test_a_program_that_a_person_started_is_replaced_and_up_again_though_nothing
 	make_demo,
 ):
 	demo = make_demo(add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
-	watch = demo.watch()
-	watch.manager.start(on_demand(demo))
-	wait_for(lambda: len(watch.see().workers) == 2, "it has registered")
+	fleet_reader = demo.fleet_reader()
+	fleet_reader.manager.start(on_demand(demo))
+	wait_for(lambda: len(fleet_reader.read().workers) == 2, "it has registered")
 	for words in [(), ("--wait-workers",), ("--migrate", "--yes")]:
 		old = on_demand(demo).pid
 		done = cli(demo, *words, "--json")
 		assert done.exit_code == 0, done.text
 		assert done.json["workers"] == {"before": 2, "after": 2, "replaced": 2, "still_old": 0}
 		assert on_demand(demo).pid not in (0, old)
-	watch.manager.stop(on_demand(demo))
+	fleet_reader.manager.stop(on_demand(demo))
 	wait_for(lambda: on_demand(demo).state == "stopped", "it is down")
 	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
 
 
 def test_setup_web_starts_again_what_a_person_had_started_in_the_webs_group(make_demo):
 	demo = make_demo(add(KEPT_DOWN, "web"), workers=(Workers(count=1),))
-	watch = demo.watch()
-	watch.manager.start(on_demand(demo))
-	wait_for(lambda: len(watch.see().workers) == 2, "it has registered")
+	fleet_reader = demo.fleet_reader()
+	fleet_reader.manager.start(on_demand(demo))
+	wait_for(lambda: len(fleet_reader.read().workers) == 2, "it has registered")
 	assert cli(demo, "setup", "web", "--yes").exit_code == 0
-	wait_for(lambda: len(demo.watch().see().workers) == 2, "it is up again")
-	watch.manager.stop(on_demand(demo))
+	wait_for(lambda: len(demo.fleet_reader().read().workers) == 2, "it is up again")
+	fleet_reader.manager.stop(on_demand(demo))
 	wait_for(lambda: on_demand(demo).state == "stopped", "it is down")
 	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
 
 
 def test_a_program_that_was_stopped_though_it_starts_itself_comes_back_with_a_restart(demo):
 	"""It would come back with supervisord or the machine as well, and `bench restart` starts it too."""
-	watch = demo.watch()
-	stopped = next(service for service in watch.manager.services() if service.name.endswith("worker-0"))
-	watch.manager.stop(stopped)
-	wait_for(lambda: len(watch.see().workers) == 2, "it is down")
+	fleet_reader = demo.fleet_reader()
+	stopped = next(
+		service for service in fleet_reader.manager.services() if service.name.endswith("worker-0")
+	)
+	fleet_reader.manager.stop(stopped)
+	wait_for(lambda: len(fleet_reader.read().workers) == 2, "it is down")
 	done = cli(demo, "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["workers"]["after"] == 3

@@ -28,9 +28,9 @@ def shift_births(demo, hours: int) -> None:
 def test_workers_that_live_are_never_taken_for_dead_after_the_clock_was_set(demo, hours):
 	jobs = run_long(demo, 2, 2)
 	shift_births(demo, hours)
-	fleet = demo.watch().see()
-	assert len(fleet.workers) == 3 and not fleet.dead
-	done = rescue(demo.watch(), "requeue", "a test", lambda sentence: None)
+	fleet = demo.fleet_reader().read()
+	assert len(fleet.workers) == 3 and not fleet.stale
+	done = rescue(demo.fleet_reader(), "requeue", "a test", lambda sentence: None)
 	assert not done.requeued
 	restarted = cli(demo, "--json")
 	assert restarted.json["workers"]["replaced"] == 3, restarted.text
@@ -42,8 +42,8 @@ def test_of_two_registrations_with_one_pid_the_older_is_dead(demo):
 	fields = demo.redis.hgetall(key)
 	demo.redis.hset("rq:worker:of-last-boot", mapping={**fields, b"birth": b"2020-01-01T00:00:00.000000Z"})
 	demo.redis.sadd("rq:workers", "rq:worker:of-last-boot")
-	fleet = demo.watch().see()
-	assert [worker.name for worker in fleet.dead] == ["of-last-boot"]
+	fleet = demo.fleet_reader().read()
+	assert [worker.name for worker in fleet.stale] == ["of-last-boot"]
 	assert len(fleet.workers) == 3
 
 

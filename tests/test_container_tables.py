@@ -27,7 +27,7 @@ def client(number, address="10.0.0.1", name="", command="") -> Client:
 	return Client(number, name, address, 5000 + number, bool(command), command)
 
 
-def look(*workers, other_addresses=()) -> RqSnapshot:
+def snapshot(*workers, other_addresses=()) -> RqSnapshot:
 	return RqSnapshot(NOW, None, -2, workers, (), {}, (), {}, frozenset(other_addresses))
 
 
@@ -60,21 +60,21 @@ def test_a_worker_counts_as_dead_only_where_that_is_sure(workers, clients, redis
 @pytest.mark.parametrize(
 	("seen", "clients", "waits"),
 	[
-		(look(worker("w")), [client(1, command="blpop")], {"w"}),
-		(look(worker("w")), [client(1, command="blmove")], {"w"}),
-		(look(worker("w")), [client(1, name="w")], set()),
+		(snapshot(worker("w")), [client(1, command="blpop")], {"w"}),
+		(snapshot(worker("w")), [client(1, command="blmove")], {"w"}),
+		(snapshot(worker("w")), [client(1, name="w")], set()),
 		# somebody else's blocking command
-		(look(worker("w")), [client(1, command="xread")], set()),
+		(snapshot(worker("w")), [client(1, command="xread")], set()),
 		# one of two is in between
-		(look(worker("v"), worker("w", pid=2)), [client(1, command="blpop")], set()),
-		(look(worker("v"), worker("w", pid=2)), [client(1, command="blpop"), client(2, command="blpop")], {"v", "w"}),
+		(snapshot(worker("v"), worker("w", pid=2)), [client(1, command="blpop")], set()),
+		(snapshot(worker("v"), worker("w", pid=2)), [client(1, command="blpop"), client(2, command="blpop")], {"v", "w"}),
 		# a busy one does not wait
-		(look(worker("v", state="busy"), worker("w", pid=2)), [client(1, command="blpop")], {"w"}),
+		(snapshot(worker("v", state="busy"), worker("w", pid=2)), [client(1, command="blpop")], {"w"}),
 		# more wait than we know of: somebody else's are among them
-		(look(worker("w")), [client(1, command="blpop"), client(2, command="blpop")], set()),
+		(snapshot(worker("w")), [client(1, command="blpop"), client(2, command="blpop")], set()),
 		# another bench's workers are at that address
-		(look(worker("w"), other_addresses=["10.0.0.1"]), [client(1, command="blpop")], set()),
-		(look(worker("w", address="")), [client(1, command="blpop")], set()),
+		(snapshot(worker("w"), other_addresses=["10.0.0.1"]), [client(1, command="blpop")], set()),
+		(snapshot(worker("w", address="")), [client(1, command="blpop")], set()),
 	],
 )  # fmt: skip
 def test_a_worker_counts_as_waiting_only_where_its_whole_address_does(seen, clients, waits):

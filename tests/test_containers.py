@@ -38,7 +38,7 @@ def configure(hosts: Hosts, **settings) -> None:
 
 
 def names(hosts: Hosts) -> set[str]:
-	return {worker.name for worker in hosts.watch().see().workers}
+	return {worker.name for worker in hosts.fleet_reader().read().workers}
 
 
 @pytest.mark.engine
@@ -85,14 +85,14 @@ def test_where_nobody_starts_a_worker_again_only_one_is_lost(hosts):
 	assert done.exit_code == 1, done.text
 	assert "was not started again" in done.text and "restart policy" in done.text
 	assert len(old & names(hosts)) == 2
-	assert hosts.watch().see().look.suspended_by is None
+	assert hosts.fleet_reader().read().snapshot.suspended_by is None
 
 
 @pytest.mark.engine
 def test_the_workers_of_one_container_leave_after_their_job_and_the_others_go_on(make_hosts):
 	hosts = make_hosts(workers=(Workers(count=2),))
 	long = run_long(hosts, 5, 6)
-	before = {worker.name: worker.hostname for worker in hosts.watch().see().workers}
+	before = {worker.name: worker.hostname for worker in hosts.fleet_reader().read().workers}
 	done = cli(hosts, "drain", "--here", host="host-1")
 	assert done.exit_code == 0, done.text
 	after = names(hosts)
@@ -153,7 +153,7 @@ def test_a_helper_in_one_container_is_alive_for_the_others(hosts):
 def test_the_job_of_a_worker_that_died_with_its_container_runs_again(hosts):
 	"""After 90 s at the most: sooner, where Redis has run for so long that whoever lives has a connection."""
 	jobs = run_long(hosts, 1, 5)
-	(running,) = [worker for worker in hosts.watch().see().workers if worker.is_busy]
+	(running,) = [worker for worker in hosts.fleet_reader().read().workers if worker.is_busy]
 	hosts.there[running.hostname].kill_all()
 	hosts.add_host(9)
 	wait_for(lambda: len(names(hosts)) == 3 and running.name not in names(hosts), seconds=110)

@@ -34,36 +34,36 @@ def worker(name="w", state="idle", heartbeat="1", job=None, shutdown=False, pid=
 
 
 def fleet(*workers: Worker, suspended_by=None, jobs=()) -> Fleet:
-	look = RqSnapshot(NOW, suspended_by, -2, workers, (), {job.id: job for job in jobs}, (), {})
+	snapshot = RqSnapshot(NOW, suspended_by, -2, workers, (), {job.id: job for job in jobs}, (), {})
 	service = Service("g:w", "workers", "running", 10, 0, 360, "bench worker", ())
-	return Fleet(look, (WorkerProgram(service, workers),), (), ())
+	return Fleet(snapshot, (WorkerProgram(service, workers),), (), ())
 
 
 def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
-	evidence = StopSafety(NOW)
-	evidence.add(fleet(worker(state="suspended", heartbeat="1")))
-	assert not evidence.has_read_the_flag(worker(state="suspended", heartbeat="1"))
-	evidence.add(fleet(worker(state="suspended", heartbeat="2")))
-	assert evidence.has_read_the_flag(worker(state="suspended", heartbeat="2"))
-	assert not evidence.has_read_the_flag(worker(state="idle", heartbeat="3"))
+	stop_safety = StopSafety(NOW)
+	stop_safety.add(fleet(worker(state="suspended", heartbeat="1")))
+	assert not stop_safety.has_read_suspension(worker(state="suspended", heartbeat="1"))
+	stop_safety.add(fleet(worker(state="suspended", heartbeat="2")))
+	assert stop_safety.has_read_suspension(worker(state="suspended", heartbeat="2"))
+	assert not stop_safety.has_read_suspension(worker(state="idle", heartbeat="3"))
 
 
 def test_a_worker_that_became_suspended_since_the_flag_was_set_is_proven():
-	evidence = StopSafety(NOW)
-	evidence.add(fleet(worker(state="busy")))
-	evidence.add(fleet(worker(state="suspended")))
-	assert evidence.has_read_the_flag(worker(state="suspended"))
+	stop_safety = StopSafety(NOW)
+	stop_safety.add(fleet(worker(state="busy")))
+	stop_safety.add(fleet(worker(state="suspended")))
+	assert stop_safety.has_read_suspension(worker(state="suspended"))
 
 
 def test_a_busy_worker_is_in_a_long_job_only_after_a_while_in_the_same_job():
-	evidence = StopSafety(NOW)
-	evidence.add(fleet(worker(state="busy", job="a")))
-	assert evidence.condition(worker(state="busy", job="a"), {}) is WorkerPhase.IN_BETWEEN
-	name, (job, since) = next(iter(evidence.busy_since.items()))
-	evidence.busy_since[name] = (job, since - 1)
-	assert evidence.condition(worker(state="busy", job="a"), {}) is WorkerPhase.BUSY
-	evidence.add(fleet(worker(state="busy", job="b")))
-	assert evidence.condition(worker(state="busy", job="b"), {}) is WorkerPhase.IN_BETWEEN
+	stop_safety = StopSafety(NOW)
+	stop_safety.add(fleet(worker(state="busy", job="a")))
+	assert stop_safety.phase(worker(state="busy", job="a"), {}) is WorkerPhase.IN_BETWEEN
+	name, (job, since) = next(iter(stop_safety.busy_since.items()))
+	stop_safety.busy_since[name] = (job, since - 1)
+	assert stop_safety.phase(worker(state="busy", job="a"), {}) is WorkerPhase.BUSY
+	stop_safety.add(fleet(worker(state="busy", job="b")))
+	assert stop_safety.phase(worker(state="busy", job="b"), {}) is WorkerPhase.IN_BETWEEN
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_what_a_job_may_take_is_read_from_the_queues_that_a_command_names(comman
 		("1", "by '1'", "redis-cli DEL"),
 	],
 )
-def test_who_holds_the_queues_is_told_by_the_whole_name_of_its_bench(token, says, mend):
+def test_who_holds_the_queues_is_told_by_the_whole_name_of_its_bench(token, says, fix):
 	who, what = describe_holder(token, "shop")
-	assert who.startswith(says) and mend in what
+	assert who.startswith(says) and fix in what
 
 
 def test_a_jobs_site_is_its_whole_prefix():

@@ -37,18 +37,18 @@ def test_before_anything_is_stopped_a_journal_that_cannot_be_written_is_an_error
 def test_from_then_on_what_cannot_be_written_is_kept_and_written_in_order(journal):
 	request = journal.add("rolling", {}, "a test")
 	fill(journal)
-	journal.pen.goes_on = True
+	journal.writer.buffers_failures = True
 	number = journal.start_step(request.id, "replace" + "x" * 5000)
-	assert journal.pen.problem
+	assert journal.writer.problem
 	journal.end_step(request.id, number, "done", "y" * 5000)
 	assert journal.start_step(request.id, "verify") == number + 1
 	journal.remember(request.id, halted=["z" * 5000])
 	assert journal.request(request.id).state["halted"], "what was remembered is known, if not written"
 	assert not journal.steps(request.id)
-	assert not journal.pen.flush(0)
+	assert not journal.writer.flush(0)
 
 	make_room(journal)
-	assert journal.pen.flush(0)
+	assert journal.writer.flush(0)
 	assert [(step.number, step.status) for step in journal.steps(request.id)] == [(1, "done"), (2, "doing")]
 	assert Journal(Bench(journal.path.parents[2], {})).request(request.id).state["halted"]
 
@@ -56,9 +56,9 @@ def test_from_then_on_what_cannot_be_written_is_kept_and_written_in_order(journa
 def test_an_end_that_cannot_be_written_is_kept_as_the_last_word(journal):
 	request = journal.add("rolling", {}, "a test")
 	fill(journal)
-	journal.report(request.id, COMPLETED, 0, "x" * 5000, {})
+	journal.write_report(request.id, COMPLETED, 0, "x" * 5000, {})
 	assert journal.request(request.id).is_open
 	assert journal.last_word["exit_code"] == 0
 	make_room(journal)
-	assert journal.pen.flush(0)
+	assert journal.writer.flush(0)
 	assert journal.request(request.id).exit_code == 0

@@ -157,8 +157,8 @@ class Jobs(RuleBasedStateMachine):
 
 	def __init__(self, bench: Bench):
 		super().__init__()
-		self.bench, self.observer = bench, snapshot.RqReader(bench)
-		self.redis = self.observer.redis
+		self.bench, self.rq_reader = bench, snapshot.RqReader(bench)
+		self.redis = self.rq_reader.redis
 		self.redis.flushall()
 		self.queue = Queue("b:default", connection=Redis.from_url(bench.redis_queue_url))
 		self.settler = settle.Settler(bench, self.redis, "a machine")
@@ -261,12 +261,12 @@ class Jobs(RuleBasedStateMachine):
 	def a_person_decides(self, id, decision):
 		self.what_is_due_is_released_once()
 		if self.place[id] in SET_ASIDE:
-			decision(self.bench, self.observer, id, "somebody")
+			decision(self.bench, self.rq_reader, id, "somebody")
 			self.attempts[id] = 0
 			self.put(id, "queue" if decision is held.requeue else "failed")
 		else:
 			with pytest.raises(Refused):
-				decision(self.bench, self.observer, id, "somebody")
+				decision(self.bench, self.rq_reader, id, "somebody")
 
 	@with_a_job_in(*REGISTRIES)
 	@rule(pick=pick)
@@ -300,7 +300,7 @@ class Jobs(RuleBasedStateMachine):
 	@precondition(lambda machine: not machine.due)
 	@invariant()
 	def what_waits_for_a_person_or_its_pause_is_listed_and_nothing_else(self):
-		listed = [found.job.id for found in held.held_jobs(self.bench, self.observer)]
+		listed = [found.job.id for found in held.held_jobs(self.bench, self.rq_reader)]
 		assert sorted(listed) == sorted(self.those_in(*SET_ASIDE))
 
 

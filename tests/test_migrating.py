@@ -23,7 +23,7 @@ def migration(demo, **behaviour) -> None:
 
 
 def states(demo) -> set[str]:
-	return {s.state for s in demo.watch().manager.services() if s.kind in ("workers", "scheduler")}
+	return {s.state for s in demo.fleet_reader().manager.services() if s.kind in ("workers", "scheduler")}
 
 
 def test_a_migration_runs_while_no_job_does_and_leaves_everything_as_it_was(demo):
@@ -194,7 +194,7 @@ def test_before_its_migration_a_request_is_unwound_and_after_it_finished(strateg
 	for reached in range(len(steps) + 1):
 		is_begun = "halt" in steps[:reached]
 		assert recovery_action(strategy, steps[:reached], True) is (
-			RecoveryAction.FINISH if is_begun else RecoveryAction.UNWIND
+			RecoveryAction.ROLL_FORWARD if is_begun else RecoveryAction.ROLL_BACK
 		)
 
 

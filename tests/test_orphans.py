@@ -28,7 +28,7 @@ def start_supervisord(demo) -> None:
 
 def answers(demo) -> bool:
 	with suppress(RestartError):
-		return bool(demo.watch().manager.services())
+		return bool(demo.fleet_reader().manager.services())
 	return False
 
 
@@ -43,12 +43,14 @@ def test_a_bench_whose_supervisord_died_is_made_whole_by_what_doctor_says(demo):
 	old = [process for process in tree.inside(demo.path) if process.pid != demo.supervisord.pid]
 	kill_supervisord(demo)
 	start_supervisord(demo)
-	wait_for(lambda: len(demo.watch().see().workers) == 6, "new workers beside the old ones")
-	fleet = demo.watch().see()
-	assert len(fleet.units) == 6 and not fleet.strays and not fleet.dead
+	wait_for(lambda: len(demo.fleet_reader().read().workers) == 6, "new workers beside the old ones")
+	fleet = demo.fleet_reader().read()
+	assert len(fleet.programs) == 6 and not fleet.unmanaged and not fleet.stale
 	kinds = {
 		kind
-		for kind, _ in orphaned_services.find_orphaned_services(demo.bench, demo.watch().manager.services())
+		for kind, _ in orphaned_services.find_orphaned_services(
+			demo.bench, demo.fleet_reader().manager.services()
+		)
 	}
 	assert kinds == {"web", "scheduler", "redis"}
 	assert set(mends(demo)) == {"safe-restart", "safe-restart --wait-workers --only redis"}

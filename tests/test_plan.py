@@ -46,15 +46,15 @@ def fleets(draw) -> Fleet:
 		state = "busy" if job_id else draw(st.sampled_from(["idle", "suspended", "started"]))
 		worker = Worker(f"w{number}", 10 + number, "", "", state, ("b:default",), job_id, None, "1", False)
 		groups[draw(st.sampled_from(list(groups)))].append(worker)
-	strays = tuple(groups.pop("astray"))
-	workers = (*strays, *(worker for group in groups.values() for worker in group))
-	look = RqSnapshot(NOW, None, -2, workers, (), known, tuple(draw(st.lists(queues, max_size=3))), {})
+	unmanaged = tuple(groups.pop("astray"))
+	workers = (*unmanaged, *(worker for group in groups.values() for worker in group))
+	snapshot = RqSnapshot(NOW, None, -2, workers, (), known, tuple(draw(st.lists(queues, max_size=3))), {})
 	grace = draw(st.integers(0, 2000))
-	units = tuple(
+	programs = tuple(
 		WorkerProgram(Service(name, WORKERS, "running", 1, 0, grace, "bench worker", ()), tuple(group))
 		for name, group in groups.items()
 	)
-	return Fleet(look, units, strays, ())
+	return Fleet(snapshot, programs, unmanaged, ())
 
 
 @given(fleets(), st.sampled_from(list(STRATEGIES.values())), options)
@@ -62,16 +62,16 @@ def test_any_fleet_has_a_plan_that_counts_each_job_and_interrupts_none_that_it_d
 	fleet, strategy, options
 ):
 	answer = plan(fleet, strategy, options, Policy())
-	looked_at = fleet.look
+	looked_at = fleet.snapshot
 	assert answer.queued == sum(queue.depth for queue in looked_at.queues)
 	assert answer.scheduled == sum(queue.scheduled for queue in looked_at.queues)
 	assert sorted(fate.job for fate in answer.running) == sorted(looked_at.jobs)
-	strays = {worker.job_id for worker in fleet.strays}
+	unmanaged = {worker.job_id for worker in fleet.unmanaged}
 	for fate in answer.running:
-		grace = fleet.units[0].service.stop_wait_seconds
+		grace = fleet.programs[0].service.stop_wait_seconds
 		grace = grace if options.force_kill_timeout is None else options.force_kill_timeout
 		left = looked_at.jobs[fate.job].seconds_left(NOW)
-		is_in_reach = strategy.interrupts and options.touches_workers and fate.job not in strays
+		is_in_reach = strategy.interrupts and options.touches_workers and fate.job not in unmanaged
 		assert fate.may_be_interrupted is (is_in_reach and (left is None or left > grace))
 		assert fate.may_be_interrupted is fate.fate.startswith("interrupted")
 	lefts = [fate.seconds_left for fate in answer.running]

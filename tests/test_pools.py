@@ -25,7 +25,7 @@ def mixed(make_demo) -> DemoBench:
 
 def all_pids(demo: DemoBench) -> set[int]:
 	"""Of workers and of the pools above them."""
-	return worker_pids(demo) | {worker.pid for worker in demo.watch().see().workers}
+	return worker_pids(demo) | {worker.pid for worker in demo.fleet_reader().read().workers}
 
 
 @pytest.mark.parametrize("strategy", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])

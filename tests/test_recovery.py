@@ -119,10 +119,10 @@ def test_redis_that_is_killed_and_comes_back_during_the_drain_is_survived(demo, 
 		)
 		shutil.rmtree(demo.path / "config/appendonlydir")
 	jobs = run_long(demo, 1, 4) if keeps_data else []
-	watch = demo.watch()
+	fleet_reader = demo.fleet_reader()
 	process = start_cli(demo, "--wait-workers", "--json", "--wait-workers-verbose")
 	wait_for(lambda: "drain" in newest_steps(demo))
-	os.kill(next(s.pid for s in watch.manager.services() if s.kind == "redis"), signal.SIGKILL)
+	os.kill(next(s.pid for s in fleet_reader.manager.services() if s.kind == "redis"), signal.SIGKILL)
 	out, err = process.communicate(timeout=90)
 	assert process.returncode in (0, 6), out + err
 	demo.enqueue(0.01, "after")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.engine
 
 def kill_worker_and_horse(demo) -> None:
 	"""As an out-of-memory kill or a power cut would: nobody says goodbye."""
-	(worker, _job), *_ = demo.watch().see().running
+	(worker, _job), *_ = demo.fleet_reader().read().running
 	process = psutil.Process(worker.pid)
 	family = [process, *process.children(recursive=True)]
 	for member in family:
@@ -33,7 +33,7 @@ def kill_worker_and_horse(demo) -> None:
 
 def settle(demo, action="requeue"):
 	notes = []
-	return rescue.rescue(demo.watch(), action, "a test", notes.append), notes
+	return rescue.rescue(demo.fleet_reader(), action, "a test", notes.append), notes
 
 
 def test_a_job_whose_worker_was_killed_runs_again_once_and_is_never_called_abandoned(quiet_demo):
@@ -45,7 +45,7 @@ def test_a_job_whose_worker_was_killed_runs_again_once_and_is_never_called_aband
 	assert len(done.requeued) == 1 and done.interrupted == 1
 	assert "put back at the front" in notes[0] and "first time" in notes[0]
 	wait_for(lambda: set(demo.runs()) == set(jobs))
-	wait_for(lambda: not demo.watch().see().running, "the job has left the registry")
+	wait_for(lambda: not demo.fleet_reader().read().running, "the job has left the registry")
 	# The worker's own clean-up reads the registry that an expired entry would stand in.
 	from rq.registry import StartedJobRegistry
 
@@ -99,7 +99,9 @@ def test_a_job_of_another_bench_is_never_touched(quiet_demo):
 	redis = quiet_demo.redis
 	redis.hset("rq:job:x::1", mapping={"status": "queued", "origin": "other-bench:default", "data": "x"})
 	assert (
-		find_suspects(quiet_demo.bench, quiet_demo.watch().observer.redis, quiet_demo.watch().see()).queued
+		find_suspects(
+			quiet_demo.bench, quiet_demo.fleet_reader().rq_reader.redis, quiet_demo.fleet_reader().read()
+		).queued
 		== set()
 	)
 	redis.delete("rq:job:x::1")
@@ -138,7 +140,7 @@ def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	jobs = run_long(demo, 1, 1)
 	done, notes = interrupt(demo, 1)
 	assert len(done.requeued) == 1 and "after a pause" in notes[0]
-	redis = demo.watch().observer.redis
+	redis = demo.fleet_reader().rq_reader.redis
 	assert held.release_due(demo.bench, redis) == []
 	(delayed,) = cli(demo, "jobs", "--json").json["jobs"]
 	assert delayed["kind"] == "delayed"
@@ -182,7 +184,7 @@ def test_a_held_job_is_queued_again_or_discarded_by_a_person(quiet_demo):
 	(job_id,) = settle(demo)[0].held
 	assert cli(demo, "jobs", "discard", job_id).exit_code == 0
 	assert cli(demo, "jobs", "--json").json["jobs"] == []
-	assert sum(queue.failed for queue in demo.watch().see().look.queues) == 1
+	assert sum(queue.failed for queue in demo.fleet_reader().read().snapshot.queues) == 1
 
 
 def test_a_started_job_that_stands_in_no_registry_is_found(quiet_demo):
@@ -199,7 +201,7 @@ def test_a_started_job_that_stands_in_no_registry_is_found(quiet_demo):
 def test_a_job_whose_horse_lives_on_as_an_orphan_is_not_run_beside_it(quiet_demo):
 	demo = quiet_demo
 	jobs = run_long(demo, 1, 3)
-	(worker, _job), *_ = demo.watch().see().running
+	(worker, _job), *_ = demo.fleet_reader().read().running
 	os.kill(worker.pid, signal.SIGKILL)
 	time.sleep(0.3)
 	done, notes = settle(demo)

@@ -54,11 +54,11 @@ def test_rolling_interrupts_nothing_and_keeps_the_queue_moving(demo):
 
 
 def test_rolling_never_leaves_a_queue_without_a_worker(demo):
-	watch = demo.watch()
+	fleet_reader = demo.fleet_reader()
 	process = start_cli(demo)
 	fewest = 3
 	while process.poll() is None:
-		fewest = min(fewest, len(watch.see().workers))
+		fewest = min(fewest, len(fleet_reader.read().workers))
 	assert process.wait() == 0
 	assert fewest >= 1
 	assert_bench_is_healthy(demo)
@@ -91,7 +91,7 @@ def test_a_job_enqueued_during_drain_is_never_lost_and_waits(demo):
 
 def test_wait_workers_that_run_out_of_time_leave_everything_as_it_was(demo):
 	old = worker_pids(demo)
-	web_pid = next(s.pid for s in demo.watch().manager.services() if s.kind == "web")
+	web_pid = next(s.pid for s in demo.fleet_reader().manager.services() if s.kind == "web")
 	jobs = run_long(demo, 3, 6)
 
 	done = cli(demo, "--wait-workers", "--wait-workers-timeout", "1", "--json")
@@ -100,7 +100,7 @@ def test_wait_workers_that_run_out_of_time_leave_everything_as_it_was(demo):
 	assert "Nothing was interrupted" in done.json["outcome"]
 	assert demo.redis.get("rq:suspended") is None
 	assert worker_pids(demo) == old
-	assert next(s.pid for s in demo.watch().manager.services() if s.kind == "web") == web_pid
+	assert next(s.pid for s in demo.fleet_reader().manager.services() if s.kind == "web") == web_pid
 	demo.enqueue(0.01, "after")
 	assert_bench_is_healthy(demo, [*jobs, "after"])
 
@@ -169,47 +169,47 @@ def test_interrupted_jobs_are_held_or_failed_where_that_was_asked(demo):
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--interrupted", "hold", "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["held"] == 1
-	queues = demo.watch().see().look.queues
+	queues = demo.fleet_reader().read().snapshot.queues
 	assert sum(queue.deferred for queue in queues) == 1
 	assert sum(queue.failed for queue in queues) == 0
 	assert demo.runs() == {}
 
 
 def test_only_the_named_services_are_replaced(demo):
-	before = {service.name: service.pid for service in demo.watch().manager.services()}
+	before = {service.name: service.pid for service in demo.fleet_reader().manager.services()}
 	done = cli(demo, "--only", "scheduler", "--json")
 	assert done.exit_code == 0, done.text
-	after = {service.name: service.pid for service in demo.watch().manager.services()}
+	after = {service.name: service.pid for service in demo.fleet_reader().manager.services()}
 	assert [name.endswith("schedule") for name in before if before[name] != after[name]] == [True]
 	assert_bench_is_healthy(demo)
 
 
 def test_redis_is_left_alone_unless_named_and_keeps_every_job_when_it_is(demo):
-	redis_pid = next(s.pid for s in demo.watch().manager.services() if s.kind == "redis")
+	redis_pid = next(s.pid for s in demo.fleet_reader().manager.services() if s.kind == "redis")
 	assert cli(demo, "--wait-workers").exit_code == 0
-	assert next(s.pid for s in demo.watch().manager.services() if s.kind == "redis") == redis_pid
+	assert next(s.pid for s in demo.fleet_reader().manager.services() if s.kind == "redis") == redis_pid
 
 	jobs = run_long(demo, 3, 4) + queue_short(demo, 20)
 	done = cli(demo, "--wait-workers", "--only", "redis,workers", "--json")
 
 	assert done.exit_code == 0, done.text
-	assert next(s.pid for s in demo.watch().manager.services() if s.kind == "redis") != redis_pid
+	assert next(s.pid for s in demo.fleet_reader().manager.services() if s.kind == "redis") != redis_pid
 	assert_bench_is_healthy(demo, jobs)
 
 
 def test_now_works_while_redis_is_down_and_says_what_it_could_not_see(demo):
-	watch = demo.watch()
-	old = {s.name: s.pid for s in watch.manager.services()}
-	redis = next(s for s in watch.manager.services() if s.kind == "redis")
-	watch.manager.call("stopProcess", redis.name)
+	fleet_reader = demo.fleet_reader()
+	old = {s.name: s.pid for s in fleet_reader.manager.services()}
+	redis = next(s for s in fleet_reader.manager.services() if s.kind == "redis")
+	fleet_reader.manager.call("stopProcess", redis.name)
 
 	done = cli(demo, "--now", "--force-kill-timeout", "2", "--json")
 
 	assert done.exit_code == 6, done.text
 	assert "could not be seen" in done.json["warnings"][0]
 	assert done.json["web"]["checked"]
-	watch.manager.call("startProcess", redis.name)
-	now = {s.name: s for s in watch.manager.services()}
+	fleet_reader.manager.call("startProcess", redis.name)
+	now = {s.name: s for s in fleet_reader.manager.services()}
 	assert all(service.is_up for service in now.values())
 	assert all(
 		(s.pid != old[s.name]) == (s.kind in ("web", "scheduler")) for s in now.values() if s.kind != "redis"
@@ -219,13 +219,13 @@ def test_now_works_while_redis_is_down_and_says_what_it_could_not_see(demo):
 
 
 def test_without_redis_any_other_strategy_is_refused(demo):
-	watch = demo.watch()
-	redis = next(s for s in watch.manager.services() if s.kind == "redis")
-	watch.manager.call("stopProcess", redis.name)
+	fleet_reader = demo.fleet_reader()
+	redis = next(s for s in fleet_reader.manager.services() if s.kind == "redis")
+	fleet_reader.manager.call("stopProcess", redis.name)
 	done = cli(demo, "--wait-workers")
 	assert done.exit_code == 2
 	assert "Nothing was touched" in done.text
-	watch.manager.call("startProcess", redis.name)
+	fleet_reader.manager.call("startProcess", redis.name)
 
 
 def test_a_foreign_suspension_is_respected_reported_and_still_there(demo):
@@ -241,13 +241,13 @@ def test_a_foreign_suspension_is_respected_reported_and_still_there(demo):
 
 def test_a_worker_pool_is_restarted_whole(make_demo):
 	demo = make_demo(workers=(Workers(count=1, pool_size=2),))
-	old = {worker.pid for worker in demo.watch().see().workers}
+	old = {worker.pid for worker in demo.fleet_reader().read().workers}
 	parent = worker_pids(demo)
 	jobs = run_long(demo, 1, 2)
 	done = cli(demo, "--json")
 	assert done.exit_code == 0, done.text
 	assert not parent & worker_pids(demo)
-	assert not old & {worker.pid for worker in demo.watch().see().workers}
+	assert not old & {worker.pid for worker in demo.fleet_reader().read().workers}
 	assert_bench_is_healthy(demo, jobs)
 
 
@@ -282,7 +282,7 @@ def test_a_web_that_does_not_come_back_is_a_failure_that_says_so(demo):
 	(demo.path / "env/bin/bench").chmod(0o755)
 	config = demo.path / "config/supervisor.conf"
 	assert "gunicorn" in config.read_text()
-	demo_web = next(s for s in demo.watch().manager.services() if s.kind == "scheduler")
+	demo_web = next(s for s in demo.fleet_reader().manager.services() if s.kind == "scheduler")
 	(demo.path / "env/bin/bench").write_text("#!/bin/sh\nexit 3\n")
 
 	done = cli(demo, "--only", "scheduler", "--json")

@@ -12,7 +12,7 @@ from safe_restart.engine.core.errors import Refused
 from safe_restart.engine.jobs import retry_policy
 from safe_restart.engine.jobs.actions import DELAY, FAIL, HOLD, INTERRUPTED_CHOICES, REQUEUE
 from safe_restart.engine.jobs.retry_policy import JITTER, Policy
-from safe_restart.engine.managers.base import BY_HAND, EACH, IN_TURN
+from safe_restart.engine.managers.base import RestartMode
 from safe_restart.engine.processes.classify import KINDS
 from safe_restart.engine.restart import strategies
 from safe_restart.engine.restart.options import Options
@@ -43,43 +43,37 @@ SECONDS = st.integers(0, 10**9) | st.floats(0, 1e9)
 
 def ways_to_stop():
 	for size in range(5):
-		for conditions in itertools.combinations_with_replacement(WorkerPhase, size):
+		for phases in itertools.combinations_with_replacement(WorkerPhase, size):
 			for has_been_waited in (False, True):
-				yield set(conditions), has_been_waited, decide_stop(conditions, has_been_waited)
+				yield set(phases), has_been_waited, decide_stop(phases, has_been_waited)
 
 
 def test_a_unit_is_told_to_go_only_where_each_of_its_workers_is_proven():
-	for conditions, _, act in ways_to_stop():
+	for phases, _, act in ways_to_stop():
 		if act in (StopAction.SIGNAL, StopAction.UNBLOCK):
-			assert conditions and not conditions & {WorkerPhase.IN_BETWEEN, WorkerPhase.ASKED}
+			assert phases and not phases & {WorkerPhase.IN_BETWEEN, WorkerPhase.ASKED}
 		if act is StopAction.SIGNAL:
-			assert conditions <= {WorkerPhase.SUSPENDED, WorkerPhase.BUSY}
+			assert phases <= {WorkerPhase.SUSPENDED, WorkerPhase.BUSY}
 
 
 def test_a_unit_that_was_told_is_never_told_again():
-	for conditions, _, act in ways_to_stop():
-		assert (act is StopAction.LEAVE) is (WorkerPhase.ASKED in conditions)
+	for phases, _, act in ways_to_stop():
+		assert (act is StopAction.ALREADY_ASKED) is (WorkerPhase.ASKED in phases)
 
 
 def test_a_unit_without_proof_is_looked_at_again_and_only_after_waiting_stopped_in_the_next_best_way():
-	for conditions, has_been_waited, act in ways_to_stop():
-		is_unproven = not conditions or WorkerPhase.IN_BETWEEN in conditions
-		is_open = is_unproven and WorkerPhase.ASKED not in conditions
-		assert (act is StopAction.FALL_BACK) is (is_open and has_been_waited)
+	for phases, has_been_waited, act in ways_to_stop():
+		is_unproven = not phases or WorkerPhase.IN_BETWEEN in phases
+		is_open = is_unproven and WorkerPhase.ASKED not in phases
+		assert (act is StopAction.UNPROVEN_STOP) is (is_open and has_been_waited)
 		assert (act is StopAction.LOOK_AGAIN) is (is_open and not has_been_waited)
 
 
 def test_what_is_done_with_a_proven_unit_does_not_depend_on_time_or_order():
 	for size in range(1, 4):
-		for conditions in itertools.product(set(WorkerPhase) - {WorkerPhase.IN_BETWEEN}, repeat=size):
+		for phases in itertools.product(set(WorkerPhase) - {WorkerPhase.IN_BETWEEN}, repeat=size):
 			assert (
-				len(
-					{
-						decide_stop(order, waited)
-						for order in (conditions, conditions[::-1])
-						for waited in (0, 1)
-					}
-				)
+				len({decide_stop(order, waited) for order in (phases, phases[::-1]) for waited in (0, 1)})
 				== 1
 			)
 
@@ -89,15 +83,17 @@ def test_a_request_is_unwound_before_anything_irrevocable_and_finished_after(nam
 	steps = STRATEGIES[name].steps
 	irrevocable = steps.index("stop" if name in FINISHING_FIRST else "drain")
 	for reached in range(len(steps) + 1):
-		way = recovery_action(name, steps[:reached])
-		assert way is (RecoveryAction.FINISH if reached > irrevocable else RecoveryAction.UNWIND)
+		restart_mode = recovery_action(name, steps[:reached])
+		assert restart_mode is (
+			RecoveryAction.ROLL_FORWARD if reached > irrevocable else RecoveryAction.ROLL_BACK
+		)
 
 
 def test_a_request_that_migrates_is_not_called_untouched_once_its_workers_were_halted():
 	halted = MIGRATING_STEPS.index("halt")
 	for reached in range(len(MIGRATING_STEPS) + 1):
-		way = recovery_action("wait-workers", MIGRATING_STEPS[:reached])
-		assert way is (RecoveryAction.FINISH if reached > halted else RecoveryAction.UNWIND)
+		restart_mode = recovery_action("wait-workers", MIGRATING_STEPS[:reached])
+		assert restart_mode is (RecoveryAction.ROLL_FORWARD if reached > halted else RecoveryAction.ROLL_BACK)
 
 
 @given(
@@ -105,9 +101,9 @@ def test_a_request_that_migrates_is_not_called_untouched_once_its_workers_were_h
 )
 def test_a_request_that_is_to_be_finished_is_never_unwound_for_what_it_did_besides(name, steps, more):
 	assert recovery_action(name, steps) in RecoveryAction
-	if recovery_action(name, steps) is RecoveryAction.FINISH:
-		assert recovery_action(name, steps | more) is RecoveryAction.FINISH
-	assert recovery_action("drain", steps) is RecoveryAction.UNWIND
+	if recovery_action(name, steps) is RecoveryAction.ROLL_FORWARD:
+		assert recovery_action(name, steps | more) is RecoveryAction.ROLL_FORWARD
+	assert recovery_action("drain", steps) is RecoveryAction.ROLL_BACK
 
 
 policies = st.builds(
@@ -251,14 +247,14 @@ def test_a_hold_is_not_a_restart():
 def test_in_the_foreground_every_strategy_lets_running_jobs_finish_first_and_drains_before_anything_ends(
 	name,
 ):
-	for way in (IN_TURN, BY_HAND):
-		chosen = adapt_to_manager(STRATEGIES[name], way)
-		assert (chosen.name, chosen.busy, chosen.way) == (name, FINISH_FIRST, way)
+	for restart_mode in (RestartMode.SEQUENTIAL, RestartMode.MANUAL):
+		chosen = adapt_to_manager(STRATEGIES[name], restart_mode)
+		assert (chosen.name, chosen.busy, chosen.restart_mode) == (name, FINISH_FIRST, restart_mode)
 		assert chosen.holds_lease and not chosen.in_batches
-		ends = "stop" if way == IN_TURN else "hand-over"
+		ends = "stop" if restart_mode == RestartMode.SEQUENTIAL else "hand-over"
 		assert chosen.steps.index("drain") < chosen.steps.index(ends)
 		for reached in range(len(chosen.steps) + 1):
-			has_stopped = way == IN_TURN and reached > chosen.steps.index("stop")
-			found = recovery_action(name, chosen.steps[:reached], way=way)
-			assert found is (RecoveryAction.FINISH if has_stopped else RecoveryAction.UNWIND)
-	assert adapt_to_manager(STRATEGIES[name], EACH) is STRATEGIES[name]
+			has_stopped = restart_mode == RestartMode.SEQUENTIAL and reached > chosen.steps.index("stop")
+			found = recovery_action(name, chosen.steps[:reached], restart_mode=restart_mode)
+			assert found is (RecoveryAction.ROLL_FORWARD if has_stopped else RecoveryAction.ROLL_BACK)
+	assert adapt_to_manager(STRATEGIES[name], RestartMode.INDIVIDUAL) is STRATEGIES[name]

@@ -51,8 +51,8 @@ def restart_by_hand():
 
 
 def ages(demo: DemoBench) -> list[float]:
-	look = demo.watch().see().look
-	return [look.now - worker.birth.timestamp() for worker in look.workers]
+	snapshot = demo.fleet_reader().read().snapshot
+	return [snapshot.now - worker.birth.timestamp() for worker in snapshot.workers]
 
 
 class TestUnderSupervisor(WebPromises):
@@ -118,10 +118,10 @@ def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(make_demo):
 	assert unasked.exit_code == 2 and "Nothing was touched" in unasked.text
 	assert config(demo).read_text() == before and keeper(demo) == web_pid
 
-	others = {s.name: s.pid for s in demo.watch().manager.services() if s.kind != "web"}
+	others = {s.name: s.pid for s in demo.fleet_reader().manager.services() if s.kind != "web"}
 	assert cli(demo, "setup", "web", "--yes").exit_code == 0
 	assert "web_keeper.py" in config(demo).read_text()
-	assert {s.name: s.pid for s in demo.watch().manager.services() if s.kind != "web"} == others
+	assert {s.name: s.pid for s in demo.fleet_reader().manager.services() if s.kind != "web"} == others
 	assert "Nothing to do" in cli(demo, "setup", "web", "--yes").out
 	assert "without refusing a request" in cli(demo, "doctor").out
 

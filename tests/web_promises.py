@@ -19,7 +19,7 @@ SYNC = "-w 2 --preload -t 120"
 
 
 def keeper(demo: DemoBench) -> int:
-	return next(service.pid for service in demo.watch().manager.services() if service.kind == "web")
+	return next(service.pid for service in demo.fleet_reader().manager.services() if service.kind == "web")
 
 
 def masters(demo: DemoBench) -> list[int]:

@@ -1,13 +1,16 @@
 """`bench safe-restart` and the console script `safe-restart`: one click group, rendering, no logic.
 
-Every `bench` call imports this module, so nothing but click is imported at the top.
+Every `bench` call imports this module, so nothing is imported at the top but click and the table of options, which is
+made of Python's own library alone.
 """
 
 import sys
 
 import click
 
+from ..engine.core.bench import Bench
 from .context import Group, print_json, this_bench
+from .options import flags, options_typed
 
 STRATEGY_FLAGS = {
 	"wait_workers": "wait-workers",
@@ -25,40 +28,8 @@ STRATEGY_FLAGS = {
 @click.option("--no-wait-workers", is_flag=True, help="Return at once; running jobs finish on the old code.")
 @click.option("--suspend-rq", is_flag=True, help="New jobs wait; running ones get the grace, then run again.")
 @click.option("--now", is_flag=True, help="At once; running jobs get the grace, then run again.")
-@click.option("--migrate", is_flag=True, help="Migrate the sites while nothing runs. Implies --wait-workers.")
-@click.option(
-	"--allow-running-jobs",
-	is_flag=True,
-	help="With --migrate: do not wait for jobs that run; none is started meanwhile.",
-)
-@click.option(
-	"--site", "sites", multiple=True, metavar="SITE", help="Migrate only this one; may be repeated."
-)
-@click.option("--migrate-timeout", type=float, default=1800, show_default=True, metavar="SECONDS")
-@click.option("--only", metavar="LIST", help="Of web,workers,scheduler,socketio,redis. Redis only if named.")
-@click.option("--wait-workers-timeout", type=float, default=300, show_default=True, metavar="SECONDS")
-@click.option("--wait-workers-verbose", is_flag=True, help="Show each change while waiting.")
-@click.option(
-	"--force-kill-timeout", type=float, metavar="SECONDS", help="The grace; otherwise the process manager's."
-)
-@click.option(
-	"--interrupted",
-	type=click.Choice(["requeue", "hold", "fail"]),
-	default="requeue",
-	show_default=True,
-	help="What becomes of interrupted jobs.",
-)
-@click.option(
-	"--hold",
-	"hold_seconds",
-	type=float,
-	default=600,
-	show_default=True,
-	metavar="SECONDS",
-	help="In the foreground: how long to wait until you have restarted it.",
-)
+@flags()
 @click.option("--reason", default="", metavar="TEXT", help="Kept in the history.")
-@click.option("--override-blockers", is_flag=True, help="Restart though an app objects; needs --reason.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
 @click.option(
 	"--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error."
@@ -79,7 +50,8 @@ def safe_restart(ctx: click.Context, bench_path: str | None, **params) -> None:
 	if ctx.invoked_subcommand is None:
 		from .submit import run_restart
 
-		ctx.exit(run_restart(this_bench(ctx), strategy_of(params), options_of(ctx), params))
+		bench = this_bench(ctx)
+		ctx.exit(run_restart(bench, strategy_of(params), options_of(ctx, bench), params))
 
 
 def strategy_of(params: dict) -> str:
@@ -103,28 +75,8 @@ def named_sites(ctx: click.Context) -> tuple[str, ...]:
 	return typed or ((above,) if above and above != "all" else ())
 
 
-def options_of(ctx: click.Context) -> dict:
-	from ..engine.restart.options import Options
-
-	params = {**ctx.params, "sites": named_sites(ctx)}
-	values = {
-		name: params[name]
-		for name in (
-			"wait_workers_timeout",
-			"wait_workers_verbose",
-			"force_kill_timeout",
-			"interrupted",
-			"hold_seconds",
-			"migrate",
-			"allow_running_jobs",
-			"migrate_timeout",
-			"sites",
-			"override_blockers",
-		)
-	}
-	if params["only"] is not None:
-		values["only"] = tuple(filter(None, (kind.strip() for kind in params["only"].split(","))))
-	return Options.from_dict(values).as_dict()
+def options_of(ctx: click.Context, bench: Bench) -> dict:
+	return options_typed(bench, {**ctx.params, "sites": named_sites(ctx)}).as_dict()
 
 
 @safe_restart.command()
@@ -151,7 +103,8 @@ def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
 	"""
 	from .plan import show_plan
 
-	show_plan(this_bench(ctx), strategy or strategy_of(ctx.parent.params), options_of(ctx.parent), as_json)
+	bench, above = this_bench(ctx), ctx.parent
+	show_plan(bench, strategy or strategy_of(above.params), options_of(above, bench), as_json)
 
 
 @safe_restart.command()
@@ -204,32 +157,19 @@ def logs(ctx: click.Context, service: str, tail: int, follow: bool) -> None:
 
 
 @safe_restart.command()
-@click.option(
-	"--hold", type=float, default=600, show_default=True, metavar="SECONDS", help="Resume by itself then."
-)
-@click.option("--wait-workers-timeout", type=float, default=300, show_default=True, metavar="SECONDS")
+@flags(("hold_seconds", "wait_workers_timeout"))
 @click.option(
 	"--here", is_flag=True, help="Let the workers of this container leave instead, and wait for that."
 )
 @click.option("--reason", default="", metavar="TEXT")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def drain(
-	ctx: click.Context, hold: float, wait_workers_timeout: float, here: bool, reason: str, as_json: bool
-) -> None:
+def drain(ctx: click.Context, here: bool, reason: str, as_json: bool, **params) -> None:
 	"""Let running jobs finish and hold new ones, for a tool that restarts by itself. Returns when nothing runs."""
-	from ..engine.processes.classify import WORKERS
-	from ..engine.restart.options import Options
-	from ..engine.restart.strategies import DRAIN, LEAVE
-	from .requests import wait_for_host
-	from .submit import submit
+	from .requests import run_drain
 
-	given = {"hold_seconds": hold, "wait_workers_timeout": wait_workers_timeout}
-	options = Options.from_dict({**given, "only": (WORKERS,)} if here else given).as_dict()
-	params = {"reason": reason, "as_json": as_json, "wait_workers_verbose": False, "detach": False}
 	bench = this_bench(ctx)
-	exit_code = submit(bench, LEAVE if here else DRAIN, options, params)
-	ctx.exit(wait_for_host(bench, wait_workers_timeout) if here and not exit_code else exit_code)
+	ctx.exit(run_drain(bench, options_typed(bench, params), here, reason, as_json))
 
 
 @safe_restart.command()
@@ -288,7 +228,7 @@ def jobs_discard(ctx: click.Context, job_id: str) -> None:
 )
 @click.pass_context
 def recover(ctx: click.Context, start_anyway: bool) -> None:
-	"""End what a dead helper left: unwound if nothing was stopped yet, finished otherwise. Twice is the same as once."""
+	"""End what a dead helper left: rolled back if nothing was stopped yet, rolled forward otherwise. Safe to repeat."""
 	from .requests import run_recover, run_start_anyway
 
 	ctx.exit(run_start_anyway(this_bench(ctx)) if start_anyway else run_recover(this_bench(ctx)))

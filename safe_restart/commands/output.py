@@ -98,20 +98,20 @@ def status(seen: Status, verbose: bool) -> None:
 			click.echo(f"  problem: {problem}")
 	status_of_requests(seen)
 	if seen.fleet:
-		look = seen.fleet.look
-		if look.suspended_by:
+		snapshot = seen.fleet.snapshot
+		if snapshot.suspended_by:
 			until = (
 				""
-				if look.suspended_ttl_ms < 0
-				else f", for {look.suspended_ttl_ms / 1000:.0f} s unless renewed"
+				if snapshot.suspended_ttl_ms < 0
+				else f", for {snapshot.suspended_ttl_ms / 1000:.0f} s unless renewed"
 			)
-			who, _ = describe_holder(look.suspended_by, seen.bench.bench_id)
+			who, _ = describe_holder(snapshot.suspended_by, seen.bench.bench_id)
 			click.echo(f"Suspended {who}{until}: no worker takes a new job.")
 		click.echo(
-			f"Workers: {len(seen.fleet.workers)}, with a job: {len(seen.fleet.running)}, waiting: {look.queued}"
+			f"Workers: {len(seen.fleet.workers)}, with a job: {len(seen.fleet.running)}, waiting: {snapshot.queued}"
 		)
 		table(worker_rows(seen), ("PID", "STATE", "JOB", "SITE", "AGE", "LEFT", "NOTE"))
-		for worker in seen.fleet.dead:
+		for worker in seen.fleet.stale:
 			click.echo(f"  registered without a process: {worker.name} (pid {worker.pid or 'unknown'})")
 	if verbose:
 		status_in_detail(seen)
@@ -141,13 +141,13 @@ def status_of_requests(seen: Status) -> None:
 
 
 def worker_rows(seen: Status) -> list[tuple[str, ...]]:
-	strays = {worker.name for worker in seen.fleet.strays}
+	unmanaged = {worker.name for worker in seen.fleet.unmanaged}
 	rows = []
 	for worker in sorted(seen.fleet.workers, key=lambda worker: (worker.hostname, worker.pid)):
-		job = seen.fleet.look.job_of(worker)
-		now = seen.fleet.look.now
+		job = seen.fleet.snapshot.job_of(worker)
+		now = seen.fleet.snapshot.now
 		notes = ["old code, leaves after this job"] * worker.shutdown_requested
-		if worker.name in strays:
+		if worker.name in unmanaged:
 			notes.append(f"on {worker.hostname}, not kept by the process manager")
 		elif not is_local(worker):
 			notes.append(f"on {worker.hostname}")
@@ -176,7 +176,7 @@ def status_in_detail(seen: Status) -> None:
 				seen.bench.short_queue_name(queue.name),
 				*map(str, (queue.depth, len(queue.started), queue.scheduled, queue.deferred, queue.failed)),
 			)
-			for queue in seen.fleet.look.queues
+			for queue in seen.fleet.snapshot.queues
 		]
 		table(rows, ("QUEUE", "WAITING", "STARTED", "SCHEDULED", "DEFERRED", "FAILED"))
 
@@ -244,7 +244,7 @@ def request(found: Request, steps: list[Step], events: list[Event]) -> None:
 def findings(found: list[Finding]) -> None:
 	for finding in found:
 		click.echo(f"  {finding.level:<8} {finding.text}")
-		if finding.mend:
-			click.echo(f"  {'':<8} → {finding.mend}")
+		if finding.fix:
+			click.echo(f"  {'':<8} → {finding.fix}")
 	bad = [finding for finding in found if finding.level != OK]
 	click.echo(f"{pluralize(len(bad), 'thing')} to look at." if bad else "A restart can succeed here.")

@@ -1,69 +1,81 @@
-"""Commands on requests that exist: resume, recover, retry, cancel."""
+"""Draining, and what is asked of requests that exist: resume, recover, retry, cancel."""
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import click
+from redis.exceptions import RedisError
 
 from ..engine.core.bench import Bench
 from ..engine.core.errors import JobsStillRunning, Refused, RestartError
+from ..engine.core.text import pluralize
+from ..engine.processes.classify import WORKERS
+from ..engine.restart.options import Options
+from ..engine.restart.strategies import DRAIN, LEAVE
+from ..engine.rq.snapshot import RqReader
+from ..engine.rq.suspension import describe_holder
 from ..engine.state.journal import Journal
-from .submit import POLL_SECONDS, Interrupts, ask_and_follow
+from .follow import POLL_SECONDS, Interrupts
+from .submit import ask_and_follow, submit
+
+RESUME_SECONDS = 10
+HOST_POLL_SECONDS = 0.1
+
+
+def run_drain(bench: Bench, options: Options, here: bool, reason: str, as_json: bool) -> int:
+	"""Hold the queues of the bench once nothing runs, or let the workers of this host leave; returns the exit code."""
+	params = {"reason": reason, "as_json": as_json, "wait_workers_verbose": False, "detach": False}
+	if not here:
+		return submit(bench, DRAIN, options.as_dict(), params)
+	exit_code = submit(bench, LEAVE, replace(options, only=(WORKERS,)).as_dict(), params)
+	return exit_code or wait_for_host(bench, options.wait_workers_timeout)
 
 
 def wait_for_host(bench: Bench, timeout_seconds: float) -> int:
 	"""Wait until the workers that are to leave this host have left; returns the exit code."""
-	from ..engine.rq.snapshot import RqReader
-	from ..engine.workers import identity
+	from ..engine.workers.identity import is_local
 
-	observer, deadline = RqReader(bench), time.monotonic() + timeout_seconds
-	while left := [w for w in observer.look().workers if identity.is_local(w) and w.shutdown_requested]:
+	rq_reader, deadline = RqReader(bench), time.monotonic() + timeout_seconds
+	while left := [w for w in rq_reader.snapshot().workers if is_local(w) and w.shutdown_requested]:
 		if time.monotonic() > deadline:
 			raise JobsStillRunning(
-				f"{len(left)} workers of this host still run a job after {timeout_seconds:g} s; each leaves when its job has "
-				"ended. Give them longer: --wait-workers-timeout SECONDS, and as much to whoever stops this container."
+				f"{pluralize(len(left), 'worker')} of this host still in a job after {timeout_seconds:g} s; each leaves when its "
+				"job has ended. Give them longer: --wait-workers-timeout SECONDS, and as much to what stops this container."
 			)
-		time.sleep(POLL_SECONDS * 5)
+		time.sleep(HOST_POLL_SECONDS)
 	return 0
 
 
 def run_resume(bench: Bench) -> None:
 	"""End the hold that a helper keeps; says who else suspends where it is not ours to lift."""
-	from redis.exceptions import RedisError
-
-	from ..engine.restart.strategies import DRAIN
-	from ..engine.rq import snapshot
-	from ..engine.rq.suspension import describe_holder
-
-	journal = Journal(bench)
-	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
-	for request in holds:
-		journal.ask_to_cancel(request.id)
-	deadline = time.monotonic() + 10
-	while (
-		holds
-		and any(journal.request(request.id).is_open for request in holds)
-		and time.monotonic() < deadline
-	):
-		time.sleep(POLL_SECONDS)
+	had_holds = end_holds(Journal(bench))
 	try:
-		look = snapshot.RqReader(bench).look()
+		snapshot = RqReader(bench).snapshot()
 	except (RedisError, OSError) as error:
 		raise RestartError(
 			f"Redis at {bench.redis_queue_url} does not answer ({error}); start it first."
 		) from None
-	if look.suspended_by:
-		who, mend = describe_holder(look.suspended_by, bench.bench_id)
-		seconds = (
-			f"for {look.suspended_ttl_ms / 1000:.0f} s unless renewed"
-			if look.suspended_ttl_ms >= 0
-			else "for ever"
-		)
+	if snapshot.suspended_by:
+		who, fix = describe_holder(snapshot.suspended_by, bench.bench_id)
+		left_ms = snapshot.suspended_ttl_ms
+		seconds = f"for {left_ms / 1000:.0f} s unless renewed" if left_ms >= 0 else "for ever"
 		raise RestartError(
 			f"The queues are still suspended {who}, {seconds}. That was not touched, as it is no drain of this bench. "
-			f"{mend[0].upper()}{mend[1:]}."
+			f"{fix[0].upper()}{fix[1:]}."
 		)
-	click.echo("Workers take jobs." if holds else "Nothing was held. Workers take jobs.")
+	click.echo("Workers take jobs." if had_holds else "Nothing was held. Workers take jobs.")
+
+
+def end_holds(journal: Journal) -> bool:
+	"""Ask each drain that a helper holds to end, and wait for that; returns whether there was one."""
+	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
+	for request in holds:
+		journal.ask_to_cancel(request.id)
+	deadline = time.monotonic() + RESUME_SECONDS
+	while time.monotonic() < deadline and any(journal.request(one.id).is_open for one in holds):
+		time.sleep(POLL_SECONDS)
+	return bool(holds)
 
 
 def run_recover(bench: Bench) -> int:

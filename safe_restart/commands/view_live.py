@@ -27,10 +27,10 @@ class LiveView:
 		self.bench = bench
 		self.journal = journal
 		self.request = request
-		self.observer = snapshot.RqReader(bench)
+		self.rq_reader = snapshot.RqReader(bench)
 		self.console = Console(highlight=False)
 		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
-		self.look: RqSnapshot | None = None
+		self.snapshot: RqSnapshot | None = None
 		self.looked_at = 0.0
 		self.events = EventLines(journal, request, verbose)
 
@@ -50,9 +50,9 @@ class LiveView:
 			return
 		self.looked_at = time.monotonic()
 		try:
-			self.look = self.observer.look()
+			self.snapshot = self.rq_reader.snapshot()
 		except (RedisError, OSError):
-			self.look = None
+			self.snapshot = None
 		for line in self.events.new(request):
 			self.say(line)
 		self.live.update(self.picture(request), refresh=True)
@@ -75,23 +75,23 @@ class LiveView:
 		)
 
 	def workers(self) -> Table | Text:
-		if self.look is None:
+		if self.snapshot is None:
 			return Text("  Redis does not answer", style="yellow")
 		table = Table(box=None, pad_edge=False, padding=(0, 1))
 		for heading in ("pid", "state", "job", "site", "age", "at most", "left"):
 			table.add_column(heading, header_style="dim", no_wrap=True)
-		for worker in sorted(self.look.workers, key=lambda worker: worker.pid):
+		for worker in sorted(self.snapshot.workers, key=lambda worker: worker.pid):
 			table.add_row(*self.row(worker))
-		waiting = f"{self.look.queued} jobs wait"
-		table.caption = waiting + (", new ones are held" if self.look.suspended_by else "")
+		waiting = f"{self.snapshot.queued} jobs wait"
+		table.caption = waiting + (", new ones are held" if self.snapshot.suspended_by else "")
 		return table
 
 	def row(self, worker: Worker) -> list:
-		job = self.look.job_of(worker)
+		job = self.snapshot.job_of(worker)
 		state = f"{worker.state}, leaves" if worker.shutdown_requested else worker.state
 		if job is None:
 			return [str(worker.pid), state, "", "", "", "", ""]
-		age, left = job.age_seconds(self.look.now), job.seconds_left(self.look.now)
+		age, left = job.age_seconds(self.snapshot.now), job.seconds_left(self.snapshot.now)
 		bar = (
 			ProgressBar(total=max(1, job.timeout_seconds), completed=age, width=16)
 			if left is not None

@@ -99,7 +99,7 @@ class DemoBench:
 		return psutil.pid_exists(worker.pid)
 
 	@property
-	def keeper_pids(self) -> set[int]:
+	def manager_pids(self) -> set[int]:
 		"""All that belongs to the bench is below one of these."""
 		return {self.supervisord.pid}
 
@@ -107,7 +107,7 @@ class DemoBench:
 	def supervisor_socket(self) -> Path:
 		return self.path / "config" / "supervisor" / "supervisord.sock"
 
-	def watch(self) -> FleetReader:
+	def fleet_reader(self) -> FleetReader:
 		bench = self.bench
 		return FleetReader(bench, detect.find_manager(bench), snapshot.RqReader(bench))
 
@@ -234,7 +234,7 @@ class DemoBench:
 
 	def is_up(self) -> bool:
 		with suppress(Exception):
-			fleet = self.watch().see()
+			fleet = self.fleet_reader().read()
 			serving = not self.web or web_health.ask(self.bench, app.SITE).is_ok
 			return (
 				len(fleet.workers) == self.all_workers

@@ -113,18 +113,18 @@ def call(method: str, arguments: dict):
 	return CALLS[method](*bound.args, **bound.kwargs)
 
 
-def overview(bench, sight) -> dict:
-	return {**board.overview(bench, sight), "site": app.SITE}
+def overview(bench, visibility) -> dict:
+	return {**board.overview(bench, visibility), "site": app.SITE}
 
 
-def preview(bench, sight, options: dict | None = None) -> dict:
+def preview(bench, visibility, options: dict | None = None) -> dict:
 	blockers = [{"by": one.by, "sentence": one.sentence} for one in app_hooks.objections(bench)]
-	return {**board.previews(bench, options or {}, sight), "blockers": blockers}
+	return {**board.previews(bench, options or {}, visibility), "blockers": blockers}
 
 
 def request(
 	bench,
-	sight,
+	visibility,
 	strategy: str,
 	options: dict | None = None,
 	reason: str = "",
@@ -142,7 +142,7 @@ def request(
 	return {"request": id}
 
 
-def give_work(bench, sight) -> dict:
+def give_work(bench, visibility) -> dict:
 	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
 	redis = RqReader(bench).redis
 	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
@@ -154,11 +154,13 @@ def give_work(bench, sight) -> dict:
 CALLS = {
 	"overview": overview,
 	"preview": preview,
-	"progress": lambda bench, sight, request, after=0: board.progress(bench, request, after, sight),
-	"history": lambda bench, sight, limit=20, before=None: board.history(bench, sight, limit, before),
+	"progress": lambda bench, visibility, request, after=0: board.progress(bench, request, after, visibility),
+	"history": lambda bench, visibility, limit=20, before=None: board.history(
+		bench, visibility, limit, before
+	),
 	"request": request,
-	"cancel": lambda bench, sight, request: board.cancel(bench, request),
-	"requeue": lambda bench, sight, job: board.requeue(bench, job, USER, sight),
-	"discard": lambda bench, sight, job: board.discard(bench, job, USER, sight),
+	"cancel": lambda bench, visibility, request: board.cancel(bench, request),
+	"requeue": lambda bench, visibility, job: board.requeue(bench, job, USER, visibility),
+	"discard": lambda bench, visibility, job: board.discard(bench, job, USER, visibility),
 	"give_work": give_work,
 }

@@ -40,13 +40,13 @@ def run_demo(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	say(f"Building a bench in {demo.path}: Redis, 3 workers, a scheduler and gunicorn under supervisord …")
 	try:
 		demo.__enter__()
-		account = restart_under_load(demo, strategy, say)
-		print_account(account, say)
+		report = restart_under_load(demo, strategy, say)
+		print_account(report, say)
 		if as_json:
-			click.echo(json.dumps(account, indent=1))
+			click.echo(json.dumps(report, indent=1))
 		if keep:
 			print_commands(demo)
-		is_good = account["all_done"] and not account["suspended"] and account["report"]["exit_code"] == 0
+		is_good = report["all_done"] and not report["suspended"] and report["report"]["exit_code"] == 0
 		return 0 if is_good else 1
 	finally:
 		if not keep:
@@ -114,19 +114,19 @@ def fate(begun: int, ended: int) -> str:
 	return f"began {begun} times, ended {ended} times"
 
 
-def print_account(account: dict, say) -> None:
-	report = account["report"]
+def print_account(report: dict, say) -> None:
+	report = report["report"]
 	say(f"Exit code {report['exit_code']} after {report['seconds']} s. {report['outcome']}")
 	for step in report["steps"]:
 		say(f"  {step['name']:<12} {step['seconds']:>6.2f} s  {step['detail']}")
-	for name, what in account["jobs"].items():
+	for name, what in report["jobs"].items():
 		say(f"Job {name}: {what}")
-	for what, count in account["other_jobs"].items():
+	for what, count in report["other_jobs"].items():
 		say(f"{count} short jobs: {what}")
-	say(f"Jobs that never ran: {account['never_ran']}")
-	say(f"Seconds without web: {account['seconds_without_web']:.2f}")
-	say(f"Longest time in which no worker took new jobs: {account['longest_without_worker']:.2f} s")
-	say(f"Seconds until everything was new and worked: {account['seconds_to_whole']}")
+	say(f"Jobs that never ran: {report['never_ran']}")
+	say(f"Seconds without web: {report['seconds_without_web']:.2f}")
+	say(f"Longest time in which no worker took new jobs: {report['longest_without_worker']:.2f} s")
+	say(f"Seconds until everything was new and worked: {report['seconds_to_whole']}")
 
 
 def print_commands(demo: DemoBench) -> None:

@@ -37,7 +37,7 @@ class Watcher:
 
 	def __init__(self, demo: DemoBench):
 		self.demo = demo
-		self.observer = RqReader(demo.bench)
+		self.rq_reader = RqReader(demo.bench)
 		self.probe = web_health.Probe(demo.bench, app.SITE)
 		self.old = {worker.name for worker in self._takers()}
 		self.whole_since: float | None = None
@@ -57,7 +57,7 @@ class Watcher:
 		self._thread.join()
 		if self.demo.web:
 			self.probe.stop()
-		self.observer.redis.close()
+		self.rq_reader.redis.close()
 
 	def wait(self) -> Seen:
 		"""Wait until the bench is whole, at most WHOLE_TIMEOUT_SECONDS. Call it once the commands have ended."""
@@ -81,13 +81,13 @@ class Watcher:
 
 	def _takers(self) -> list[Worker]:
 		try:
-			look = self.observer.look()
+			snapshot = self.rq_reader.snapshot()
 		except RedisError:  # nobody can take a job
 			return []
-		if look.suspended_by:
+		if snapshot.suspended_by:
 			return []
 		return [
 			worker
-			for worker in look.workers
+			for worker in snapshot.workers
 			if not (worker.is_suspended or worker.shutdown_requested) and self.demo.lives(worker)
 		]

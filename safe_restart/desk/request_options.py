@@ -5,35 +5,34 @@ from frappe import _
 
 from ..engine.core.bench import Bench
 from ..engine.core.errors import Refused
-from ..engine.restart.options import RESTARTED_BY_DEFAULT, Options
+from ..engine.restart.options import DESK, Options, defaults_of, settable_by
 from ..engine.restart.strategies import (
 	STRATEGIES,
 	WAIT_WORKERS,
 	Strategy,
 	check_migrate,
 	check_redis,
+	default_strategy,
 	strategy_named,
 )
-from ..engine.views import board
 
-NUMBERS = ("wait_workers_timeout", "force_kill_timeout", "migrate_timeout")
-FLAGS = ("migrate", "override_blockers")
-MAY_BE_ASKED = ("only", "interrupted", *FLAGS, *NUMBERS)
+ROWS = {row.name: row for row in settable_by(DESK)}
+NUMBERS = tuple(name for name, row in ROWS.items() if row.kind == "seconds")
+FLAGS = tuple(name for name, row in ROWS.items() if row.kind == "flag")
 
 
 def options_of(asked: dict, bench: Bench) -> Options:
-	"""The engine's options; what is absent or null is as the bench's settings say, and so is what is empty, but for
-	force_kill_timeout: that is then the process manager's own grace. Raises Refused."""
-	if unknown := set(asked) - set(MAY_BE_ASKED):
+	"""The engine's options; what is absent or null is as the bench's settings say, and so is what is empty, but for an
+	option that may be none, such as force_kill_timeout: empty, that is the process manager's own grace. Raises Refused."""
+	if unknown := set(asked) - set(ROWS):
 		raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
 	given = {name: value for name, value in asked.items() if value not in (None, "")}
-	if asked.get("force_kill_timeout") == "":
-		given["force_kill_timeout"] = None
-	defaults = board.defaults(bench)
-	values = {name: given.get(name, defaults[name]) for name in ("interrupted", *NUMBERS)}
-	values |= {name: number(values[name]) for name in NUMBERS}
-	values["only"] = words(given["only"]) if "only" in given else RESTARTED_BY_DEFAULT
+	given |= {name: None for name, row in ROWS.items() if row.may_be_none and asked.get(name) == ""}
+	values = {**defaults_of(bench), **given}
+	values |= {name: number(values[name]) for name in NUMBERS if name in values}
 	values |= {name: frappe.utils.sbool(given.get(name, False)) in (True, 1) for name in FLAGS}
+	if "only" in given:
+		values["only"] = words(given["only"])
 	values["sites"] = (frappe.local.site,) if values["migrate"] else ()
 	return Options.from_dict(values)
 
@@ -48,9 +47,7 @@ def of_board(options: dict | str | None) -> dict:
 
 def strategy_of(name: str | None, options: Options, bench: Bench) -> Strategy:
 	"""The strategy that was named, or else the bench's default. Raises Refused where it cannot go with the options."""
-	strategy = strategy_named(
-		name or (WAIT_WORKERS if options.migrate else board.defaults(bench)["strategy"])
-	)
+	strategy = strategy_named(name or (WAIT_WORKERS if options.migrate else default_strategy(bench)))
 	if strategy.name not in STRATEGIES:
 		raise Refused(f"{name!r} is no restart. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
 	check_redis(strategy, options)

@@ -86,7 +86,7 @@ class TestCase(IntegrationTestCase):
 		return id
 
 	def end(self, id: str, status: str = records.COMPLETED, exit_code: int = 0) -> None:
-		self.journal.report(id, status, exit_code, "2 of 2 workers replaced.", None)
+		self.journal.write_report(id, status, exit_code, "2 of 2 workers replaced.", None)
 
 	def http(self, path: str, user: str | None = None, method: str = "POST", **values):
 		"""A request to Frappe's own WSGI application, in a thread: it has connection, session and user of its own."""

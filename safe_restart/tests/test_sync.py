@@ -45,7 +45,7 @@ class TestSync(TestCase):
 		journal_sync.sync()
 		self.journal.end_step(id, step, "done", "nothing runs")
 		job = {"job": "j1", "method": "frappe.ping", "site": frappe.local.site, "fate": "held"}
-		self.journal.report(id, records.COMPLETED, 0, "done", {"affected": [job]})
+		self.journal.write_report(id, records.COMPLETED, 0, "done", {"affected": [job]})
 		journal_sync.sync()
 		doc = frappe.get_doc(DOCTYPE, id)
 		self.assertEqual(
@@ -58,7 +58,7 @@ class TestSync(TestCase):
 		self.end(id, records.FAILED, 1)
 		journal_sync.sync()
 		self.journal.ask_again(id)
-		self.journal.report(id, records.FAILED, 1, "failed again", None)
+		self.journal.write_report(id, records.FAILED, 1, "failed again", None)
 		journal_sync.sync()
 		self.assertEqual(frappe.db.get_value(DOCTYPE, id, "outcome"), "failed again")
 

@@ -95,7 +95,7 @@ def signal_cli(number: int) -> Callable[[Scene], None]:
 
 
 def redis_service(scene: Scene):
-	manager = scene.demo.watch().manager
+	manager = scene.demo.fleet_reader().manager
 	return manager, next(service for service in manager.services() if service.kind == "redis")
 
 
@@ -183,7 +183,7 @@ def break_program(scene: Scene) -> None:
 def mend_program(scene: Scene) -> None:
 	program = scene.demo.path / "env/bin/bench"
 	shutil.copy2(program.with_suffix(".good"), program)
-	manager = scene.demo.watch().manager
+	manager = scene.demo.fleet_reader().manager
 	for service in manager.services():
 		if not service.is_up:
 			manager.start(service)
@@ -245,7 +245,7 @@ def kill_supervisord(scene: Scene) -> None:
 
 def supervisord_answers(scene: Scene) -> bool:
 	with suppress(RestartError):
-		return bool(scene.demo.watch().manager.services())
+		return bool(scene.demo.fleet_reader().manager.services())
 	return False
 
 

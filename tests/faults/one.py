@@ -44,13 +44,13 @@ class Result:
 	seconds: float | None
 	typed: tuple[str, ...]
 	problem: str
-	evidence: str
+	stop_safety: str
 	took: float
 
 
 def run(chosen: Scenario, folder: Path) -> Result:
 	"""Build a bench, restart it, harm it, judge it; keeps the evidence in `folder` where something is not right."""
-	began, problem, evidence = time.monotonic(), "", ""
+	began, problem, stop_safety = time.monotonic(), "", ""
 	workers = POOLS if chosen.has_pool else (Workers(),)
 	with DemoBench(boot_seconds=BOOT_SECONDS, web=chosen.has_web, workers=workers) as demo:
 		scene = Scene(chosen, demo, Load(demo, chosen), Random(chosen.sub_seed))
@@ -58,7 +58,7 @@ def run(chosen: Scenario, folder: Path) -> Result:
 			play(scene)
 		except BaseException as error:
 			problem = str(error) or type(error).__name__
-			evidence = str(keep_evidence(scene, folder / str(chosen.sub_seed), traceback.format_exc()))
+			stop_safety = str(keep_evidence(scene, folder / str(chosen.sub_seed), traceback.format_exc()))
 		finally:
 			scene.load.end()
 			end_command(scene)
@@ -72,7 +72,7 @@ def run(chosen: Scenario, folder: Path) -> Result:
 		scene.seconds_to_work,
 		tuple(scene.typed),
 		problem,
-		evidence,
+		stop_safety,
 		time.monotonic() - began,
 	)
 
@@ -134,7 +134,7 @@ def what_a_person_does(scene: Scene, by_itself: bool) -> None:
 	if scene.scenario.fault in DOCTORED:
 		do_what_doctor_says(scene)
 	if not by_itself and not scene.wait_until_works(since, BOUND_SECONDS):
-		states = {s.name: s.state for s in scene.demo.watch().manager.services()}
+		states = {s.name: s.state for s in scene.demo.fleet_reader().manager.services()}
 		raise AssertionError(f"the bench does not work after {BOUND_SECONDS} s: {states}")
 
 
@@ -161,7 +161,7 @@ def needs_another(scene: Scene) -> bool:
 	"""Whether the request failed, or `status` would name workers that died or that Redis has forgotten."""
 	if scene.scenario.fault in NOT_KEPT:
 		return True
-	has_dead = bool(scene.demo.watch().see().dead)
+	has_dead = bool(scene.demo.fleet_reader().read().stale)
 	return has_dead or (
 		scene.request.exit_code == 1 and not {"retry", "recover --start-anyway"} & first_words(scene)
 	)

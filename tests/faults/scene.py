@@ -154,12 +154,12 @@ class Scene:
 		with suppress(redis.RedisError, OSError, RestartError):
 			if self.is_suspended_by_us():
 				return False
-			watch = self.demo.watch()
-			services = watch.manager.services()
+			fleet_reader = self.demo.fleet_reader()
+			services = fleet_reader.manager.services()
 			wanted = sum(workers.count * (workers.pool_size or 1) for workers in self.demo.workers)
 			return (
 				all(service.state == "running" for service in services)
-				and len(watch.see().workers) == wanted
+				and len(fleet_reader.read().workers) == wanted
 				and all(
 					health.is_ok for health in web_health.health(self.demo.bench).values() if self.demo.web
 				)

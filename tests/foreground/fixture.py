@@ -68,7 +68,7 @@ class OvermindBench(ForegroundBench):
 		return ["overmind", "start"]
 
 	@property
-	def keeper_pids(self) -> set[int]:
+	def manager_pids(self) -> set[int]:
 		"""And tmux, in which overmind has them, and which belongs to nobody."""
 		tmux = {process.pid for process in inside(self.path) if process.name().startswith("tmux")}
-		return super().keeper_pids | tmux
+		return super().manager_pids | tmux

@@ -64,8 +64,8 @@ def restart_by_hand(bench: ForegroundBench) -> None:
 
 def is_replaced(bench: ForegroundBench, old: set[int]) -> bool:
 	with suppress(RestartError, RedisError):  # nothing is there to be seen in between
-		units = bench.watch().see().units
-		return len(units) == len(old) and all(u.workers and u.service.pid not in old for u in units)
+		programs = bench.fleet_reader().read().programs
+		return len(programs) == len(old) and all(u.workers and u.service.pid not in old for u in programs)
 	return False
 
 
@@ -105,7 +105,7 @@ def test_whatever_was_chosen_an_idle_bench_is_handed_over(bench, flag):
 	old = worker_pids(bench)
 	process = start_until_handed_over(bench, flag)
 	assert "it is safe now" in cli(bench, "status").out
-	assert {worker.state for worker in bench.watch().see().workers} == {"suspended"}
+	assert {worker.state for worker in bench.fleet_reader().read().workers} == {"suspended"}
 	restart_by_hand(bench)
 	code, said = end_of(process)
 	assert code == 0, said
@@ -250,7 +250,7 @@ def test_a_drain_is_held_for_a_person_and_resumed(bench):
 	old = worker_pids(bench)
 	assert cli(bench, "drain", "--hold", "300").exit_code == 0
 	bench.enqueue(0.01, "late")
-	assert {worker.state for worker in bench.watch().see().workers} == {"suspended"}
+	assert {worker.state for worker in bench.fleet_reader().read().workers} == {"suspended"}
 	restart_by_hand(bench)
 	wait_for(lambda: is_replaced(bench, old), "new workers have registered")
 	done = cli(bench, "resume")
@@ -287,9 +287,9 @@ def test_a_worker_in_a_terminal_beside_supervisor_stays_a_stray(demo):
 		start_new_session=True,
 	)
 	try:
-		wait_for(lambda: demo.watch().see().strays, "the worker has registered")
+		wait_for(lambda: demo.fleet_reader().read().unmanaged, "the worker has registered")
 		assert detect.find_manager(demo.bench).name == "supervisor"
-		assert len(demo.watch().see().units) == 3
+		assert len(demo.fleet_reader().read().programs) == 3
 	finally:
 		os.killpg(beside.pid, signal.SIGINT)
 		beside.wait(20)

@@ -25,7 +25,7 @@ def bench(make_foreground) -> OvermindBench:
 
 
 def pids(bench: OvermindBench) -> dict[str, int]:
-	return {service.name: service.pid for service in bench.watch().manager.services()}
+	return {service.name: service.pid for service in bench.fleet_reader().manager.services()}
 
 
 def test_all_is_replaced_when_no_job_runs_and_no_job_is_lost(bench):

@@ -19,11 +19,11 @@ from .fixture import SystemdBench
 
 
 def by_name(bench) -> dict:
-	return {service.name: service for service in bench.watch().manager.services()}
+	return {service.name: service for service in bench.fleet_reader().manager.services()}
 
 
 def test_units_are_seen_with_their_kind_state_pid_and_command(systemd_bench):
-	manager = systemd_bench.watch().manager
+	manager = systemd_bench.fleet_reader().manager
 	services = {service.name: service for service in manager.services()}
 	kinds = {name.removeprefix(f"{systemd_bench.path.name}-"): s.kind for name, s in services.items()}
 	assert kinds == {
@@ -50,7 +50,7 @@ def test_units_are_seen_with_their_kind_state_pid_and_command(systemd_bench):
 
 @pytest.mark.parametrize("flags", [(), ("--wait-workers",), ("--migrate",)])
 def test_no_job_is_interrupted(systemd_bench, flags):
-	before = {s.name: s.pid for s in systemd_bench.watch().manager.services()}
+	before = {s.name: s.pid for s in systemd_bench.fleet_reader().manager.services()}
 	jobs = run_long(systemd_bench, 3, 4)
 	jobs += [f"short-{number}" for number in range(10)]
 	for name in jobs[3:]:
@@ -61,7 +61,7 @@ def test_no_job_is_interrupted(systemd_bench, flags):
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == 0
 	assert done.json["workers"] == {"before": 4, "after": 4, "replaced": 4, "still_old": 0}
-	same = [s.kind for s in systemd_bench.watch().manager.services() if s.pid == before[s.name]]
+	same = [s.kind for s in systemd_bench.fleet_reader().manager.services() if s.pid == before[s.name]]
 	assert same == ["redis"]
 	assert_bench_is_healthy(systemd_bench, jobs)
 
@@ -86,7 +86,7 @@ def test_interrupted_jobs_run_again(systemd_bench, strategy):
 
 
 def failed_jobs(bench) -> int:
-	return sum(queue.failed for queue in bench.watch().see().look.queues)
+	return sum(queue.failed for queue in bench.fleet_reader().read().snapshot.queues)
 
 
 def test_where_a_plain_restart_kills_every_running_job_ours_kills_none(systemd_bench):
@@ -157,10 +157,10 @@ def test_a_unit_that_does_not_stay_up_is_a_failure_that_says_so(systemd_bench):
 
 
 def test_a_process_that_systemd_has_just_brought_back_is_not_taken_for_a_leftover(systemd_bench):
-	before = systemd_bench.watch().manager.services()
+	before = systemd_bench.fleet_reader().manager.services()
 	scheduler = next(service for service in before if service.kind == "scheduler")
 	systemd_bench.systemctl("restart", scheduler.name)
-	(new,) = [s for s in systemd_bench.watch().manager.services() if s.name == scheduler.name]
+	(new,) = [s for s in systemd_bench.fleet_reader().manager.services() if s.name == scheduler.name]
 	process = psutil.Process(new.pid)
 	wait_for(lambda: "schedule" in process.cmdline())
 	assert tree.orphan_root(process, "scheduler", ()) == process  # the control: init is all that is above it

@@ -74,7 +74,7 @@ def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(systemd_bench):
 	assert unasked.exit_code == 2 and "Nothing was touched" in unasked.text
 	assert files(bench) == before and keeper(bench) == web_pid
 
-	others = {s.name: s.pid for s in bench.watch().manager.services() if s.kind != "web"}
+	others = {s.name: s.pid for s in bench.fleet_reader().manager.services() if s.kind != "web"}
 	done = cli(bench, "setup", "web", "--yes")
 	assert done.exit_code == 0, done.text
 	changed = {path: text for path, text in files(bench).items() if before.get(path) != text}
@@ -83,7 +83,7 @@ def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(systemd_bench):
 		"web_keeper.py",
 		"web_keeper.json",
 	}
-	assert {s.name: s.pid for s in bench.watch().manager.services() if s.kind != "web"} == others
+	assert {s.name: s.pid for s in bench.fleet_reader().manager.services() if s.kind != "web"} == others
 	assert keeper(bench) != web_pid
 	assert "Nothing to do" in cli(bench, "setup", "web", "--yes").out
 	assert "without refusing a request" in cli(bench, "doctor").out
@@ -216,12 +216,12 @@ def test_what_is_not_understood_is_refused_with_a_sentence(one_systemd_bench, ol
 	try:
 		bench.systemctl("daemon-reload")
 		with pytest.raises(Refused, match=why) as refused:
-			keeper_systemd.SystemdSetup(bench.bench, bench.watch().manager).plan()
+			keeper_systemd.SystemdSetup(bench.bench, bench.fleet_reader().manager).plan()
 		assert "Nothing was touched" in str(refused.value)
 	finally:
 		path.write_text(text)
 		bench.systemctl("daemon-reload")
-	assert keeper_systemd.SystemdSetup(bench.bench, bench.watch().manager).plan().diff
+	assert keeper_systemd.SystemdSetup(bench.bench, bench.fleet_reader().manager).plan().diff
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_what_somebody_else_wrote_in_that_place_is_refused(one_systemd_bench):
 
 
 def test_only_root_may_change_the_systems_units_and_is_told_what_to_type(one_systemd_bench, monkeypatch):
-	manager = one_systemd_bench.watch().manager
+	manager = one_systemd_bench.fleet_reader().manager
 	manager.scope = SYSTEM
 	monkeypatch.setattr("os.geteuid", lambda: 1000)
 	with pytest.raises(Refused, match=r"sudo safe-restart --bench \S+ setup web"):

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .errors import Refused
+from .settings import Settings, read_settings
 
 # frappe.utils.background_jobs.get_queues_timeout (Frappe 15 to 17)
 DEFAULT_JOB_TIMEOUT_SECONDS = 300
@@ -58,9 +59,13 @@ class Bench:
 		return self.sites_path / ".safe-restart"
 
 	@property
-	def settings(self) -> dict:
-		"""What the administrator said about restarts, under `safe_restart` in common_site_config.json."""
-		return self.config.get("safe_restart") or {}
+	def config_path(self) -> Path:
+		return self.path / CONFIG
+
+	@cached_property
+	def settings(self) -> Settings:
+		"""What the administrator said about restarts, under `safe_restart` in common_site_config.json. Raises Refused."""
+		return read_settings(self.config.get("safe_restart") or {}, self.config_path)
 
 	@property
 	def redis_queue_url(self) -> str:
@@ -108,27 +113,27 @@ def load(path: Path | str) -> Bench:
 		raise Refused(
 			f"{config_path} is not valid JSON ({error}). Nothing was touched. Correct the file and try again."
 		) from None
-	if not isinstance(config, dict) or not isinstance(config.get("safe_restart") or {}, dict):
+	if not isinstance(config, dict):
 		raise Refused(
 			f"{config_path} must hold a JSON object. Nothing was touched. Correct the file and try again."
 		)
 	bench = Bench(path, config)
-	check_values(bench, config_path)
+	check_values(bench)
 	return bench
 
 
-def check_values(bench: Bench, config_path: Path) -> None:
+def check_values(bench: Bench) -> None:
 	"""Refuse values that would fail in the middle of a restart, before anything is touched."""
 	try:
-		assert bench.queue_timeouts_seconds and bench.web_port
-	except (ValueError, TypeError, AttributeError) as error:
+		_ = bench.queue_timeouts_seconds, bench.web_port, bench.settings
+	except (ValueError, TypeError, AttributeError, OverflowError) as error:
 		raise Refused(
-			f"{config_path} has a value of the wrong kind under workers or webserver_port ({error}). "
+			f"{bench.config_path} has a value of the wrong kind under workers or webserver_port ({error}). "
 			"Nothing was touched. Correct the file and try again."
 		) from None
 	if not re.match(r"(rediss?|unix)://", str(bench.redis_queue_url)):
 		raise Refused(
-			f"redis_queue in {config_path} is {bench.redis_queue_url!r}, which is no Redis URL such as "
+			f"redis_queue in {bench.config_path} is {bench.redis_queue_url!r}, which is no Redis URL such as "
 			f"{DEFAULT_REDIS_QUEUE}. Nothing was touched. Correct the file and try again."
 		)
 

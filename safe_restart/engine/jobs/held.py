@@ -39,17 +39,17 @@ class HeldJob:
 	due_in_seconds: float | None
 
 
-def held_jobs(bench: Bench, observer: RqReader) -> list[HeldJob]:
+def held_jobs(bench: Bench, rq_reader: RqReader) -> list[HeldJob]:
 	"""All of them, the held ones first; due ones are released before. Raises RedisError.
 
 	Not those that RQ or a person has queued again by other means: one of them may be running now.
 	"""
-	release_due(bench, observer.redis)
-	now = observer.redis.time()[0]
-	ids = sorted(observer.redis.smembers(held_key(bench)))
-	held = [HeldJob(job, HELD, None) for job in observer.jobs(ids) if job.status == "deferred"]
-	due = dict(observer.redis.zrange(delayed_key(bench), 0, -1, withscores=True))
-	waiting = [HeldJob(job, DELAYED, max(0.0, due[job.id] - now)) for job in observer.jobs(due)]
+	release_due(bench, rq_reader.redis)
+	now = rq_reader.redis.time()[0]
+	ids = sorted(rq_reader.redis.smembers(held_key(bench)))
+	held = [HeldJob(job, HELD, None) for job in rq_reader.jobs(ids) if job.status == "deferred"]
+	due = dict(rq_reader.redis.zrange(delayed_key(bench), 0, -1, withscores=True))
+	waiting = [HeldJob(job, DELAYED, max(0.0, due[job.id] - now)) for job in rq_reader.jobs(due)]
 	return held + [found for found in waiting if found.job.status == "scheduled"]
 
 
@@ -80,21 +80,21 @@ def as_json(bench: Bench, one: HeldJob) -> dict:
 	}
 
 
-def requeue(bench: Bench, observer: RqReader, job_id: str, who: str) -> None:
+def requeue(bench: Bench, rq_reader: RqReader, job_id: str, who: str) -> None:
 	"""Put it at the front of its queue, with all its attempts before it. Raises Refused, RedisError."""
-	settle_by_hand(bench, observer, job_id, who, REQUEUE, "queued again by hand")
+	settle_by_hand(bench, rq_reader, job_id, who, REQUEUE, "queued again by hand")
 
 
-def discard(bench: Bench, observer: RqReader, job_id: str, who: str) -> None:
+def discard(bench: Bench, rq_reader: RqReader, job_id: str, who: str) -> None:
 	"""Mark it as failed; Frappe and RQ then show it among the failed jobs. Raises Refused, RedisError."""
-	settle_by_hand(bench, observer, job_id, who, FAIL, "discarded by hand")
+	settle_by_hand(bench, rq_reader, job_id, who, FAIL, "discarded by hand")
 
 
-def settle_by_hand(bench: Bench, observer: RqReader, job_id: str, who: str, action: str, why: str) -> None:
-	job = next((found.job for found in held_jobs(bench, observer) if found.job.id == job_id), None)
+def settle_by_hand(bench: Bench, rq_reader: RqReader, job_id: str, who: str, action: str, why: str) -> None:
+	job = next((found.job for found in held_jobs(bench, rq_reader) if found.job.id == job_id), None)
 	if job is None:
 		raise Refused(f"No job {job_id!r} is held or waits for its pause. `safe-restart jobs` lists them.")
-	answer = Settler(bench, observer.redis, who).settle(job_id, job.status, action, f"{why} by {who}", 0)
+	answer = Settler(bench, rq_reader.redis, who).settle(job_id, job.status, action, f"{why} by {who}", 0)
 	if answer != "done":
 		raise RestartError(
 			f"Job {job_id} was changed by somebody else meanwhile (it is {answer}); nothing was done."

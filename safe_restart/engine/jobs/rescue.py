@@ -17,7 +17,7 @@ from ..rq.snapshot import Job
 from ..workers.fleet import Fleet, FleetReader
 from ..workers.orphans import find_orphans, orphan_of
 from . import retry_policy
-from .actions import FAIL, HOLD, REQUEUE
+from .actions import DELAY, FAIL, HOLD, REQUEUE
 from .settle import ACTED, Settler, ordinal
 
 SCAN_COUNT = 5000
@@ -26,12 +26,16 @@ CONFIRM_SECONDS = 5
 
 @dataclass
 class Rescued:
-	"""What became of the jobs that were found; lists of job ids. Requeued are also those that wait for a pause.
+	"""What became of the jobs that were found; lists of job ids.
 
-	lost_and_found: those of them that this restart did not interrupt
+	requeued: in a queue again
+	delayed: run again after their pause
+	lost_and_found: those of all of them that this restart did not interrupt
+	still_running: by a work-horse whose worker is dead; they are left to finish
 	"""
 
 	requeued: list[str] = field(default_factory=list)
+	delayed: list[str] = field(default_factory=list)
 	held: list[str] = field(default_factory=list)
 	failed: list[str] = field(default_factory=list)
 	lost_and_found: list[str] = field(default_factory=list)
@@ -42,46 +46,50 @@ class Rescued:
 			getattr(self, one.name).extend(getattr(other, one.name))
 
 	@property
+	def all_found(self) -> list[str]:
+		return self.requeued + self.delayed + self.held + self.failed
+
+	@property
 	def interrupted(self) -> int:
-		return len(self.requeued) + len(self.held) + len(self.failed) - len(self.lost_and_found)
+		return len(self.all_found) - len(self.lost_and_found)
 
 
-def rescue(watch: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
+def rescue(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Find every interrupted and lost job of the bench and settle each. Raises RedisError.
 
 	asked: requeue, hold or fail, for jobs that had started; see retry_policy.py for what else has a say. A lost job has not
 	run at all, so it is always queued again. who: whom `jobs` names beside the reason.
 	"""
-	settler = Settler(watch.bench, watch.observer.redis, who)
-	fleet = watch.see()
-	suspects = find_suspects(watch.bench, watch.observer.redis, fleet)
-	interrupted = find_interrupted(fleet) + confirm_interrupted(watch, suspects.started)
-	done = settle_interrupted(watch, settler, interrupted, asked, note)
-	for job_id in confirm_lost(watch, suspects.queued, note):
+	settler = Settler(fleet_reader.bench, fleet_reader.rq_reader.redis, who)
+	fleet = fleet_reader.read()
+	suspects = find_suspects(fleet_reader.bench, fleet_reader.rq_reader.redis, fleet)
+	interrupted = find_interrupted(fleet) + confirm_interrupted(fleet_reader, suspects.started)
+	done = settle_interrupted(fleet_reader, settler, interrupted, asked, note)
+	for job_id in confirm_lost(fleet_reader, suspects.queued, note):
 		if settler.settle(job_id, "queued", REQUEUE, "lost between queue and worker", None) == "done":
 			done.lost_and_found.append(job_id)
 			done.requeued.append(job_id)
 			note(f"{job_id}, lost between queue and worker, {ACTED[REQUEUE]}")
-	remove_stale_registrations(watch, fleet)
+	remove_stale_registrations(fleet_reader, fleet)
 	return done
 
 
-def rescue_earlier(watch: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
+def rescue_earlier(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Settle what was interrupted before this restart, while its workers are still the old ones: a new one begins with
 	RQ's maintenance, which makes started jobs of dead workers failed ones after 90 s (FACTS 1.7). Raises RedisError."""
-	settler = Settler(watch.bench, watch.observer.redis, who)
-	done = settle_interrupted(watch, settler, find_interrupted(watch.see()), asked, note)
-	done.lost_and_found = done.requeued + done.held + done.failed
+	settler = Settler(fleet_reader.bench, fleet_reader.rq_reader.redis, who)
+	done = settle_interrupted(fleet_reader, settler, find_interrupted(fleet_reader.read()), asked, note)
+	done.lost_and_found = done.all_found
 	return done
 
 
 def settle_interrupted(
-	watch: FleetReader, settler: Settler, jobs: Iterable[Job], asked: str, note: Callable[[str], None]
+	fleet_reader: FleetReader, settler: Settler, jobs: Iterable[Job], asked: str, note: Callable[[str], None]
 ) -> Rescued:
 	"""Decide about each of these jobs, but for those that are still run by a work-horse without a worker."""
 	done = Rescued()
-	rules = retry_policy.of_bench(watch.bench)
-	orphans = find_orphans(watch) if jobs else []
+	rules = retry_policy.of_bench(fleet_reader.bench)
+	orphans = find_orphans(fleet_reader) if jobs else []
 	for job in jobs:
 		if horse := orphan_of(job, orphans):
 			done.still_running.append(job.id)
@@ -91,14 +99,15 @@ def settle_interrupted(
 		action, delay = rules.decide(job.method, times, asked)
 		why = f"interrupted for the {ordinal(times)} time"
 		if settler.settle(job.id, job.status, action, why, times, delay) == "done":
-			{HOLD: done.held, FAIL: done.failed}.get(action, done.requeued).append(job.id)
+			by_action = {REQUEUE: done.requeued, DELAY: done.delayed, HOLD: done.held, FAIL: done.failed}
+			by_action[action].append(job.id)
 			note(f"{job} ({job.id}), {why}, {ACTED[action]}{f' of {delay:.0f} s' if delay else ''}")
 	return done
 
 
 def find_interrupted(fleet: Fleet) -> list[Job]:
 	"""Started jobs of which no live worker says that it runs them."""
-	return unclaimed(fleet.look.jobs.values(), fleet)
+	return unclaimed(fleet.snapshot.jobs.values(), fleet)
 
 
 def unclaimed(jobs: Iterable[Job], fleet: Fleet) -> list[Job]:
@@ -124,10 +133,10 @@ def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
 	writes a job into the registry before its work-horse says started (Worker.prepare_execution), so one that stands there
 	may be lost as well.
 	"""
-	known = {f"rq:job:{id}" for id in fleet.look.jobs}
-	for queue in fleet.look.queues:
+	known = {f"rq:job:{id}" for id in fleet.snapshot.jobs}
+	for queue in fleet.snapshot.queues:
 		known.update(f"rq:job:{id}" for id in redis.lrange(keys.queue_key(queue.name), 0, -1))
-	suspects = Suspects(queued={job.id for job in fleet.look.jobs.values() if job.status == "queued"})
+	suspects = Suspects(queued={job.id for job in fleet.snapshot.jobs.values() if job.status == "queued"})
 	by_status = {"queued": suspects.queued, "started": suspects.started}
 	cursor = None
 	while cursor != 0:
@@ -142,26 +151,26 @@ def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
 	return suspects
 
 
-def confirm_interrupted(watch: FleetReader, suspects: set[str]) -> list[Job]:
+def confirm_interrupted(fleet_reader: FleetReader, suspects: set[str]) -> list[Job]:
 	"""Those of the started suspects that no live worker has, by a look that came after they were found."""
 	if not suspects:
 		return []
-	jobs = watch.observer.jobs(suspects)
-	fleet = watch.see()
-	return [job for job in unclaimed(jobs, fleet) if job.id not in fleet.look.jobs]
+	jobs = fleet_reader.rq_reader.jobs(suspects)
+	fleet = fleet_reader.read()
+	return [job for job in unclaimed(jobs, fleet) if job.id not in fleet.snapshot.jobs]
 
 
-def confirm_lost(watch: FleetReader, suspects: set[str], note: Callable[[str], None]) -> set[str]:
+def confirm_lost(fleet_reader: FleetReader, suspects: set[str], note: Callable[[str], None]) -> set[str]:
 	"""Those suspects that no live worker can have in its hands, and no work-horse that has lost its worker.
 
 	First those that stand in their queue after all are dropped: they came in while the pass ran. Whoever has one of
 	the rest in its hands has popped it already, so a worker is cleared once it is seen waiting in Redis, suspended,
 	or in another job from here on. The script that settles them looks at each again.
 	"""
-	suspects = {id for id in suspects if not is_waiting(watch.observer.redis, id)}
+	suspects = {id for id in suspects if not is_waiting(fleet_reader.rq_reader.redis, id)}
 	if not suspects:
 		return set()
-	if orphans := find_orphans(watch):
+	if orphans := find_orphans(fleet_reader):
 		note(
 			f"{len(suspects)} jobs may be lost, or be run by process {orphans[0].pid}; they are left until that has ended"
 		)
@@ -169,8 +178,8 @@ def confirm_lost(watch: FleetReader, suspects: set[str], note: Callable[[str], N
 	cleared: set[str] = set()
 	deadline = time.monotonic() + CONFIRM_SECONDS
 	while True:
-		fleet = watch.see()
-		waiting = watch.waiting({w.name: w.pid for w in fleet.workers if not w.is_busy})
+		fleet = fleet_reader.read()
+		waiting = fleet_reader.waiting({w.name: w.pid for w in fleet.workers if not w.is_busy})
 		for worker in fleet.workers:
 			suspects.discard(worker.job_id)
 			if worker.name in waiting or worker.is_suspended or (worker.is_busy and worker.job_id):
@@ -190,13 +199,13 @@ def is_waiting(redis: Redis, job_id: str) -> bool:
 	return origin is None or redis.lpos(keys.queue_key(origin), job_id) is not None
 
 
-def remove_stale_registrations(watch: FleetReader, fleet: Fleet) -> None:
+def remove_stale_registrations(fleet_reader: FleetReader, fleet: Fleet) -> None:
 	"""Remove the registrations of workers without a process, which RQ would list for minutes (FACTS 1.10)."""
-	with watch.observer.redis.pipeline() as pipe:
-		for worker in fleet.dead:
+	with fleet_reader.rq_reader.redis.pipeline() as pipe:
+		for worker in fleet.stale:
 			key = f"rq:worker:{worker.name}"
 			pipe.srem("rq:workers", key)
-			for queue in worker.queues or [queue.name for queue in fleet.look.queues]:
+			for queue in worker.queues or [queue.name for queue in fleet.snapshot.queues]:
 				pipe.srem(f"rq:workers:{queue}", key)
 			pipe.delete(key)
 		pipe.execute()

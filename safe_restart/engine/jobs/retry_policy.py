@@ -5,16 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..core.bench import Bench
-from ..core.errors import Refused
+from ..core.settings import Settings
 from ..rq.job_description import is_named
 from ..sites import app_hooks
 from .actions import DELAY, FAIL, HOLD, INTERRUPTED_CHOICES, REQUEUE
 
 CAREFUL = (HOLD, FAIL, REQUEUE)  # the most careful one first
 
-MAX_ATTEMPTS = 3
-DELAYS_SECONDS = (0, 60, 120, 240)
-MAX_DELAY_SECONDS = 30 * 24 * 3600  # what is to wait longer is for a person
 JITTER = 0.1  # so that jobs that were interrupted together do not all come back in the same second
 
 
@@ -27,8 +24,8 @@ class Policy:
 	methods: requeue, hold or fail, by dotted method, as settings and apps say
 	"""
 
-	max_attempts: int = MAX_ATTEMPTS
-	delays_seconds: tuple[float, ...] = DELAYS_SECONDS
+	max_attempts: int = Settings.max_attempts
+	delays_seconds: tuple[float, ...] = Settings.retry_delays_seconds
 	methods: tuple[tuple[str, str], ...] = ()
 
 	def decide(
@@ -54,28 +51,11 @@ class Policy:
 
 
 def of_bench(bench: Bench) -> Policy:
-	"""From common_site_config.json, `safe_restart: {"max_attempts", "retry_delays_seconds", "job_policy"}`, and from
-	the hook `safe_restart_job_policy` of the apps; the settings have the last word. Raises Refused."""
+	"""From the settings max_attempts, retry_delays_seconds and job_policy, and from the hook `safe_restart_job_policy` of
+	the apps; the settings have the last word."""
 	settings = bench.settings
-	attempts = settings.get("max_attempts", MAX_ATTEMPTS)
-	delays = settings.get("retry_delays_seconds", DELAYS_SECONDS)
-	chosen = settings.get("job_policy") or {}
-	is_right = (
-		isinstance(attempts, int)
-		and attempts >= 1
-		and isinstance(delays, list | tuple)
-		and all(isinstance(delay, int | float) and 0 <= delay <= MAX_DELAY_SECONDS for delay in delays)
-		and isinstance(chosen, dict)
-		and all(action in INTERRUPTED_CHOICES for action in chosen.values())
-	)
-	if not is_right:
-		raise Refused(
-			"safe_restart in common_site_config.json: max_attempts is a number from 1, retry_delays_seconds a list of "
-			f"seconds up to {MAX_DELAY_SECONDS}, job_policy maps methods to {', '.join(INTERRUPTED_CHOICES)}. "
-			"Nothing was touched. Correct it and try again."
-		)
-	methods = {**from_apps(bench), **chosen}
-	return Policy(attempts, tuple(delays), tuple(sorted(methods.items())))
+	methods = {**from_apps(bench), **settings.job_policy}
+	return Policy(settings.max_attempts, settings.retry_delays_seconds, tuple(sorted(methods.items())))
 
 
 def from_apps(bench: Bench) -> dict[str, str]:

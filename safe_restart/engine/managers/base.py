@@ -6,6 +6,7 @@ A manager knows the processes; it knows nothing of jobs. Each kind is one file w
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from ..processes import tree
 from ..processes.tree import ProcessHandle
@@ -15,9 +16,17 @@ UP = ("running", "starting")
 
 START_TIMEOUT_SECONDS = 60  # a Frappe web or worker process boots in 1 to 10 s, on a cold disk in 30
 
-# How a service becomes new. EACH: its process ends, and the manager brings another. In the foreground the end of one
-# process ends all: there each is replaced IN_TURN, by its name and in no other way, or all at once BY_HAND.
-EACH, IN_TURN, BY_HAND = "each", "in turn", "by hand"
+
+class RestartMode(str, Enum):
+	"""How a service becomes new.
+
+	INDIVIDUAL: its process ends, and the manager brings another. In the foreground the end of one process ends all: there
+	each is replaced by its name and in no other way, one after the other (SEQUENTIAL), or a person restarts all (MANUAL).
+	"""
+
+	INDIVIDUAL = "individual"
+	SEQUENTIAL = "sequential"
+	MANUAL = "manual"
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,12 @@ class Service:
 	log_paths: tuple[str, ...]
 	problem: str = ""
 	worker: str = ""
-	place: str = ""
+	shared_address: str = ""
 	return_seconds: float = START_TIMEOUT_SECONDS
 	starts_itself: bool = True  # with the manager (supervisor's autostart)
 
 	@property
-	def is_left_down(self) -> bool:
+	def is_intentionally_stopped(self) -> bool:
 		"""Whether a person keeps it down: it is stopped, and would not come up with its manager either."""
 		return self.state == "stopped" and not self.starts_itself
 
@@ -54,7 +63,7 @@ class Service:
 		return self.state in UP
 
 	@property
-	def incarnation(self) -> str:
+	def process_identity(self) -> str:
 		"""What tells this run of it from the next: the pid, or the worker's name; empty where it is down."""
 		return self.worker or (str(self.pid) if self.pid else "")
 
@@ -64,7 +73,7 @@ class Drawback:
 	"""What would harm jobs if somebody stopped services by other means than ours, and what mends it."""
 
 	text: str
-	mend: str
+	fix: str
 
 
 class ProcessManager(ABC):
@@ -72,7 +81,7 @@ class ProcessManager(ABC):
 
 	name: str
 	is_seen_through_redis = False  # then there are no processes, and one look at RQ says all there is to know
-	way: str = EACH
+	restart_mode = RestartMode.INDIVIDUAL
 
 	@abstractmethod
 	def services(self) -> list[Service]:
@@ -95,7 +104,7 @@ class ProcessManager(ABC):
 	def start_command(self, service: Service | None) -> str:
 		"""What a person types to start a service; None stands for all of them."""
 
-	def services_in(self, look: RqSnapshot) -> list[Service]:
+	def services_in(self, snapshot: RqSnapshot) -> list[Service]:
 		"""The services by a look at RQ that was just had. Only where the manager is seen through Redis."""
 		raise NotImplementedError
 

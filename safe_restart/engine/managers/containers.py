@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from ..core import environment
 from ..core.bench import Bench
-from ..core.errors import Refused, RestartError
+from ..core.errors import RestartError
 from ..processes.classify import SCHEDULER, SOCKETIO, WEB, WORKERS
 from ..rq.client_list import Client
 from ..rq.snapshot import RqReader, RqSnapshot, Worker, newest_births
@@ -25,10 +25,6 @@ NAME = "containers"
 
 # What Kubernetes gives a container between SIGTERM and SIGKILL (terminationGracePeriodSeconds); Docker gives 10 s.
 GRACE_SECONDS = 30
-# Docker restarts after 0.1 s; the kubelet at once, then after 10 and 20 s where it is the second and third time within ten
-# minutes (kubernetes.io, Pod Lifecycle).
-RETURN_SECONDS = 120  # `container_return_seconds` in the settings
-MAX_RETURN_SECONDS = 3600
 # RQ's workers come back to a Redis that was away after at most 60 s (rq.defaults: MAX_RECONNECTION… in rq/worker).
 RECONNECT_SECONDS = 90
 
@@ -69,36 +65,30 @@ class Containers(ProcessManager):
 
 	def __init__(self, bench: Bench):
 		self.bench = bench
-		self.observer = RqReader(bench)
-		self.return_seconds = bench.settings.get("container_return_seconds", RETURN_SECONDS)
-		if (
-			not isinstance(self.return_seconds, int | float)
-			or not 0 < self.return_seconds <= MAX_RETURN_SECONDS
-		):
-			raise Refused(
-				f"container_return_seconds in sites/common_site_config.json must be a number of seconds up to "
-				f"{MAX_RETURN_SECONDS}, not {self.return_seconds!r}. Nothing was touched."
-			)
+		self.rq_reader = RqReader(bench)
+		# Docker restarts after 0.1 s; the kubelet at once, then after 10 and 20 s where it is the second and third time within
+		# ten minutes (kubernetes.io, Pod Lifecycle).
+		self.return_seconds = bench.settings.container_return_seconds
 		self.slots = Slots()
-		self.look: RqSnapshot | None = None
+		self.snapshot: RqSnapshot | None = None
 		self.clients: list[Client] = []
 
 	def services(self) -> list[Service]:
-		return self.services_in(self.observer.look())
+		return self.services_in(self.rq_reader.snapshot())
 
-	def services_in(self, look: RqSnapshot) -> list[Service]:
-		self.look, self.clients = look, self.observer.clients()
-		alive = self.living_in(look)
+	def services_in(self, snapshot: RqSnapshot) -> list[Service]:
+		self.snapshot, self.clients = snapshot, self.rq_reader.clients()
+		alive = self.living_in(snapshot)
 		slots = self.slots.fill(alive, self.bench.queue_prefix)
 		return [as_service(slot, self.return_seconds) for slot in slots]
 
-	def living_in(self, look: RqSnapshot) -> list[Worker]:
-		uptime = float(self.observer.redis.info("server")["uptime_in_seconds"])
-		return living(look.workers, self.clients, look.now - uptime, look.now)
+	def living_in(self, snapshot: RqSnapshot) -> list[Worker]:
+		uptime = float(self.rq_reader.redis.info("server")["uptime_in_seconds"])
+		return living(snapshot.workers, self.clients, snapshot.now - uptime, snapshot.now)
 
 	def waiting(self, names: Iterable[str]) -> dict[str, int]:
 		wanted = set(names)
-		found = who_waits(self.look, self.clients) if self.look else {}
+		found = who_waits(self.snapshot, self.clients) if self.snapshot else {}
 		return {name: client for name, client in found.items() if name in wanted}
 
 	def process(self, service: Service) -> RemoteProcess | None:
@@ -116,7 +106,7 @@ class Containers(ProcessManager):
 			self.shut_down(service.worker)
 
 	def shut_down(self, name: str) -> None:
-		self.observer.send_shutdown(name)
+		self.rq_reader.send_shutdown(name)
 
 	def start(self, service: Service) -> None:
 		raise RestartError(f"{service.name} cannot be started from here. Type {self.start_command(service)}.")
@@ -167,7 +157,7 @@ class Containers(ProcessManager):
 def find_containers(bench: Bench, tried: list[str]) -> list[Containers]:
 	"""The workers behind Redis, where the settings say so, or we are in a container ourselves, and in none with a supervisord
 	of its own, which may run this bench and be down just now, or not let us in."""
-	if bench.settings.get("process_manager") == NAME:
+	if bench.settings.process_manager == NAME:
 		return [Containers(bench)]
 	if not environment.runs_in_a_container():
 		tried.append("containers: this is none")
@@ -193,7 +183,7 @@ def as_service(slot: Slot, return_seconds: float) -> Service:
 		log_paths=(),
 		problem="" if slot.is_held else f"nobody has started it again; it needs the {POLICY}",
 		worker=worker.name if slot.is_held else "",
-		place=worker.address,
+		shared_address=worker.address,
 		return_seconds=return_seconds,
 	)
 
@@ -221,7 +211,7 @@ def living(
 	return [worker for worker in workers if not is_dead(worker)]
 
 
-def who_waits(look: RqSnapshot, clients: Iterable[Client]) -> dict[str, int]:
+def who_waits(snapshot: RqSnapshot, clients: Iterable[Client]) -> dict[str, int]:
 	"""Redis client ids of the idle workers that wait for a job, by worker. Pure.
 
 	The waiting connection has no name (FACTS 1.3), so all that is known is how many wait at an address. Where as many
@@ -229,8 +219,8 @@ def who_waits(look: RqSnapshot, clients: Iterable[Client]) -> dict[str, int]:
 	address are told together. Where other benches' workers share the address, nothing is known.
 	"""
 	idle: dict[str, list[str]] = {}
-	for worker in look.workers:
-		if worker.state == "idle" and worker.address and worker.address not in look.other_addresses:
+	for worker in snapshot.workers:
+		if worker.state == "idle" and worker.address and worker.address not in snapshot.other_addresses:
 			idle.setdefault(worker.address, []).append(worker.name)
 	blocked: dict[str, list[int]] = {}
 	for client in clients:

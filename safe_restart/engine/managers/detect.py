@@ -1,5 +1,7 @@
 """Finding the process manager that runs a bench."""
 
+from collections.abc import Callable, Sequence
+
 from ..core.bench import Bench
 from ..core.errors import Refused
 from ..processes.classify import OTHER
@@ -7,22 +9,17 @@ from .base import ProcessManager
 
 
 def find_manager(bench: Bench) -> ProcessManager:
-	"""The manager that runs this bench. Raises Refused, with the mend, where none can be reached, or several have it."""
+	"""The manager that runs this bench. Raises Refused, with the fix, where none can be reached, or several have it."""
 	from . import containers, foreground, supervisor
 	from .systemd import manager as systemd
 
-	finders = {
+	finders: dict[str, Callable[[Bench, list[str]], Sequence[ProcessManager]]] = {
 		"supervisor": supervisor.find_supervisor,
 		"systemd": systemd.find_systemd,
 		"foreground": foreground.find_foreground,
 		"containers": containers.find_containers,
 	}
-	chosen = bench.settings.get("process_manager")
-	if chosen not in (None, *finders):
-		raise Refused(
-			f"process_manager in sites/common_site_config.json is {chosen!r}; it can be {' or '.join(finders)}. Nothing was "
-			"touched."
-		)
+	chosen = bench.settings.process_manager
 	tried: list[str] = []
 	found: list[ProcessManager] = []
 	for name in (chosen,) if chosen else finders:

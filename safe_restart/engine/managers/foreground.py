@@ -18,7 +18,7 @@ from ..core.bench import Bench
 from ..core.errors import RestartError
 from ..processes import tree
 from ..processes.classify import OTHER, is_inside, is_wrapper, kind_of
-from .base import BY_HAND, Drawback, ProcessManager, Service
+from .base import Drawback, ProcessManager, RestartMode, Service
 
 PROGRAMS = ("honcho", "foreman", "forego", "goreman", "hivemind")
 # honcho's and foreman's; how a Procfile's process is called, in its environment
@@ -31,7 +31,7 @@ RESCAN_SECONDS = 0.25
 class Foreground(ProcessManager):
 	"""What one such program runs of a bench: services are processes, as they are seen."""
 
-	way = BY_HAND
+	restart_mode = RestartMode.MANUAL
 
 	def __init__(self, bench: Bench, main: psutil.Process, name: str):
 		self.bench = bench
@@ -51,10 +51,10 @@ class Foreground(ProcessManager):
 		if is_old or not all(tree.is_alive(process) for _, process in self.seen):
 			if not tree.is_alive(self.main):
 				self.main = max(mains(self.bench), key=size, default=self.main)
-			self.seen, self.seen_at = self.look(), time.monotonic()
+			self.seen, self.seen_at = self.find_services(), time.monotonic()
 		return [service for service, _ in self.seen]
 
-	def look(self) -> list[tuple[Service, psutil.Process]]:
+	def find_services(self) -> list[tuple[Service, psutil.Process]]:
 		found = []
 		for label, root in self.roots():
 			for kind, process in topmost(root):

@@ -18,7 +18,7 @@ from ..core.bench import Bench
 from ..core.errors import RestartError, Unreachable
 from ..processes import tree
 from ..processes.classify import OTHER
-from .base import IN_TURN, Service
+from .base import RestartMode, Service
 from .foreground import Foreground
 
 ANSWER_TIMEOUT_SECONDS = 5
@@ -27,7 +27,7 @@ ANSWER_TIMEOUT_SECONDS = 5
 class Overmind(Foreground):
 	"""What one overmind runs of a bench."""
 
-	way = IN_TURN
+	restart_mode = RestartMode.SEQUENTIAL
 
 	def __init__(self, bench: Bench, main: psutil.Process, address: Path):
 		super().__init__(bench, main, "overmind")

@@ -245,9 +245,9 @@ def present(bench: Bench) -> list[tuple[str, str, str]]:
 
 def candidates(bench: Bench):
 	"""(server url, username, password) in the order in which they are tried."""
-	configured = bench.settings.get("supervisor_socket")
+	configured = bench.settings.supervisor_socket
 	if configured:
-		yield as_url(str(configured)), "", ""
+		yield as_url(configured), "", ""
 		return
 	yield f"unix://{bench.path / BENCH_SOCKET}", "", ""
 	for file in CONFIG_FILES:

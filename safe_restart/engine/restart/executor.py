@@ -111,9 +111,9 @@ def take_lock(lock: BenchLock, request: Request) -> bool:
 
 def finish_writing(journal: Journal) -> None:
 	"""Where the journal cannot be written to the end, the command line reads it on our standard output, with a warning."""
-	if not journal.pen.flush(FLUSH_SECONDS) and (word := journal.last_word):
+	if not journal.writer.flush(FLUSH_SECONDS) and (word := journal.last_word):
 		if word["report"] and not any("journal could not be" in text for text in word["report"]["warnings"]):
-			word["report"]["warnings"].append(journal.pen.shortfall)
+			word["report"]["warnings"].append(journal.writer.write_problem)
 			word["exit_code"] = word["exit_code"] or COMPLETED_WITH_WARNINGS
 		with suppress(OSError):
 			print(json.dumps(word), flush=True)
@@ -130,11 +130,11 @@ def try_to_recover(bench: Bench, journal: Journal, lock: BenchLock, request: Req
 def release_delayed(run: Run) -> None:
 	"""Stay until the jobs that were delayed are queued again; whoever else comes first does it instead of us."""
 	try:
-		while (pause := held.seconds_to_next_due(run.bench, run.watch.observer.redis)) is not None:
+		while (pause := held.seconds_to_next_due(run.bench, run.fleet_reader.redis)) is not None:
 			if run.is_asked_to_stop:
 				return
 			time.sleep(min(pause + 0.1, DUE_POLL_SECONDS))
-			held.release_due(run.bench, run.watch.observer.redis)
+			held.release_due(run.bench, run.fleet_reader.redis)
 	except (RedisError, OSError):
 		return  # the next helper, command or scheduler event does it
 
@@ -164,13 +164,13 @@ def write_failure(journal: Journal, request: Request, run: Run | None, error: Ex
 		sentence = explain(error, run)
 	if isinstance(error, Unreachable):
 		sentence = f"{error}. {sentence_of_state(run)}"
-	if run and run.retirement.told and exit_code in (2, 3, 5):
-		sentence += f" {len(run.retirement.told)} idle workers were replaced while it waited."
+	if run and run.stopper.stop_requests and exit_code in (2, 3, 5):
+		sentence += f" {len(run.stopper.stop_requests)} idle workers were replaced while it waited."
 	status = ENDS.get(type(error), records.FAILED)
 	if run:
-		run.report(status, exit_code, sentence)
+		run.write_report(status, exit_code, sentence)
 	else:
-		journal.report(request.id, status, exit_code, sentence, RestartReport().as_dict())
+		journal.write_report(request.id, status, exit_code, sentence, RestartReport().as_dict())
 
 
 def explain(error: Exception, run: Run | None) -> str:
@@ -182,7 +182,7 @@ def explain(error: Exception, run: Run | None) -> str:
 
 def sentence_of_state(run: Run | None) -> str:
 	state = "Nothing was stopped, and the bench works as before"
-	if run and not run.can_be_cancelled:
+	if run and run.is_past_point_of_no_return:
 		state = f"Services were being replaced; {run.manager.name} brings back each that left"
 	return (
 		f"{state}. A suspension of ours lapses within 30 s. Type `safe-restart status -v` to see the bench, then "

@@ -1,34 +1,127 @@
-"""What a person may choose besides the strategy."""
+"""What a person may choose besides the strategy: one table, read by everybody who offers, checks or keeps an option.
+
+The command line makes its flags from it, the desk's dialog its fields, the journal what it accepts, and tests hold the
+DocTypes to it. To add an option is to add a field to `Options`.
+"""
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import Any
 
+from ..core.bench import Bench
 from ..core.errors import Refused
 from ..jobs.actions import INTERRUPTED_CHOICES, REQUEUE
 from ..processes.classify import KINDS, REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 
 RESTARTED_BY_DEFAULT = (WEB, WORKERS, SCHEDULER, SOCKETIO)
 
+# Who may set an option: an operator with a shell, a person on a site, and both of them once for all in the settings.
+COMMAND_LINE, DESK, SETTINGS = "command line", "desk", "settings"
+
+
+@dataclass(frozen=True)
+class Option:
+	"""One row of the table.
+
+	kind: seconds, flag, choice or names (a list of them)
+	flag: as it is typed; the name itself with dashes where nothing else is said
+	may_set: of COMMAND_LINE, DESK and SETTINGS
+	choices: the values of a choice, or the names that a list may hold; none for any
+	may_be_none: None is a value, with a meaning of its own
+	"""
+
+	name: str
+	kind: str
+	default: Any
+	help: str
+	flag: str
+	may_set: frozenset[str]
+	choices: tuple[str, ...] = ()
+	may_be_none: bool = False
+
+	def check(self, value: object) -> None:
+		"""Raises Refused for what this option cannot be."""
+		if not (value is None and self.may_be_none):
+			CHECKS[self.kind](self, value)
+
+	def as_json(self) -> dict:
+		"""For the dialog in the browser."""
+		return {"name": self.name, "kind": self.kind, "default": self.default, "choices": list(self.choices)}
+
+
+def option(
+	kind: str,
+	default: Any,
+	help: str,
+	may_set: tuple[str, ...] = (COMMAND_LINE,),
+	flag: str = "",
+	choices: tuple[str, ...] = (),
+	may_be_none: bool = False,
+) -> Any:
+	"""A field of Options with its row of the table."""
+	row = dict(
+		kind=kind,
+		default=default,
+		help=help,
+		may_set=frozenset(may_set),
+		flag=flag,
+		choices=choices,
+		may_be_none=may_be_none,
+	)
+	return field(default=default, metadata={"row": row})
+
 
 @dataclass(frozen=True)
 class Options:
-	"""What a person may choose besides the strategy; all times in seconds.
+	"""What a person chose; all times in seconds."""
 
-	force_kill_timeout None stands for the process manager's own grace (stopwaitsecs); sites are those to be migrated,
-	none stands for all.
-	"""
-
-	only: tuple[str, ...] = RESTARTED_BY_DEFAULT
-	wait_workers_timeout: float = 300
-	wait_workers_verbose: bool = False
-	force_kill_timeout: float | None = None
-	interrupted: str = REQUEUE
-	hold_seconds: float = 600
-	migrate: bool = False
-	allow_running_jobs: bool = False
-	migrate_timeout: float = 1800
-	sites: tuple[str, ...] = ()
-	override_blockers: bool = False
+	only: tuple[str, ...] = option(
+		"names",
+		RESTARTED_BY_DEFAULT,
+		"Of web,workers,scheduler,socketio,redis. Redis only if named.",
+		(COMMAND_LINE, DESK),
+		choices=KINDS,
+	)
+	wait_workers_timeout: float = option(
+		"seconds",
+		300,
+		"How long running jobs may take to finish.",
+		(COMMAND_LINE, DESK, SETTINGS),
+	)
+	wait_workers_verbose: bool = option("flag", False, "Show each change while waiting.")
+	force_kill_timeout: float | None = option(
+		"seconds",
+		None,
+		"The grace before a job is interrupted; otherwise the process manager's.",
+		(COMMAND_LINE, DESK, SETTINGS),
+		may_be_none=True,
+	)
+	interrupted: str = option(
+		"choice",
+		REQUEUE,
+		"What becomes of interrupted jobs.",
+		(COMMAND_LINE, DESK, SETTINGS),
+		choices=INTERRUPTED_CHOICES,
+	)
+	hold_seconds: float = option(
+		"seconds", 600, "How long the queues are held until somebody has restarted the bench.", flag="--hold"
+	)
+	migrate: bool = option(
+		"flag", False, "Migrate the sites while nothing runs. Implies --wait-workers.", (COMMAND_LINE, DESK)
+	)
+	allow_running_jobs: bool = option(
+		"flag", False, "With --migrate: do not wait for jobs that run; none is started meanwhile."
+	)
+	migrate_timeout: float = option(
+		"seconds", 1800, "How long a migration may take.", (COMMAND_LINE, DESK, SETTINGS)
+	)
+	sites: tuple[str, ...] = option(
+		"names", (), "Migrate only this one; may be repeated. None stands for all.", flag="--site"
+	)
+	override_blockers: bool = option(
+		"flag", False, "Restart though an app objects; needs --reason.", (COMMAND_LINE, DESK)
+	)
 
 	@property
 	def touches_workers(self) -> bool:
@@ -39,49 +132,78 @@ class Options:
 		return asdict(self)
 
 	@classmethod
-	def from_dict(cls, values: dict) -> "Options":
+	def from_dict(cls, values: Mapping[str, Any]) -> "Options":
 		"""Read what a journal holds; the helper trusts nobody and checks it all again. Raises Refused."""
-		known = {field.name for field in fields(cls)}
-		if unknown := set(values) - known:
+		if unknown := set(values) - set(TABLE):
 			raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
-		lists = {name: names(name, values[name]) for name in ("only", "sites") if name in values}
+		for name, value in values.items():
+			TABLE[name].check(value)
+		lists = {name: tuple(value) for name, value in values.items() if TABLE[name].kind == "names"}
 		options = cls(**{**values, **lists})
-		check(options)
+		if not options.only:
+			raise Refused(f"--only names no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
 		return options
 
 
-def names(option: str, value: object) -> tuple[str, ...]:
-	"""A list of names as JSON has it. Raises Refused for anything else."""
-	if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-		raise Refused(f"--{option} must be a list of names, not {value!r}. Nothing was touched.")
-	return tuple(value)
+def row_of(one: Field) -> Option:
+	row = one.metadata["row"]
+	return Option(name=one.name, **{**row, "flag": row["flag"] or f"--{one.name.replace('_', '-')}"})
 
 
-def check(options: Options) -> None:
-	"""Refuse values that mean nothing, before anything is touched. Raises Refused."""
-	if not options.only:
-		raise Refused(f"--only names no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
-	for kind in options.only:
-		if kind not in KINDS:
-			raise Refused(f"{kind!r} is no service. Nothing was touched. Choose from {', '.join(KINDS)}.")
-	for option in ("wait_workers_timeout", "force_kill_timeout", "hold_seconds", "migrate_timeout"):
-		value = getattr(options, option)
-		if value is None and option == "force_kill_timeout":
-			continue
-		# `not >= 0` rather than `< 0`: it also refuses NaN
-		if not (isinstance(value, int | float) and 0 <= value <= sys.float_info.max):
-			raise Refused(
-				f"--{option.removesuffix('_seconds').replace('_', '-')} must be a number of seconds, 0 or more, "
-				f"not {value!r}. Nothing was touched."
-			)
-	for option in ("wait_workers_verbose", "migrate", "override_blockers"):
-		if not isinstance(getattr(options, option), bool):
-			raise Refused(
-				f"--{option.replace('_', '-')} is set or not, and cannot be {getattr(options, option)!r}. "
-				"Nothing was touched."
-			)
-	if options.interrupted not in INTERRUPTED_CHOICES:
+def check_seconds(row: Option, value: object) -> None:
+	# `not >= 0` rather than `< 0`: it also refuses NaN
+	is_number = isinstance(value, int | float) and not isinstance(value, bool)
+	if not (is_number and 0 <= value <= sys.float_info.max):  # type: ignore[operator]
 		raise Refused(
-			f"--interrupted must be one of {', '.join(INTERRUPTED_CHOICES)}, not {options.interrupted!r}. "
-			"Nothing was touched."
+			f"{row.flag} must be a number of seconds, 0 or more, not {value!r}. Nothing was touched."
 		)
+
+
+def check_flag(row: Option, value: object) -> None:
+	if not isinstance(value, bool):
+		raise Refused(f"{row.flag} is set or not, and cannot be {value!r}. Nothing was touched.")
+
+
+def check_choice(row: Option, value: object) -> None:
+	if value not in row.choices:
+		raise Refused(
+			f"{row.flag} must be one of {', '.join(row.choices)}, not {value!r}. Nothing was touched."
+		)
+
+
+def check_names(row: Option, value: object) -> None:
+	if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+		raise Refused(f"{row.flag} must be a list of names, not {value!r}. Nothing was touched.")
+	for name in value:
+		if row.choices and name not in row.choices:
+			raise Refused(
+				f"{name!r} is no service. Nothing was touched. Choose from {', '.join(row.choices)}."
+			)
+
+
+CHECKS: dict[str, Callable[[Option, object], None]] = {
+	"seconds": check_seconds,
+	"flag": check_flag,
+	"choice": check_choice,
+	"names": check_names,
+}
+
+TABLE: dict[str, Option] = {one.name: row_of(one) for one in fields(Options)}
+
+
+def settable_by(who: str) -> list[Option]:
+	"""The options that these people may set, in the order of the table."""
+	return [row for row in TABLE.values() if who in row.may_set]
+
+
+def defaults_of(bench: Bench) -> dict[str, Any]:
+	"""What holds on this bench where nothing was chosen: by the settings, `safe_restart: {"defaults": {…}}` in
+	common_site_config.json, and otherwise by the table. Raises Refused."""
+	chosen = bench.settings.defaults
+	rows = {row.name: row for row in settable_by(SETTINGS)}
+	for name in set(chosen) & set(rows):
+		try:
+			rows[name].check(chosen[name])
+		except Refused as refused:
+			raise Refused(f"safe_restart.defaults in {bench.config_path}: {refused}") from None
+	return {name: chosen.get(name, row.default) for name, row in rows.items()}

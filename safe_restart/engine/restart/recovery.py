@@ -1,4 +1,5 @@
-"""Picking up what a dead helper left: before anything was stopped it is unwound, from then on it is finished.
+"""Picking up what a dead helper left: before anything was stopped it is rolled back, from then on
+rolled forward.
 
 Every helper asks for such requests first, so recovery is the ordinary way in. Recovering twice is the same as once.
 """
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 
 from ..core.bench import Bench
 from ..jobs import rescue
-from ..managers.base import BY_HAND, EACH
+from ..managers.base import RestartMode
 from ..rq import connection
 from ..rq.wakeup_job import remove_wakeup_jobs
 from ..sites import maintenance
@@ -25,48 +26,50 @@ from .steps.app_hooks import after_hooks
 from .steps.migration import describe_failed_migration, pick_up, stop_the_rest
 from .steps.verify import count, what_is_wrong
 from .strategies import (
-	FINISH_FIRST,
 	NO_RESTARTS,
 	ROLLING,
 	STRATEGIES,
 	adapt_to_manager,
+	restart_mode_of,
 	steps_of,
-	strategy_named,
 )
 
 
 class RecoveryAction(Enum):
 	"""How an unfinished request is ended."""
 
-	UNWIND = "unwind"
-	FINISH = "finish"
+	ROLL_BACK = "roll back"
+	ROLL_FORWARD = "roll forward"
+
+
+# Steps from which there is no way back: something was stopped by then, or asked to.
+IRREVOCABLE = {
+	"request-stop",
+	"begin-services",
+	"stop",
+	"stop-for-migration",
+	"restore",
+	"replace",
+	"follow",
+}
 
 
 def recovery_action(
-	strategy: str, steps: Iterable[str], migrates: bool = False, way: str = EACH
+	strategy: str, steps: Iterable[str], restart_mode: RestartMode = RestartMode.INDIVIDUAL
 ) -> RecoveryAction:
 	"""What to do with a request that reached these steps. Pure.
 
-	Where jobs finish first, and before a migration, nothing but idle workers is touched before `stop` or `halt`; every
-	other strategy tells workers to go in `drain`, and a bench that is half new is best made whole. One that a person
-	restarts by hand was stopped by nobody else.
-
-	way: how its services become new
+	Where jobs finish first, and before a migration, nothing but idle workers is touched before `begin-services` or
+	`stop-for-migration`; every other strategy asks workers to stop in `request-stop`, and a bench that is half new is best
+	made whole. One that a person restarts by hand was stopped by nobody else.
 	"""
-	names = set(steps)
-	if strategy in NO_RESTARTS or way == BY_HAND:
-		return RecoveryAction.UNWIND
-	irrevocable = {"stop", "halt", "restore", "replace", "follow"}
-	if adapt_to_manager(strategy_named(strategy), way).busy != FINISH_FIRST and not migrates:
-		irrevocable |= {"drain"}
-	return RecoveryAction.FINISH if names & irrevocable else RecoveryAction.UNWIND
+	if strategy in NO_RESTARTS or restart_mode == RestartMode.MANUAL:
+		return RecoveryAction.ROLL_BACK
+	return RecoveryAction.ROLL_FORWARD if set(steps) & IRREVOCABLE else RecoveryAction.ROLL_BACK
 
 
 def recovery_action_of(request: Request, steps: Iterable[Step]) -> RecoveryAction:
-	names = [step.name for step in steps]
-	return recovery_action(
-		request.strategy, names, bool(request.options.get("migrate")), request.state.get("way", EACH)
-	)
+	return recovery_action(request.strategy, [step.name for step in steps], restart_mode_of(request))
 
 
 def recover_all(
@@ -87,7 +90,7 @@ def recover(run: Run) -> None:
 	"""End one request whose helper died, and set down how."""
 	steps = run.journal.steps(run.request.id)
 	reached = steps[-1].name if steps else "its first step"
-	run.can_be_cancelled = False
+	run.pass_point_of_no_return()
 	run.warn(
 		f"The helper died in {reached}, or could not write its journal from there on; another took over."
 	)
@@ -97,7 +100,7 @@ def recover(run: Run) -> None:
 		drop_lease(run)
 		if run.request.state.get("prior"):
 			recover_migration(run, steps)
-		elif recovery_action_of(run.request, steps) is RecoveryAction.UNWIND:
+		elif recovery_action_of(run.request, steps) is RecoveryAction.ROLL_BACK:
 			roll_back(run, reached)
 		else:
 			finish_gently(run)
@@ -109,8 +112,8 @@ def recover(run: Run) -> None:
 def finish_gently(run: Run) -> None:
 	"""Whatever the strategy was, from here on the gentlest one makes new what is still old. A migration is over by then,
 	and apps were asked."""
-	run.strategy = adapt_to_manager(STRATEGIES[ROLLING], run.manager.way)
-	run.options = replace(run.options, migrate=False, allow_running_jobs=False)
+	run.state.strategy = adapt_to_manager(STRATEGIES[ROLLING], run.manager.restart_mode)
+	run.state.options = replace(run.options, migrate=False, allow_running_jobs=False)
 	run_steps(run, tuple(name for name in run.strategy.steps if name != "before-hooks"))
 	finish(run)
 
@@ -127,24 +130,24 @@ def recover_migration(run: Run, steps: list[Step]) -> None:
 		run.journal.remember(run.request.id, prior={}, halted=[])
 		finish_gently(run)
 	elif ended == "done":
-		names = steps_of(run.strategy, True)
+		names = steps_of(run.strategy, run.options)
 		run_steps(run, names[names.index("start") :])
 		finish(run)
 	elif ended:
 		if run.options.allow_running_jobs:
-			run.retirement.take_flag()
+			run.stopper.take_suspension()
 			stop_the_rest(run)
 		sentence = describe_failed_migration(
 			run.request.id, "has an unknown end, since the helper died in it"
 		)
-		run.report(records.FAILED, 1, sentence)
+		run.write_report(records.FAILED, 1, sentence)
 	else:
-		run_steps(run, ("start", "restore", "replace", "rescue", "verify"))
+		run_steps(run, ("start", "begin-services", "restore", "replace", "rescue", "verify"))
 		outcome = (
 			"The helper died before the migration was begun, as far as its journal goes; everything was started again, "
 			"as it was before."
 		)
-		run.report(records.FAILED, 1, outcome)
+		run.write_report(records.FAILED, 1, outcome)
 
 
 def close_open_steps(run: Run, steps: list[Step]) -> None:
@@ -157,7 +160,7 @@ def drop_lease(run: Run) -> None:
 	"""Give back what the dead helper held; somebody else's suspension stays."""
 	try:
 		run.lease.take()
-		remove_wakeup_jobs(run.bench, run.watch.observer.redis)
+		remove_wakeup_jobs(run.bench, run.fleet_reader.redis)
 		run.lease.release()
 	except RedisError:
 		run.warn("Redis does not answer; a suspension that was left lapses within 30 s.")
@@ -165,20 +168,30 @@ def drop_lease(run: Run) -> None:
 
 def roll_back(run: Run, reached: str) -> None:
 	"""Nothing was stopped: see that all is up, run again what may have been lost, and say so."""
-	with run.step("unwind") as detail:
+	with run.step("roll-back") as detail:
 		for service in run.manager.services():
-			is_down = not service.is_up and service.state != "backoff" and service.name not in run.left_down
+			is_down = (
+				not service.is_up
+				and service.state != "backoff"
+				and service.name not in run.state.intentionally_stopped
+			)
 			if service.kind in run.options.only and is_down:
 				run.manager.start(service)
 				run.note(f"{service.name} was down and was started")
-		if connection.is_up(run.watch.observer.redis):
-			run.rescued = rescue.rescue(run.watch, run.options.interrupted, run.signature, run.note)
+		if connection.is_up(run.fleet_reader.redis):
+			run.state.rescued = rescue.rescue(
+				run.fleet_reader, run.options.interrupted, run.signature, run.note
+			)
 		wrong = what_is_wrong(run)
 		count(run)
 		detail.append("; ".join(wrong) or "the bench works as before")
-	stopped = "and had stopped nothing" if run.strategy.way == BY_HAND else "before anything was stopped"
+	stopped = (
+		"and had stopped nothing"
+		if run.strategy.restart_mode == RestartMode.MANUAL
+		else "before anything was stopped"
+	)
 	outcome = (
-		f"The helper died in {reached}, {stopped}. The request was unwound and "
+		f"The helper died in {reached}, {stopped}. The request was rolled back and "
 		f"{'; '.join(wrong) or 'the bench works as before'}. Type `safe-restart` to try again."
 	)
-	run.report(records.FAILED, 1, outcome)
+	run.write_report(records.FAILED, 1, outcome)

@@ -1,148 +1,96 @@
-"""One request while it is carried out: what it was asked, what it knows, and what it says."""
+"""One request while it is carried out: the parts that carry it out, and what is known about it by now."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TypeVar
-
-from redis.exceptions import RedisError
+from dataclasses import dataclass, field, fields
 
 from ..core.bench import Bench
-from ..core.errors import Cancelled, RestartError, Unreachable
-from ..jobs import rescue
-from ..managers import base, detect
-from ..managers.base import BY_HAND, ProcessManager, Service
+from ..core.errors import RestartError
+from ..jobs.rescue import Rescued
+from ..managers.base import ProcessManager, RestartMode, Service
+from ..managers.detect import find_manager
 from ..managers.retrying import retrying
 from ..processes.classify import WORKERS
-from ..rq import snapshot
-from ..rq.snapshot import Job
+from ..rq.snapshot import Job, RqReader
 from ..rq.suspension import Lease
 from ..services.pending import PendingServices
 from ..state.journal import Journal
 from ..state.locks import BenchLock
-from ..state.records import ASK, RUNNING, Request
+from ..state.records import RUNNING, Request
 from ..state.report import RestartReport
-from ..web import health as web_health
+from ..web.health import Health, Probe
 from ..workers.fleet import Fleet, FleetReader, WorkerProgram
-from ..workers.stopper import PATIENCE_SECONDS, StopRequest, WorkerStopper
+from ..workers.stopper import StopRequest, WorkerStopper
 from .announcer import Announcer
+from .context import RequestContext
 from .options import Options
-from .strategies import Strategy, adapt_to_manager, strategy_named
+from .strategies import Strategy, adapt_to_manager, restart_mode_of, strategy_named
 
-WAITING_FOR_PEER = "kept until another is back"
-PAUSE_SECONDS = 0.5
-
-Found = TypeVar("Found")
+WAITING_FOR_PEER = "waits until another one is back"
 
 
 @dataclass
-class Run:
-	"""One request while it is carried out."""
+class RestartState:
+	"""What changes while a request is carried out.
 
-	bench: Bench
-	request: Request
-	journal: Journal
-	manager: ProcessManager
-	watch: FleetReader
-	lease: Lease
-	lock: BenchLock
+	old_process_identities, intentionally_stopped: the processes that were there when it began, and the names of services
+	    that a person keeps down
+	expected: names of the programs that were asked to stop and are to come back
+	"""
+
 	strategy: Strategy
 	options: Options
-	is_stop_requested: Callable[[], bool] = lambda: False
-	account: RestartReport = field(default_factory=RestartReport)
+	report: RestartReport
+	old_process_identities: set[str]
+	intentionally_stopped: set[str]
 	redis_is_up: bool = True
 	is_watching: bool = False
-	old_incarnations: set[str] = field(init=False)
-	left_down: set[str] = field(init=False)
-	sites_before: dict[str, web_health.Health] = field(default_factory=dict)
+	sites_before: dict[str, Health] = field(default_factory=dict)
 	workers_before: Fleet | None = None
 	running_at_start: dict[str, Job | None] = field(default_factory=dict)
-	rescued: rescue.Rescued = field(default_factory=rescue.Rescued)
+	rescued: Rescued = field(default_factory=Rescued)
 	expected: set[str] = field(default_factory=set)
-	services_began: bool = False
-	probe: web_health.Probe | None = None
+	probe: Probe | None = None
 
-	def __post_init__(self):
-		self.can_be_cancelled = True
-		self.manager = self.watch.manager = retrying(self.manager, self.patiently)
-		self.old_incarnations = set(self.request.state.get("incarnations", ()))
-		self.left_down = set(self.request.state.get("left_down", ()))
-		self.retirement = WorkerStopper(self.watch, self.lease, self.note, self.check_cancelled)
-		self.returning = PendingServices(self.manager, self.account.problems)
-		self.announcer = Announcer(self.bench, self.watch.observer.redis)
 
-	@property
-	def can_be_cancelled(self) -> bool:
-		"""Until something is stopped; from then on it goes forward, whether the journal can be written or not."""
-		return not self.journal.pen.goes_on
+@dataclass(frozen=True)
+class Run(RequestContext):
+	"""A request with all that carries it out."""
 
-	@can_be_cancelled.setter
-	def can_be_cancelled(self, value: bool) -> None:
-		self.journal.pen.goes_on = not value
-
-	def remember_processes(self, services: Iterable[Service]) -> None:
-		"""Know from here on which processes are old, and what a person keeps down, also in another helper; what the first
-		one saw counts."""
-		if not self.old_incarnations:
-			self.old_incarnations = {service.incarnation for service in services if service.incarnation}
-			self.left_down = {service.name for service in services if service.is_left_down}
-			self.journal.remember(
-				self.request.id, incarnations=sorted(self.old_incarnations), left_down=sorted(self.left_down)
-			)
+	manager: ProcessManager
+	fleet_reader: FleetReader
+	lease: Lease
+	stopper: WorkerStopper
+	pending_services: PendingServices
+	announcer: Announcer
+	state: RestartState
 
 	@property
-	def signature(self) -> str:
-		return f"{self.request.requested_by}, request {self.request.id}"
+	def strategy(self) -> Strategy:
+		return self.state.strategy
 
-	def note(self, text: str) -> None:
-		self.journal.note(self.request.id, text)
+	@property
+	def options(self) -> Options:
+		return self.state.options
 
-	def ask(self, text: str) -> None:
-		"""Say what a person has to do, to whoever follows."""
-		self.journal.note(self.request.id, text, ASK)
+	@property
+	def report(self) -> RestartReport:
+		return self.state.report
 
 	def warn(self, text: str) -> None:
-		if text not in self.account.warnings:
-			self.account.warnings.append(text)
+		"""Say it in the report, once."""
+		if text not in self.report.warnings:
+			self.report.warnings.append(text)
 			self.note(text)
 
-	@property
-	def is_asked_to_stop(self) -> bool:
-		return self.is_stop_requested() or self.journal.is_cancel_requested(self.request.id)
-
-	def check_cancelled(self) -> None:
-		if self.can_be_cancelled and self.is_asked_to_stop:
-			raise Cancelled(
-				"Cancelled before anything was stopped. No job was interrupted; the bench works as before."
-			)
-
-	def patiently(self, act: Callable[[], Found]) -> Found:
-		"""Do something that may safely be repeated, again while Redis or the process manager is away.
-
-		Raises what it raised last after PATIENCE_SECONDS, and Cancelled.
-		"""
-		deadline = time.monotonic() + PATIENCE_SECONDS
-		said = ""
-		while True:
-			try:
-				return act()
-			except (RedisError, OSError, Unreachable) as error:
-				if time.monotonic() > deadline:
-					raise
-				if str(error) != said:
-					said = str(error)
-					self.note(f"{error}; trying again")
-				self.check_cancelled()
-				time.sleep(PAUSE_SECONDS)
-
-	def report(self, status: str, exit_code: int, outcome: str) -> None:
-		"""Set down in the journal what became of the request, with all that was counted."""
-		self.journal.report(self.request.id, status, exit_code, outcome, self.account.as_dict())
+	def write_report(self, status: str, exit_code: int, outcome: str) -> None:
+		"""Write into the journal what became of the request, with all that was counted."""
+		self.journal.write_report(self.request.id, status, exit_code, outcome, self.report.as_dict())
 		self.announcer.say(self.request.id, status)
 
 	@contextmanager
-	def step(self, name: str):
+	def step(self, name: str) -> Iterator[list[str]]:
+		"""Journal a step before it acts and after it acted; what is appended to the list is told as its detail."""
 		number = self.journal.start_step(self.request.id, name)
 		self.announcer.say(self.request.id, RUNNING, name)
 		detail: list[str] = []
@@ -152,35 +100,59 @@ class Run:
 		except BaseException as error:
 			self.journal.end_step(self.request.id, number, "failed", str(error) or type(error).__name__)
 			raise
-		if shortfall := self.journal.pen.shortfall:
-			self.warn(shortfall)
+		if problem := self.journal.writer.write_problem:
+			self.warn(problem)
 
-	@property
-	def stragglers(self) -> list[StopRequest]:
-		"""Units that were told to go and still run a job on the old code, and those kept until one is back."""
-		told = [one for one in self.retirement.told.values() if not one.is_gone]
-		return told + [StopRequest(unit, None, WAITING_FOR_PEER, True) for unit in self.untold()]
-
-	def untold(self) -> list[WorkerProgram]:
-		if not self.workers_before or WORKERS not in self.options.only:
-			return []
-		units = self.workers_before.units if self.strategy.way != BY_HAND else ()  # those a person replaces
-		old = [unit for unit in units if self.is_old(unit.service) and not unit.is_orphan]
-		return [unit for unit in old if unit.name not in self.retirement.told] + self.untold_orphans()
-
-	def untold_orphans(self) -> list[WorkerProgram]:
-		"""Of the last look; each is told by its pid, as it may have been told while its manager lived."""
-		told = {one.process.pid for one in self.retirement.told.values() if one.process}
-		orphans = self.watch.orphans if WORKERS in self.options.only else []
-		return [unit for unit in orphans if unit.service.pid not in told]
+	def remember_processes(self, services: Iterable[Service]) -> None:
+		"""Know from here on which processes are old, and what a person keeps down, also in another helper; what the first
+		one saw counts."""
+		state = self.state
+		if not state.old_process_identities:
+			services = list(services)
+			state.old_process_identities = {one.process_identity for one in services if one.process_identity}
+			state.intentionally_stopped = {one.name for one in services if one.is_intentionally_stopped}
+			self.journal.remember(
+				self.request.id,
+				process_identities=sorted(state.old_process_identities),
+				intentionally_stopped=sorted(state.intentionally_stopped),
+			)
 
 	def is_down(self, service: Service) -> bool:
 		"""Whether it has no process and should have one."""
-		return not service.incarnation and service.name not in self.left_down
+		return not service.process_identity and service.name not in self.state.intentionally_stopped
 
 	def is_old(self, service: Service) -> bool:
 		"""Whether its process was there when this restart began. Not by its age, as a clock may be set meanwhile."""
-		return service.incarnation in self.old_incarnations
+		return service.process_identity in self.state.old_process_identities
+
+	@property
+	def programs_before(self) -> tuple[WorkerProgram, ...]:
+		"""Those that were there when it began; none where no worker could be seen."""
+		return self.state.workers_before.programs if self.state.workers_before else ()
+
+	@property
+	def stragglers(self) -> list[StopRequest]:
+		"""Programs that were asked to stop and still run a job on the old code, and those that wait until another one is
+		back."""
+		asked = [one for one in self.stopper.stop_requests.values() if not one.is_gone]
+		return asked + [
+			StopRequest(program, None, WAITING_FOR_PEER, True) for program in self.unasked_programs()
+		]
+
+	def unasked_programs(self) -> list[WorkerProgram]:
+		"""Programs with old code that were not asked to stop yet."""
+		if not self.state.workers_before or WORKERS not in self.options.only:
+			return []
+		# A person replaces those of a bench in the foreground.
+		programs = self.programs_before if self.strategy.restart_mode != RestartMode.MANUAL else ()
+		old = [one for one in programs if self.is_old(one.service) and not one.is_orphan]
+		return [one for one in old if one.name not in self.stopper.stop_requests] + self.unasked_orphans()
+
+	def unasked_orphans(self) -> list[WorkerProgram]:
+		"""Of the last snapshot; each is asked by its pid, as it may have been asked while its manager lived."""
+		asked = {one.process.pid for one in self.stopper.stop_requests.values() if one.process}
+		orphans = self.fleet_reader.orphans if WORKERS in self.options.only else []
+		return [one for one in orphans if one.service.pid not in asked]
 
 
 def prepare(
@@ -188,19 +160,33 @@ def prepare(
 ) -> Run:
 	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
 	options = Options.from_dict(request.options)
-	manager = detect.find_manager(bench)
-	strategy = adapt_to_manager(strategy_named(request.strategy), manager.way)
-	if manager.way != request.state.get("way", base.EACH):
-		journal.remember(request.id, way=manager.way)
-	watch = FleetReader(bench, manager, snapshot.RqReader(bench))
+	found = find_manager(bench)
+	strategy = adapt_to_manager(strategy_named(request.strategy), found.restart_mode)
+	if found.restart_mode != restart_mode_of(request):
+		journal.remember(request.id, restart_mode=found.restart_mode)
+	context = RequestContext(bench, request, journal, lock, is_stop_requested)
+	manager = retrying(found, context.retry_transient)
+	fleet_reader = FleetReader(bench, manager, RqReader(bench))
+	redis = fleet_reader.redis
 	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
-	lease = Lease(
-		watch.observer.redis,
-		bench.bench_id,
-		request.id,
-		lambda sentence: note_apart(bench, request, sentence),
+	lease = Lease(redis, bench.bench_id, request.id, lambda sentence: note_apart(bench, request, sentence))
+	state = RestartState(
+		strategy,
+		options,
+		RestartReport(),
+		set(request.state.get("process_identities", ())),
+		set(request.state.get("intentionally_stopped", ())),
 	)
-	return Run(bench, request, journal, manager, watch, lease, lock, strategy, options, is_stop_requested)
+	return Run(
+		**{one.name: getattr(context, one.name) for one in fields(context)},
+		manager=manager,
+		fleet_reader=fleet_reader,
+		lease=lease,
+		stopper=WorkerStopper(fleet_reader, lease, context.note, context.check_cancelled),
+		pending_services=PendingServices(manager, state.report.problems),
+		announcer=Announcer(bench, redis),
+		state=state,
+	)
 
 
 def note_apart(bench: Bench, request: Request, sentence: str) -> None:

@@ -1,10 +1,15 @@
-"""The options a person can choose, and what each strategy does. Pure: no clock, no process, no Redis."""
+"""The strategies a person can choose, each with its steps. Pure: no clock, no process, no Redis.
+
+A row of STRATEGIES is a strategy; what the steps do stands in runbook.py.
+"""
 
 from dataclasses import dataclass
 
+from ..core.bench import Bench
 from ..core.errors import Refused
-from ..managers.base import BY_HAND, EACH, IN_TURN
+from ..managers.base import RestartMode
 from ..processes.classify import REDIS, SCHEDULER, WEB, WORKERS
+from ..state.records import Request
 from .options import RESTARTED_BY_DEFAULT, Options
 
 ROLLING, WAIT_WORKERS, NO_WAIT_WORKERS = "rolling", "wait-workers", "no-wait-workers"
@@ -23,7 +28,7 @@ class Strategy:
 	in_batches: of several workers on a queue one is always there
 	busy: what happens to workers with a job: all FINISH_FIRST, or they are replaced after their job and the call
 	    meanwhile WAITs or RETURNs, or they are INTERRUPTed after the grace
-	way: how services become new (managers.EACH, say)
+	restart_mode: how the manager makes services new
 	"""
 
 	name: str
@@ -32,7 +37,7 @@ class Strategy:
 	busy: str
 	steps: tuple[str, ...]
 	summary: str
-	way: str = EACH
+	restart_mode: RestartMode = RestartMode.INDIVIDUAL
 
 	@property
 	def interrupts(self) -> bool:
@@ -51,7 +56,9 @@ STRATEGIES = {
 			holds_lease=False,
 			in_batches=True,
 			busy=WAIT_BOUNDED,
-			steps=steps("preflight before-hooks suspend drain resume replace follow rescue verify"),
+			steps=steps(
+				"preflight before-hooks suspend request-stop resume begin-services replace follow rescue verify"
+			),
 			summary="idle workers are replaced now, each busy one when its job has ended",
 		),
 		Strategy(
@@ -59,7 +66,9 @@ STRATEGIES = {
 			holds_lease=True,
 			in_batches=False,
 			busy=FINISH_FIRST,
-			steps=steps("preflight before-hooks suspend drain stop rescue resume replace verify"),
+			steps=steps(
+				"preflight before-hooks suspend drain begin-services stop restart-redis rescue resume replace verify"
+			),
 			summary="all running jobs finish first; new ones wait in Redis",
 		),
 		Strategy(
@@ -67,7 +76,9 @@ STRATEGIES = {
 			holds_lease=True,
 			in_batches=False,
 			busy=RETURN,
-			steps=steps("preflight before-hooks suspend drain replace resume rescue verify"),
+			steps=steps(
+				"preflight before-hooks suspend request-stop begin-services replace resume rescue verify"
+			),
 			summary="all that is idle is replaced now; running jobs finish on the old code meanwhile",
 		),
 		Strategy(
@@ -75,7 +86,10 @@ STRATEGIES = {
 			holds_lease=True,
 			in_batches=False,
 			busy=INTERRUPT,
-			steps=steps("preflight before-hooks suspend drain replace stop rescue resume verify"),
+			steps=steps(
+				"preflight before-hooks suspend request-stop begin-services replace interrupt restart-redis "
+				"replace-interrupted rescue resume verify"
+			),
 			summary="running jobs get the grace, then are interrupted and run again; new ones wait in Redis",
 		),
 		Strategy(
@@ -83,7 +97,10 @@ STRATEGIES = {
 			holds_lease=False,
 			in_batches=False,
 			busy=INTERRUPT,
-			steps=steps("preflight before-hooks suspend drain resume replace stop rescue verify"),
+			steps=steps(
+				"preflight before-hooks suspend request-stop resume begin-services replace interrupt "
+				"replace-interrupted rescue verify"
+			),
 			summary="everything at once; jobs that outlast the grace are interrupted and run again",
 		),
 	)
@@ -108,11 +125,11 @@ NO_RESTARTS = {
 }
 # In the foreground no worker can go before the others, so whatever was chosen all running jobs finish first.
 FOREGROUND = {
-	IN_TURN: (
+	RestartMode.SEQUENTIAL: (
 		STRATEGIES[WAIT_WORKERS].steps,
 		"runs in the foreground: all running jobs finish first and new ones wait; then each service is replaced",
 	),
-	BY_HAND: (
+	RestartMode.MANUAL: (
 		steps("preflight before-hooks suspend drain hand-over resume rescue verify"),
 		"runs in the foreground: all running jobs finish first and new ones wait; then you are told to restart it",
 	),
@@ -121,22 +138,26 @@ FOREGROUND = {
 WATCHING_STEPS = steps("follow rescue verify")
 
 MIGRATING_STEPS = steps(
-	"preflight before-hooks suspend drain maintenance halt migrate start restore replace rescue resume verify"
+	"preflight before-hooks suspend drain maintenance stop-for-migration restart-redis migrate start begin-services "
+	"restore replace rescue resume verify"
 )
-
-# With --allow-running-jobs: only workers without a job are stopped. The others are told to go once it is over, and until
-# then the lease keeps them from a next job.
+# With --allow-running-jobs: only workers without a job are stopped. The others are asked to stop once it is over, and
+# until then the lease keeps them from a next job.
 MIGRATING_BESIDE_JOBS_STEPS = {
 	ROLLING: steps(
-		"preflight before-hooks suspend drain maintenance halt migrate start restore replace follow rescue resume verify"
+		"preflight before-hooks suspend drain maintenance stop-for-migration migrate start begin-services restore replace "
+		"follow rescue resume verify"
 	),
-	NO_WAIT_WORKERS: MIGRATING_STEPS,
+	NO_WAIT_WORKERS: tuple(name for name in MIGRATING_STEPS if name != "restart-redis"),
 }
 
 
-def steps_of(strategy: Strategy, migrates: bool) -> tuple[str, ...]:
+def steps_of(strategy: Strategy, options: Options) -> tuple[str, ...]:
 	"""The steps of a request, in order."""
-	return MIGRATING_BESIDE_JOBS_STEPS.get(strategy.name, MIGRATING_STEPS) if migrates else strategy.steps
+	names = strategy.steps
+	if options.migrate:
+		names = MIGRATING_BESIDE_JOBS_STEPS.get(strategy.name, MIGRATING_STEPS)
+	return tuple(name for name in names if name != "restart-redis" or REDIS in options.only)
 
 
 def strategy_named(name: str) -> Strategy:
@@ -146,17 +167,33 @@ def strategy_named(name: str) -> Strategy:
 	return (STRATEGIES | NO_RESTARTS)[name]
 
 
-def adapt_to_manager(strategy: Strategy, way: str) -> Strategy:
+def default_strategy(bench: Bench) -> str:
+	"""The one with which the desk begins, by the settings. Raises Refused."""
+	name = bench.settings.defaults.get("strategy", ROLLING)
+	if name not in STRATEGIES:
+		raise Refused(
+			f"safe_restart.defaults in {bench.config_path}: {name!r} is no strategy. Nothing was touched. Choose one of "
+			f"{', '.join(STRATEGIES)}."
+		)
+	return name
+
+
+def adapt_to_manager(strategy: Strategy, restart_mode: RestartMode) -> Strategy:
 	"""The strategy as it can be carried out where services become new in this way. Pure."""
-	if way == EACH or strategy.name in NO_RESTARTS:
+	if restart_mode == RestartMode.INDIVIDUAL or strategy.name in NO_RESTARTS:
 		return strategy
-	steps, summary = FOREGROUND[way]
-	return Strategy(strategy.name, True, False, FINISH_FIRST, steps, summary, way)
+	names, summary = FOREGROUND[restart_mode]
+	return Strategy(strategy.name, True, False, FINISH_FIRST, names, summary, restart_mode)
+
+
+def restart_mode_of(request: Request) -> RestartMode:
+	"""How services became new where this request was carried out."""
+	return RestartMode(request.state.get("restart_mode", RestartMode.INDIVIDUAL))
 
 
 def check_foreground(strategy: Strategy, options: Options) -> None:
 	"""What runs in the foreground ends as a whole, so parts of it cannot be stopped. Raises Refused."""
-	if strategy.way == EACH:
+	if strategy.restart_mode == RestartMode.INDIVIDUAL:
 		return
 	if strategy_named(strategy.name).interrupts:
 		raise Refused(
@@ -170,7 +207,7 @@ def check_foreground(strategy: Strategy, options: Options) -> None:
 			"ends all. Nothing was touched. Type `safe-restart drain --hold 1800`, then `bench --site all migrate`, then "
 			"restart the bench and type `safe-restart resume`."
 		)
-	if strategy.way == BY_HAND and not set(RESTARTED_BY_DEFAULT) <= set(options.only):
+	if strategy.restart_mode == RestartMode.MANUAL and not set(RESTARTED_BY_DEFAULT) <= set(options.only):
 		raise Refused(
 			f"--only {','.join(options.only)} cannot be done: this bench runs in the foreground, where all stop and start "
 			"together. Nothing was touched. Leave --only away."

@@ -14,12 +14,12 @@ EVERY_SECONDS = 5
 NONE = {"at": [], "queues": {}}
 
 
-def add_sample(bench: Bench, redis: Redis, look: RqSnapshot) -> None:
+def add_sample(bench: Bench, redis: Redis, snapshot: RqSnapshot) -> None:
 	"""Keep one sample of the queues' depths for the chart, if the last one is old enough. Raises RedisError."""
-	key, now = depths_key(bench), look.now
+	key, now = depths_key(bench), snapshot.now
 	if redis.zcount(key, now - EVERY_SECONDS, "+inf"):
 		return
-	depths = {bench.short_queue_name(queue.name): queue.depth for queue in look.queues}
+	depths = {bench.short_queue_name(queue.name): queue.depth for queue in snapshot.queues}
 	with redis.pipeline() as pipe:
 		pipe.zadd(key, {json.dumps({"at": round(now), "depths": depths}): now})
 		pipe.zremrangebyscore(key, "-inf", now - KEPT_SECONDS)

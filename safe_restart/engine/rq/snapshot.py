@@ -101,7 +101,7 @@ class RqSnapshot:
 	suspended_by: str | None
 	suspended_ttl_ms: int
 	workers: tuple[Worker, ...]
-	ghosts: tuple[Worker, ...]
+	stale: tuple[Worker, ...]
 	jobs: Mapping[str, Job]
 	queues: tuple[Queue, ...]
 	other_queues: Mapping[str, int]
@@ -132,12 +132,12 @@ class RqReader:
 	def __init__(self, bench: Bench):
 		self.bench = bench
 		self.redis = connect(bench)
-		self.look_script = script(self.redis, "look")
+		self.snapshot_script = script(self.redis, "look")
 		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
 
-	def look(self) -> RqSnapshot:
+	def snapshot(self) -> RqSnapshot:
 		"""What RQ says now. Raises redis.exceptions.RedisError where Redis does not answer."""
-		raw = json.loads(self.look_script(args=[self.bench.queue_prefix, *self.known_queues]))
+		raw = json.loads(self.snapshot_script(args=[self.bench.queue_prefix, *self.known_queues]))
 		workers = [read_worker(fields) for fields in raw["workers"] or []]
 		return RqSnapshot(
 			now=raw["now"],
@@ -145,7 +145,7 @@ class RqReader:
 			suspended_ttl_ms=raw["suspended_ttl_ms"],
 			# A registration without a pid or queues is what a killed worker can leave behind (FACTS 1.10).
 			workers=tuple(worker for worker in workers if worker.pid and worker.queues),
-			ghosts=tuple(worker for worker in workers if not (worker.pid and worker.queues)),
+			stale=tuple(worker for worker in workers if not (worker.pid and worker.queues)),
 			jobs={id: self.read_job(id, fields) for id, fields in dict(raw["jobs"] or {}).items()},
 			queues=tuple(sorted(map(read_queue, raw["queues"] or []), key=lambda queue: queue.name)),
 			other_queues=dict(raw["other_queues"] or {}),

@@ -22,14 +22,14 @@ def find_orphaned_services(
 	bench: Bench, services: Iterable[Service], kinds: Iterable[str] = KINDS
 ) -> list[tuple[str, psutil.Process]]:
 	"""Kind and process of each, without its children. Only of kinds that the manager has a program for."""
-	kept = {service.pid for service in services if service.pid}
+	managed = {service.pid for service in services if service.pid}
 	wanted = {service.kind for service in services} & set(kinds)
 	names = {service.name for service in services}
 	found = []
 	for process in tree.inside(bench.path) if wanted else ():
 		with suppress(psutil.Error):
 			kind = kind_of(" ".join(process.cmdline()))
-			if kind not in wanted or process.pid in kept:
+			if kind not in wanted or process.pid in managed:
 				continue
 			if tree.orphan_root(process, kind, names) == process:
 				found.append((kind, process))

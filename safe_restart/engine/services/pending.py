@@ -21,7 +21,7 @@ class PendingServices:
 		replacement = self.pending[service.name] = replacement_for(service)(self.manager, service)
 		return replacement
 
-	def look(self) -> set[str]:
+	def poll(self) -> set[str]:
 		"""Move each on by one look, which also makes the manager notice exits; returns who is still away."""
 		for service in self.manager.services():
 			if replacement := self.pending.get(service.name):

@@ -47,7 +47,7 @@ class Replacement:
 			self._start(now)
 		if now.state == "stopped":
 			self._start(now)
-		return now.state == "running" and now.incarnation != self.old.incarnation
+		return now.state == "running" and now.process_identity != self.old.process_identity
 
 	def _start(self, now: Service) -> None:
 		self.manager.start(now)

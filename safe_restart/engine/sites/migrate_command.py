@@ -47,7 +47,7 @@ def is_locked(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Result:
+class MigrationResult:
 	"""How a migration went.
 
 	`exit_code` is that of the last run, negative where a signal ended it, None where we did; `tail` holds the last 20
@@ -86,7 +86,7 @@ def run_migration(
 	timeout_seconds: float,
 	on_line: Callable[[str], None],
 	is_asked_to_stop: Callable[[], bool] = lambda: False,
-) -> Result:
+) -> MigrationResult:
 	"""Migrate the sites one after the other, or with None all in one run, and stop at the first that fails.
 
 	`on_line` gets each line as it comes, a progress bar once a second. Once `timeout_seconds` for all of them are over
@@ -109,4 +109,4 @@ def run_migration(
 		if exit_code != 0:
 			break
 	seconds = time.monotonic() - began
-	return Result(exit_code, why == TIMED_OUT, why == STOPPED, seconds, tuple(lines.tail))
+	return MigrationResult(exit_code, why == TIMED_OUT, why == STOPPED, seconds, tuple(lines.tail))

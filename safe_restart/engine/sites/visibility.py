@@ -39,7 +39,7 @@ class SiteVisibility:
 def is_site_allowed(bench: Bench, site: str) -> bool:
 	"""On a bench with several sites only those may ask for restarts that the bench's administrator named in
 	common_site_config.json, `safe_restart: {"sites": […]}`."""
-	return bench.sites == (site,) or site in (bench.settings.get("sites") or ())
+	return bench.sites == (site,) or site in bench.settings.sites
 
 
 def visibility_of(bench: Bench, site: str) -> SiteVisibility:

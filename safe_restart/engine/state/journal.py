@@ -18,7 +18,7 @@ from ..core.timestamps import utc_now
 from .journal_writer import JournalWriter, is_locked
 from .locks import HelperLock
 from .records import NOTE, OPEN, QUEUED, RUNNING, Event, Request, Step, new_id, read_request
-from .schema import SCHEMA
+from .schema import bring_up_to_date
 
 BUSY_TIMEOUT_SECONDS = 10
 KEPT_REQUESTS = 500
@@ -27,9 +27,9 @@ KEPT_REQUESTS = 500
 class Journal:
 	"""The journal of one bench. Each method is one transaction; a crash between two leaves a true account.
 
-	pen: says what becomes of changes that cannot be written; otherwise each method raises Unwritable
+	writer: says what becomes of changes that cannot be written; otherwise each method raises Unwritable
 	Those that read raise Unreadable where somebody who writes it stands still for BUSY_TIMEOUT_SECONDS, or it is damaged.
-	last_word: the end of a request as `report` was told it, for the case that it could not be written
+	last_word: the end of a request as `write_report` was given it, for the case that it could not be written
 	"""
 
 	def __init__(self, bench: Bench):
@@ -43,8 +43,8 @@ class Journal:
 			prepare(self.path)
 			self.db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
 			self.db.row_factory = sqlite3.Row
-			self.db.executescript(SCHEMA)
-			self.pen = JournalWriter(self.path, self.db)
+			bring_up_to_date(self.db)
+			self.writer = JournalWriter(self.path, self.db)
 		except (OSError, sqlite3.Error) as error:
 			if is_locked(error):
 				raise self.unreadable(error) from None
@@ -65,13 +65,13 @@ class Journal:
 			if is_locked(error)
 			else "it is damaged"
 		)
-		mend = (
+		fix = (
 			f"Try again in a minute; `fuser {self.path}` names the process."
 			if is_locked(error)
 			else f"Move it away: `mv {self.path} {self.path}.damaged`; a new one is made, without the history."
 		)
 		return Unreadable(
-			f"The journal {self.path} cannot be read ({error}): {why}. This command touched nothing. {mend}"
+			f"The journal {self.path} cannot be read ({error}): {why}. This command touched nothing. {fix}"
 		)
 
 	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
@@ -87,7 +87,7 @@ class Journal:
 			)
 			self.forget_old()
 
-		self.pen.act(change)
+		self.writer.act(change)
 		return self.request(id)
 
 	def request(self, id: str) -> Request:
@@ -118,8 +118,8 @@ class Journal:
 		try:
 			life.take()
 		except OSError as error:
-			raise self.pen.unwritable(error) from None
-		self.pen.execute(
+			raise self.writer.unwritable(error) from None
+		self.writer.execute(
 			"UPDATE requests SET status = ?, started_at = coalesce(started_at, ?), helper_pid = ? WHERE id = ?",
 			(RUNNING, utc_now(), os.getpid(), id),
 		)
@@ -133,13 +133,13 @@ class Journal:
 		begun = [request for request in self.open_requests() if request.status != QUEUED]
 		return [request for request in begun if self.is_abandoned(request)]
 
-	def report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
-		"""Set down what became of it; with status WATCHING the helper stays for the stragglers."""
+	def write_report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
+		"""Write what became of it; with status WATCHING the helper stays for the stragglers."""
 		finished = None if status in OPEN else utc_now()
 		self.last_word = dict(
 			id=id, status=status, exit_code=exit_code, outcome=outcome, report=report, finished_at=finished
 		)
-		self.pen.execute(
+		self.writer.execute(
 			"UPDATE requests SET status = ?, exit_code = ?, outcome = ?, report = ?, finished_at = ? WHERE id = ?",
 			(status, exit_code, outcome, json.dumps(report), finished, id),
 			is_end=bool(finished),
@@ -148,7 +148,7 @@ class Journal:
 			self.lives.pop(id).end()
 
 	def ask_to_cancel(self, id: str) -> None:
-		self.pen.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
+		self.writer.execute("UPDATE requests SET cancel_requested = 1 WHERE id = ?", (id,))
 
 	def is_cancel_requested(self, id: str) -> bool:
 		try:
@@ -162,11 +162,11 @@ class Journal:
 		try:
 			written = self.read("SELECT count(*) FROM steps WHERE request = ?", (id,))[0][0]
 		except Unreadable:
-			if not self.pen.goes_on:
+			if not self.writer.buffers_failures:
 				raise
 			written = 0
 		number = self.numbers[id] = 1 + max(written, self.numbers.get(id, 0))
-		self.pen.execute(
+		self.writer.execute(
 			"INSERT INTO steps (request, number, name, status, started_at) VALUES (?, ?, ?, 'doing', ?)",
 			(id, number, name, utc_now()),
 		)
@@ -174,7 +174,7 @@ class Journal:
 
 	def end_step(self, id: str, number: int, status: str, detail: str = "") -> None:
 		"""Journal a step after it acted; `status` is done or failed."""
-		self.pen.execute(
+		self.writer.execute(
 			"UPDATE steps SET status = ?, detail = ?, finished_at = ? WHERE request = ? AND number = ?",
 			(status, detail, utc_now(), id, number),
 			is_end=status == "failed",
@@ -189,7 +189,7 @@ class Journal:
 
 	def note(self, id: str, text: str, kind: str = NOTE) -> None:
 		"""An event: one sentence, or one line of output, for whoever follows."""
-		self.pen.execute(
+		self.writer.execute(
 			"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)", (id, utc_now(), kind, text)
 		)
 
@@ -202,11 +202,11 @@ class Journal:
 			state = {**json.loads(row[0]), **values}
 			self.db.execute("UPDATE requests SET state = ? WHERE id = ?", (json.dumps(state), id))
 
-		self.pen.act(change)
+		self.writer.act(change)
 
 	def ask_again(self, id: str) -> None:
 		"""Hand an ended request to a helper once more."""
-		self.pen.execute(
+		self.writer.execute(
 			"UPDATE requests SET status = ?, cancel_requested = 0, exit_code = NULL, finished_at = NULL, "
 			"helper_pid = NULL WHERE id = ?",
 			(QUEUED, id),

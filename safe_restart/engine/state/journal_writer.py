@@ -26,7 +26,7 @@ class JournalWriter:
 
 	def __init__(self, path: Path, db: sqlite3.Connection):
 		self.path, self.db = path, db
-		self.goes_on = False
+		self.buffers_failures = False
 		self.problem = ""
 		self.backlog: list[Callable[[], object]] = []
 
@@ -40,7 +40,7 @@ class JournalWriter:
 			self.write()
 		except sqlite3.Error as error:
 			self.problem = str(error)
-			if self.goes_on or is_end:
+			if self.buffers_failures or is_end:
 				return
 			self.backlog.pop()
 			raise self.unwritable(error) from None
@@ -51,18 +51,18 @@ class JournalWriter:
 	def unwritable(self, error: Exception) -> Unwritable:
 		return Unwritable(
 			f"The journal {self.path} cannot be written ({error}). Nothing was stopped, and the bench works as before. To go on, "
-			f"{self.mend(error)}, then type it again."
+			f"{self.fix(error)}, then type it again."
 		)
 
-	def mend(self, error: object) -> str:
+	def fix(self, error: object) -> str:
 		return f"end who holds it (`fuser {self.path}`)" if is_locked(error) else "make room on its disk"
 
 	@property
-	def shortfall(self) -> str:
+	def write_problem(self) -> str:
 		"""A sentence where something could not be written, for a while or to the end; otherwise empty."""
 		if not self.problem:
 			return ""
-		return f"the journal could not be written for a while ({self.problem}): {self.mend(self.problem)}"
+		return f"the journal could not be written for a while ({self.problem}): {self.fix(self.problem)}"
 
 	def write(self) -> None:
 		"""The backlog, in one transaction. Raises sqlite3.Error; all of it is then kept."""

@@ -10,11 +10,14 @@ from .records import FAILED, REFUSED, Request, Step
 
 @dataclass
 class JobCounts:
+	"""`requeued` are in a queue again, `delayed` run again after a pause, `held` wait for a person."""
+
 	running_at_start: int = 0
 	queued_at_start: int = 0
 	finished_during: int = 0
 	interrupted: int = 0
 	requeued: int = 0
+	delayed: int = 0
 	held: int = 0
 	lost_and_found: int = 0
 
@@ -73,6 +76,8 @@ class RestartReport:
 		)
 		if jobs.requeued:
 			said.append(f"{jobs.requeued} queued again")
+		if jobs.delayed:
+			said.append(f"{jobs.delayed} to run again after a pause")
 		if jobs.held:
 			said.append(f"{jobs.held} held")
 		if self.web.checked:
@@ -110,7 +115,7 @@ def refusal(error: RestartError) -> dict:
 	}
 
 
-def skeleton(account: dict) -> dict:
+def skeleton(report: dict) -> dict:
 	"""All keys of the contract, in its order, with what was counted."""
 	return {
 		"request": None,
@@ -121,9 +126,9 @@ def skeleton(account: dict) -> dict:
 		"finished_at": None,
 		"seconds": 0.0,
 		"steps": [],
-		"jobs": account["jobs"],
-		"workers": account["workers"],
-		"web": account["web"],
-		"warnings": account["warnings"],
+		"jobs": report["jobs"],
+		"workers": report["workers"],
+		"web": report["web"],
+		"warnings": report["warnings"],
 		"outcome": None,
 	}

@@ -1,6 +1,16 @@
-"""The tables of the journal."""
+"""The tables of the journal, and how those of earlier versions become the present ones.
 
-SCHEMA = """
+The version stands in `PRAGMA user_version`. 0.1.0 wrote none, so a journal with tables and without a version is its.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable
+
+# Each with the version of the app that wrote it first. A released one never changes again.
+VERSION = 2
+
+TABLES = """
 CREATE TABLE IF NOT EXISTS requests (
 	id TEXT PRIMARY KEY, created_at TEXT NOT NULL, strategy TEXT NOT NULL, options TEXT NOT NULL,
 	requested_by TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, exit_code INTEGER, outcome TEXT,
@@ -16,3 +26,77 @@ CREATE TABLE IF NOT EXISTS events (
 	kind TEXT NOT NULL, text TEXT NOT NULL
 );
 """
+
+# What a table of a version before 0.1.0 may lack, as ALTER TABLE wants it.
+LATE_COLUMNS = {
+	"requests": {
+		"helper_pid": "INTEGER",
+		"cancel_requested": "INTEGER NOT NULL DEFAULT 0",
+		"report": "TEXT",
+		"state": "TEXT NOT NULL DEFAULT '{}'",
+		"outcome": "TEXT",
+		"exit_code": "INTEGER",
+	},
+	"steps": {"detail": "TEXT NOT NULL DEFAULT ''", "finished_at": "TEXT"},
+}
+
+STEPS_RENAMED = {"halt": "stop-for-migration", "unwind": "roll-back"}
+# In these strategies the step that asked workers to stop was called drain.
+ASKED_IN_DRAIN = ("rolling", "no-wait-workers", "suspend-rq", "now", "leave")
+STATE_RENAMED = {
+	"way": "restart_mode",
+	"incarnations": "process_identities",
+	"left_down": "intentionally_stopped",
+}
+MODES_RENAMED = {"each": "individual", "in turn": "sequential", "by hand": "manual"}
+
+
+def bring_up_to_date(db: sqlite3.Connection) -> None:
+	"""Make the tables, or make them the present ones. What a later version of the app has written stays as it is: its
+	columns are not looked at. Raises sqlite3.Error; the journal is then as it was."""
+	if version_of(db) >= VERSION:
+		return
+	db.execute("BEGIN IMMEDIATE")
+	try:
+		for version in range(version_of(db) + 1, VERSION + 1):  # somebody else may have been faster
+			MIGRATIONS[version](db)
+			db.execute(f"PRAGMA user_version = {version}")
+		db.execute("COMMIT")
+	except BaseException:
+		db.execute("ROLLBACK")
+		raise
+
+
+def version_of(db: sqlite3.Connection) -> int:
+	return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def make_tables(db: sqlite3.Connection) -> None:
+	"""To 0.1.0: from nothing, or from a table that lacks a column."""
+	for statement in filter(str.strip, TABLES.split(";")):
+		db.execute(statement)
+	for table, columns in LATE_COLUMNS.items():
+		present = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+		for name, kind in columns.items():
+			if name not in present:
+				db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+
+
+def rename_steps_and_state(db: sqlite3.Connection) -> None:
+	"""To 0.2.0, so that a request which 0.1.0 left unfinished is recovered as it would have been."""
+	for old, new in STEPS_RENAMED.items():
+		db.execute("UPDATE steps SET name = ? WHERE name = ?", (new, old))
+	marks = ",".join("?" * len(ASKED_IN_DRAIN))
+	db.execute(
+		"UPDATE steps SET name = 'request-stop' WHERE name = 'drain' AND request IN (SELECT id FROM requests "
+		f"WHERE strategy IN ({marks}) AND options NOT LIKE '%\"migrate\": true%')",
+		ASKED_IN_DRAIN,
+	)
+	for id, text in db.execute("SELECT id, state FROM requests WHERE state != '{}'").fetchall():
+		state = {STATE_RENAMED.get(name, name): value for name, value in json.loads(text).items()}
+		if "restart_mode" in state:
+			state["restart_mode"] = MODES_RENAMED.get(state["restart_mode"], state["restart_mode"])
+		db.execute("UPDATE requests SET state = ? WHERE id = ?", (json.dumps(state), id))
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: make_tables, 2: rename_steps_and_state}

@@ -40,7 +40,7 @@ class Finding:
 
 	level: str
 	text: str
-	mend: str = ""
+	fix: str = ""
 
 
 def examine(bench: Bench) -> list[Finding]:
@@ -56,14 +56,14 @@ def examine(bench: Bench) -> list[Finding]:
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
 	findings += examine_requests(bench)
-	observer = snapshot.RqReader(bench)
-	if not connection.is_up(observer.redis):
+	rq_reader = snapshot.RqReader(bench)
+	if not connection.is_up(rq_reader.redis):
 		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
 		return findings
-	findings += examine_redis(observer.redis)
+	findings += examine_redis(rq_reader.redis)
 	if manager:
-		watch = FleetReader(bench, manager, observer)
-		findings += examine_workers(watch, watch.see())
+		fleet_reader = FleetReader(bench, manager, rq_reader)
+		findings += examine_workers(fleet_reader, fleet_reader.read())
 	return findings
 
 
@@ -102,12 +102,12 @@ def examine_services(bench: Bench, manager: ProcessManager, services: list[Servi
 				f"{service.name} has failed{f' ({service.problem})' if service.problem else ''}",
 				f"see `safe-restart logs {service.name}`, mend the cause, then `{manager.start_command(service)}`",
 			)
-		if service.kind != OTHER and service.is_left_down:
+		if service.kind != OTHER and service.is_intentionally_stopped:
 			yield Finding(OK, f"{service.name} is down and has autostart=false; a restart leaves it down")
 		if service.kind == OTHER:
 			yield Finding(OK, f"{service.name} is no service bench knows; it is left alone")
 	for drawback in drawbacks(bench, manager, services):
-		yield Finding(WARNING, drawback.text, drawback.mend)
+		yield Finding(WARNING, drawback.text, drawback.fix)
 
 
 def drawbacks(bench: Bench, manager: ProcessManager, services: list[Service]) -> list[Drawback]:
@@ -157,44 +157,46 @@ def examine_redis(redis: Redis) -> Iterator[Finding]:
 		)
 
 
-def examine_workers(watch: FleetReader, fleet: Fleet) -> Iterator[Finding]:
-	look = fleet.look
-	if look.suspended_by:
-		who, mend = describe_holder(look.suspended_by, watch.bench.bench_id)
-		yield Finding(WARNING, f"the queues are suspended {who}: no worker takes a job", mend)
-	if look.other_queues:
+def examine_workers(fleet_reader: FleetReader, fleet: Fleet) -> Iterator[Finding]:
+	snapshot = fleet.snapshot
+	if snapshot.suspended_by:
+		who, fix = describe_holder(snapshot.suspended_by, fleet_reader.bench.bench_id)
+		yield Finding(WARNING, f"the queues are suspended {who}: no worker takes a job", fix)
+	if snapshot.other_queues:
 		yield Finding(
 			WARNING,
-			f"other benches use this Redis too ({', '.join(sorted(look.other_queues)[:3])}): a suspension holds their "
+			f"other benches use this Redis too ({', '.join(sorted(snapshot.other_queues)[:3])}): a suspension holds their "
 			"workers as well",
 			"give each bench its own Redis",
 		)
-	for worker in fleet.dead:
+	for worker in fleet.stale:
 		yield Finding(
 			WARNING,
 			f"worker {worker.name or '?'} is registered (pid {worker.pid or 'unknown'}) and has no process",
 			"RQ forgets it by itself within 8 minutes",
 		)
-	for worker in fleet.strays:
+	for worker in fleet.unmanaged:
 		yield Finding(
 			WARNING,
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is kept by nobody this tool can reach",
 			"start it through the process manager, or stop it",
 		)
-	for unit in watch.orphans:
+	for program in fleet_reader.orphans:
 		yield Finding(
 			WARNING,
-			f"workers process {unit.service.pid} was left by a process manager that died; it runs old code",
+			f"workers process {program.service.pid} was left by a process manager that died; it runs old code",
 			"`safe-restart` ends it when it holds no job",
 		)
-	for kind, process in orphaned_services.find_orphaned_services(watch.bench, watch.manager.services()):
+	for kind, process in orphaned_services.find_orphaned_services(
+		fleet_reader.bench, fleet_reader.manager.services()
+	):
 		yield Finding(
 			WARNING,
 			f"process {process.pid} ({kind}) was left by a process manager that died; nobody would bring it back",
 			f"`{orphaned_services.fix_for(kind)}`",
 		)
-	known = {unit.service.pid for unit in watch.orphans}
-	for process in find_orphans(watch):
+	known = {program.service.pid for program in fleet_reader.orphans}
+	for process in find_orphans(fleet_reader):
 		if known & set(tree.ancestors(process)):
 			continue
 		yield Finding(
@@ -202,7 +204,7 @@ def examine_workers(watch: FleetReader, fleet: Fleet) -> Iterator[Finding]:
 			f"process {process.pid} is a work-horse or worker that nobody keeps; it runs old code",
 			f"let it finish, or `kill -9 {process.pid}`: its job is then found and queued again",
 		)
-	yield from examine_code(watch.bench, fleet.workers)
+	yield from examine_code(fleet_reader.bench, fleet.workers)
 
 
 def examine_code(bench: Bench, workers: list[Worker]) -> Iterator[Finding]:

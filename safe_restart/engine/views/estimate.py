@@ -15,7 +15,7 @@ WAITING_STEPS = ("drain", "stop", "follow", "hold", "migrate", "before-hooks", "
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Estimate:
 	"""`seconds` is how long it takes where nothing has to be waited for, None where none was measured yet; `at_most` is
 	with the wait for jobs, None where nothing bounds that."""
 
@@ -24,13 +24,13 @@ class Forecast:
 	why: str
 
 
-def forecast(
+def estimate(
 	strategy: Strategy,
 	options: Options,
 	plan: Plan,
 	grace_seconds: float,
 	past: Iterable[tuple[Request, list[Step]]],
-) -> Forecast:
+) -> Estimate:
 	"""From requests that were completed, the newest first. `grace_seconds` is the longest that an interrupting strategy
 	gives a job."""
 	measured = [without_waiting(steps) for request, steps in past if request.exit_code in (0, 6)]
@@ -48,7 +48,7 @@ def forecast(
 		why += " It does not wait for the jobs that run."
 	elif plan.running:
 		why += f" The jobs that run end within {wait:.0f} s, or are not waited for any longer."
-	return Forecast(seconds, round(seconds + wait, 1) if seconds is not None else None, why)
+	return Estimate(seconds, round(seconds + wait, 1) if seconds is not None else None, why)
 
 
 def wait_for_jobs(strategy: Strategy, options: Options, plan: Plan, grace_seconds: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from ..core.text import pluralize
 from ..jobs.actions import FAIL, HOLD
 from ..jobs.retry_policy import Policy
-from ..managers.base import EACH
+from ..managers.base import RestartMode
 from ..restart.options import Options
 from ..restart.strategies import FINISH_FIRST, NOW, ROLLING, STRATEGIES, WAIT_WORKERS, Strategy
 from ..rq.snapshot import Job
@@ -46,13 +46,13 @@ class Plan:
 		return asdict(self)
 
 
-def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
+def make_plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
 	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
 	running = [
-		fate_of(job, unit, fleet, strategy, options, rules)
-		for unit in [*fleet.units, *[None] * bool(fleet.strays)]
-		for worker in (unit.workers if unit else fleet.strays)
-		if (job := fleet.look.job_of(worker))
+		fate_of(job, program, fleet, strategy, options, rules)
+		for program in [*fleet.programs, *[None] * bool(fleet.unmanaged)]
+		for worker in (program.workers if program else fleet.unmanaged)
+		if (job := fleet.snapshot.job_of(worker))
 	]
 	left = [fate.seconds_left for fate in running]
 	recommended, reason = recommend(running, strategy)
@@ -60,9 +60,9 @@ def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> P
 		strategy=strategy.name,
 		summary=strategy.summary,
 		running=running,
-		queued=fleet.look.queued,
-		queued_fate=queued_fate(strategy, options, fleet.look.other_benches),
-		scheduled=fleet.look.scheduled,
+		queued=fleet.snapshot.queued,
+		queued_fate=queued_fate(strategy, options, fleet.snapshot.other_benches),
+		scheduled=fleet.snapshot.scheduled,
 		scheduled_fate="stay scheduled and run when they are due",
 		all_done_within_seconds=None if None in left else max(left, default=0.0),
 		recommended=recommended,
@@ -71,13 +71,13 @@ def plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> P
 
 
 def fate_of(
-	job: Job, unit: WorkerProgram | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
+	job: Job, program: WorkerProgram | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
 ) -> Fate:
 	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
-	left = job.seconds_left(fleet.look.now)
+	left = job.seconds_left(fleet.snapshot.now)
 	touched = options.touches_workers
 	fate, interrupted = "goes on: no worker is restarted", False
-	if touched and unit is None:
+	if touched and program is None:
 		fate = "goes on: its worker is not kept by this bench's process manager"
 	elif touched and strategy.busy == FINISH_FIRST:
 		fate = f"finishes first, within {options.wait_workers_timeout:g} s, or nothing is stopped"
@@ -85,7 +85,7 @@ def fate_of(
 		fate = "finishes on the old code; then its worker is replaced"
 	elif touched:
 		grace = options.force_kill_timeout
-		grace = unit.service.stop_wait_seconds if grace is None else grace
+		grace = program.service.stop_wait_seconds if grace is None else grace
 		interrupted = left is None or left > grace
 		action, delay = rules.decide(job.method, job.attempts + 1, options.interrupted)
 		after = {HOLD: "held for a person", FAIL: "marked as failed"}.get(action, "run again")
@@ -100,7 +100,7 @@ def fate_of(
 		method=job.method,
 		site=job.site,
 		pid=worker.pid,
-		age_seconds=round(job.age_seconds(fleet.look.now), 1),
+		age_seconds=round(job.age_seconds(fleet.snapshot.now), 1),
 		seconds_left=None if left is None else round(left, 1),
 		fate=fate,
 		may_be_interrupted=interrupted,
@@ -118,7 +118,7 @@ def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) 
 
 def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	"""The strategy that fits the jobs that run now, with its reason."""
-	if strategy.way != EACH:
+	if strategy.restart_mode != RestartMode.INDIVIDUAL:
 		return (
 			ROLLING,
 			"The bench runs in the foreground, where each strategy first lets all running jobs finish.",

@@ -21,7 +21,7 @@ class Status:
 	"""What could be seen; `fleet` is None where Redis is away, `services` is empty where the manager is."""
 
 	bench: Bench
-	observer: RqReader
+	rq_reader: RqReader
 	services: list[Service]
 	fleet: Fleet | None
 	manager_problem: str
@@ -57,7 +57,7 @@ def read_status(bench: Bench) -> Status:
 	manager_problem = redis_problem = ""
 	services: list[Service] = []
 	fleet = None
-	observer = RqReader(bench)
+	rq_reader = RqReader(bench)
 	manager: ProcessManager = UnreachableManager()
 	try:
 		manager = detect.find_manager(bench)
@@ -65,7 +65,7 @@ def read_status(bench: Bench) -> Status:
 	except RestartError as error:
 		manager_problem = str(error)
 	try:
-		fleet = FleetReader(bench, manager, observer).see()
+		fleet = FleetReader(bench, manager, rq_reader).read()
 	except (RedisError, OSError) as error:
 		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
 	journal = Journal(bench)
@@ -74,7 +74,7 @@ def read_status(bench: Bench) -> Status:
 	last = next((request for request in requests if not request.is_open), None)
 	return Status(
 		bench,
-		observer,
+		rq_reader,
 		services,
 		fleet,
 		manager_problem,
@@ -87,7 +87,7 @@ def read_status(bench: Bench) -> Status:
 
 def as_json(status: Status) -> dict:
 	fleet = status.fleet
-	now = fleet.look.now if fleet else 0
+	now = fleet.snapshot.now if fleet else 0
 	return {
 		"bench": str(status.bench.path),
 		"services": [
@@ -97,11 +97,11 @@ def as_json(status: Status) -> dict:
 				"state": service.state,
 				"pid": service.pid or None,
 				"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
-				"is_left_down": service.is_left_down,
+				"is_left_down": service.is_intentionally_stopped,
 			}
 			for service in status.services
 		],
-		"suspended_by": fleet.look.suspended_by if fleet else None,
+		"suspended_by": fleet.snapshot.suspended_by if fleet else None,
 		"suspended_by_bench": other_bench(status),
 		"workers": [
 			{
@@ -112,7 +112,7 @@ def as_json(status: Status) -> dict:
 				"queues": [status.bench.short_queue_name(queue) for queue in worker.queues],
 				"leaves_after_job": worker.shutdown_requested,
 				"job": None
-				if (job := fleet.look.job_of(worker)) is None
+				if (job := fleet.snapshot.job_of(worker)) is None
 				else {
 					"id": job.id,
 					"method": job.method,
@@ -127,7 +127,7 @@ def as_json(status: Status) -> dict:
 		],
 		"queues": [
 			{**asdict(queue), "name": status.bench.short_queue_name(queue.name)}
-			for queue in (fleet.look.queues if fleet else [])
+			for queue in (fleet.snapshot.queues if fleet else [])
 		],
 		"request": summary(status.current) if status.current else None,
 		"abandoned": status.is_abandoned,
@@ -138,7 +138,7 @@ def as_json(status: Status) -> dict:
 
 def other_bench(status: Status) -> str | None:
 	"""The other bench on the same Redis whose restart holds the queues of this one too; None where none does."""
-	token = status.fleet.look.suspended_by if status.fleet else None
+	token = status.fleet.snapshot.suspended_by if status.fleet else None
 	holder = holding_bench(token) if token else ""
 	return holder if holder and holder != status.bench.bench_id else None
 

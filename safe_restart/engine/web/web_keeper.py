@@ -46,7 +46,7 @@ class Gunicorn:
 	def __init__(self, words: list[str], shared: socket.socket | None = None):
 		self.is_trial = shared is None
 		self.started_at = time.monotonic()
-		self.told_at: float | None = None
+		self.asked_to_leave_at: float | None = None
 		self.wrong_since: float | None = None
 		self.question: socket.socket | None = None
 		private = listen("127.0.0.1", 0)
@@ -56,12 +56,12 @@ class Gunicorn:
 			become(words, parent, (private,) if shared is None else (shared, private))
 		private.close()
 
-	def tell(self, number: int) -> None:
+	def send_signal(self, number: int) -> None:
 		os.kill(self.pid, number)
 
 	def leave(self, number: int = signal.SIGTERM) -> None:
-		self.told_at = self.told_at or time.monotonic()
-		self.tell(number)
+		self.asked_to_leave_at = self.asked_to_leave_at or time.monotonic()
+		self.send_signal(number)
 
 	@property
 	def has_settled(self) -> bool:
@@ -132,7 +132,7 @@ class Keeper:
 	def hear(self, number: int | None) -> None:
 		self.is_asked |= number == signal.SIGHUP
 		if number in PASSED_ON and self.serving:
-			self.serving.tell(number)
+			self.serving.send_signal(number)
 		if number in ENDS:
 			self.is_ending = True
 			for one in self.all:
@@ -217,8 +217,8 @@ class Keeper:
 	def reap(self) -> None:
 		"""Notice who has ended, and end who hangs."""
 		for one in self.leaving:
-			if one.told_at and time.monotonic() - one.told_at > LEAVE_SECONDS:
-				one.tell(signal.SIGKILL)
+			if one.asked_to_leave_at and time.monotonic() - one.asked_to_leave_at > LEAVE_SECONDS:
+				one.send_signal(signal.SIGKILL)
 		ended = dict(ended_children())
 		gone = {one: ended[one.pid] for one in self.all if one.pid in ended}
 		if not gone:

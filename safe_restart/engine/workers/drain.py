@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from ..core.bench import Bench
 from ..core.errors import JobsStillRunning
 from ..core.waiting import LOOK_INTERVAL_SECONDS
-from ..managers.base import EACH
+from ..managers.base import RestartMode
 from ..processes import tree
 from ..rq.snapshot import Job, Worker
 from ..rq.wakeup_job import remove_wakeup_jobs, send_wakeup_jobs
@@ -33,41 +33,41 @@ class Undrained:
 		return bool(self.busy or self.unproven)
 
 
-def what_runs(fleet: Fleet, retirement: WorkerStopper) -> Undrained:
+def what_runs(fleet: Fleet, stopper: WorkerStopper) -> Undrained:
 	"""Who could still run a job: every live worker that has not provably read the flag.
 
 	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
 	that has a child runs a job, whatever Redis knows. Strays are waited for while they have a job; nobody could bring
 	them back.
 	"""
-	evidence = retirement.evidence
-	busy = [(worker, job) for worker, job in fleet.running if not evidence.has_read_the_flag(worker)]
+	stop_safety = stopper.stop_safety
+	busy = [(worker, job) for worker, job in fleet.running if not stop_safety.has_read_suspension(worker)]
 	unproven = [
 		worker
-		for unit in fleet.units
-		for worker in unit.workers
-		if not evidence.has_read_the_flag(worker) and not worker.is_busy and not worker.job_id
+		for program in fleet.programs
+		for worker in program.workers
+		if not stop_safety.has_read_suspension(worker) and not worker.is_busy and not worker.job_id
 	]
-	for unit in fleet.units:
-		if not unit.workers and tree.children(unit.main_pid):
-			busy.append((placeholder(unit), None))
-		elif not unit.workers and not retirement.is_leaving(unit) and not is_booting(unit, evidence):
-			unproven.append(placeholder(unit))
+	for program in fleet.programs:
+		if not program.workers and tree.children(program.main_pid):
+			busy.append((placeholder(program), None))
+		elif not program.workers and not stopper.is_leaving(program) and not is_booting(program, stop_safety):
+			unproven.append(placeholder(program))
 	return Undrained(tuple(busy), tuple(unproven))
 
 
-def is_booting(unit: WorkerProgram, evidence: StopSafety) -> bool:
-	process = tree.get(unit.service.pid)
-	return process is None or tree.started_at(process) > evidence.flag_set_at
+def is_booting(program: WorkerProgram, stop_safety: StopSafety) -> bool:
+	process = tree.get(program.service.pid)
+	return process is None or tree.started_at(process) > stop_safety.suspended_at
 
 
-def placeholder(unit: WorkerProgram) -> Worker:
+def placeholder(program: WorkerProgram) -> Worker:
 	"""A worker that Redis does not know, or not any more."""
-	return Worker(unit.name, unit.service.pid, "", "", "", (), None, None, "", False)
+	return Worker(program.name, program.service.pid, "", "", "", (), None, None, "", False)
 
 
 def drain(
-	retirement: WorkerStopper,
+	stopper: WorkerStopper,
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
 	wake: Callable[[Fleet, tuple[Worker, ...], bool], None],
@@ -83,22 +83,22 @@ def drain(
 	unproven_since = next_wake = time.monotonic()
 	proofs, before = 0, None
 	while True:
-		fleet = retirement.look(patience_seconds=min(PATIENCE_SECONDS, timeout_seconds))
-		retirement.hasten(fleet.look)
-		undrained = what_runs(fleet, retirement)
+		fleet = stopper.poll(patience_seconds=min(PATIENCE_SECONDS, timeout_seconds))
+		stopper.hasten(fleet.snapshot)
+		undrained = what_runs(fleet, stopper)
 		if undrained != before:
 			on_change(fleet, undrained)
 			before = undrained
 		proofs = 0 if undrained.unproven or (undrained.busy and not leaves_busy) else proofs + 1
 		if proofs >= 2:
 			return fleet
-		retirement.check_cancelled()
+		stopper.check_cancelled()
 		if (now := time.monotonic()) >= deadline and not proofs:
-			raise JobsStillRunning(still_running(undrained, timeout_seconds, retirement.may_leave))
+			raise JobsStillRunning(still_running(undrained, timeout_seconds, stopper.may_leave))
 		if not undrained.unproven:
 			unproven_since = now
 		elif now >= next_wake:
-			wake(fleet, undrained.unproven, retirement.has_waited(unproven_since))
+			wake(fleet, undrained.unproven, stopper.has_waited(unproven_since))
 			next_wake = now + WAKE_SECONDS
 		time.sleep(LOOK_INTERVAL_SECONDS)
 
@@ -119,16 +119,16 @@ def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool)
 
 
 @contextmanager
-def waking(bench: Bench, retirement: WorkerStopper) -> Iterator[Callable]:
+def waking(bench: Bench, stopper: WorkerStopper) -> Iterator[Callable]:
 	"""How idle workers are woken here. Errands that nobody took are gone afterwards."""
-	if retirement.watch.manager.way == EACH:
-		yield retirement.wake
+	if stopper.fleet_reader.manager.restart_mode == RestartMode.INDIVIDUAL:
+		yield stopper.wake
 		return
-	redis = retirement.watch.observer.redis
+	redis = stopper.fleet_reader.rq_reader.redis
 	try:
 		yield lambda fleet, unproven, has_been_waited: send_wakeup_jobs(redis, unproven)
 	finally:
 		try:
 			remove_wakeup_jobs(bench, redis)
 		except (RedisError, OSError) as error:
-			retirement.note(f"errands that no worker took could not be taken back ({error}); they do nothing")
+			stopper.note(f"errands that no worker took could not be taken back ({error}); they do nothing")

@@ -7,6 +7,8 @@ is replaced whole, since a child that exits comes back with its parent's old cod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from redis import Redis
+
 from ..core.bench import Bench
 from ..managers.base import ProcessManager, Service
 from ..processes import tree
@@ -35,9 +37,9 @@ class WorkerProgram:
 		return {queue for worker in self.workers for queue in worker.queues}
 
 	@property
-	def place(self) -> str:
+	def shared_address(self) -> str:
 		"""What it shares with others that can only be told to go together with it; otherwise it has one for itself."""
-		return self.service.place or self.name
+		return self.service.shared_address or self.name
 
 	@property
 	def main_pid(self) -> int:
@@ -45,7 +47,7 @@ class WorkerProgram:
 		return tree.main_pid(self.service.pid)
 
 	@property
-	def seats(self) -> dict[str, int]:
+	def pids_by_worker(self) -> dict[str, int]:
 		"""Who may wait for a job in it: the pids of its workers by their names; the program's own by its name where Redis
 		knows none of them."""
 		return {worker.name: worker.pid for worker in self.workers} or {self.name: self.main_pid}
@@ -59,68 +61,70 @@ class Fleet:
 	dead: registrations without a living process on this host, told apart by pid and start time
 	"""
 
-	look: RqSnapshot
-	units: tuple[WorkerProgram, ...]
-	strays: tuple[Worker, ...]
-	dead: tuple[Worker, ...]
+	snapshot: RqSnapshot
+	programs: tuple[WorkerProgram, ...]
+	unmanaged: tuple[Worker, ...]
+	stale: tuple[Worker, ...]
 
 	@property
 	def workers(self) -> list[Worker]:
-		return [*(worker for unit in self.units for worker in unit.workers), *self.strays]
+		return [*(worker for program in self.programs for worker in program.workers), *self.unmanaged]
 
 	@property
 	def running(self) -> list[tuple[Worker, Job | None]]:
 		"""Each live worker that has a job now, with the job where it is known."""
-		return [(w, self.look.job_of(w)) for w in self.workers if w.is_busy or w.job_id]
+		return [(w, self.snapshot.job_of(w)) for w in self.workers if w.is_busy or w.job_id]
 
-	def unit(self, name: str) -> WorkerProgram | None:
-		return next((unit for unit in self.units if unit.name == name), None)
+	def program(self, name: str) -> WorkerProgram | None:
+		return next((program for program in self.programs if program.name == name), None)
 
 
-def join_with_processes(look: RqSnapshot, services: Iterable[Service]) -> Fleet:
+def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
 	"""Join what RQ says with what the process manager says of processes on this host."""
 	programs = [service for service in services if service.kind == WORKERS]
 	by_pid = {service.pid: service for service in programs if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
 	names = {service.name for service in programs}
 	orphans: dict[int, list[Worker]] = {}
-	strays, dead = [], list(look.ghosts)
-	newest = newest_births(look.workers)
-	for worker in look.workers:
+	unmanaged, stale = [], list(snapshot.stale)
+	newest = newest_births(snapshot.workers)
+	for worker in snapshot.workers:
 		if not identity.is_local(worker):
-			strays.append(worker)
+			unmanaged.append(worker)
 			continue
 		process = identity.of_worker(worker)
 		if process is None or worker.birth != newest[worker.hostname, worker.pid]:
-			dead.append(worker)
+			stale.append(worker)
 			continue
-		keeper = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
-		if keeper:
-			members[keeper.name].append(worker)
+		manager_service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
+		if manager_service:
+			members[manager_service.name].append(worker)
 		elif programs and (root := tree.orphan_root(process, WORKERS, names)):
 			orphans.setdefault(root.pid, []).append(worker)
 		else:
-			strays.append(worker)
-	units = [WorkerProgram(service, tuple(members[service.name])) for service in by_pid.values()]
-	units += [
+			unmanaged.append(worker)
+	programs = [WorkerProgram(service, tuple(members[service.name])) for service in by_pid.values()]
+	programs += [
 		WorkerProgram(orphan_service(pid, programs), tuple(found), True) for pid, found in orphans.items()
 	]
 	return Fleet(
-		look=look,
-		units=tuple(units),
-		strays=tuple(strays),
-		dead=tuple(dead),
+		snapshot=snapshot,
+		programs=tuple(programs),
+		unmanaged=tuple(unmanaged),
+		stale=tuple(stale),
 	)
 
 
-def join_through_redis(look: RqSnapshot, services: Iterable[Service]) -> Fleet:
+def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
 	"""Each living worker is a unit of its own; there is no other witness than Redis."""
 	by_name = {service.worker: service for service in services if service.worker}
-	units = [
-		WorkerProgram(by_name[worker.name], (worker,)) for worker in look.workers if worker.name in by_name
+	programs = [
+		WorkerProgram(by_name[worker.name], (worker,))
+		for worker in snapshot.workers
+		if worker.name in by_name
 	]
-	dead = [worker for worker in look.workers if worker.name not in by_name]
-	return Fleet(look=look, units=tuple(units), strays=(), dead=(*look.ghosts, *dead))
+	stale = [worker for worker in snapshot.workers if worker.name not in by_name]
+	return Fleet(snapshot=snapshot, programs=tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
 
 
 def orphan_service(pid: int, programs: list[Service]) -> Service:
@@ -130,29 +134,33 @@ def orphan_service(pid: int, programs: list[Service]) -> Service:
 
 
 class FleetReader:
-	"""Looks at one bench again and again, through its process manager and its Redis."""
+	"""Reads one bench again and again, through its process manager and its Redis."""
 
-	def __init__(self, bench: Bench, manager: ProcessManager, observer: RqReader):
+	def __init__(self, bench: Bench, manager: ProcessManager, rq_reader: RqReader):
 		self.bench = bench
 		self.manager = manager
-		self.observer = observer
-		self.orphans: list[WorkerProgram] = []  # of the last look
+		self.rq_reader = rq_reader
+		self.orphans: list[WorkerProgram] = []  # of the last snapshot
 
-	def see(self) -> Fleet:
-		"""One look. Raises RedisError where Redis is away, and Unreachable where the manager is."""
+	@property
+	def redis(self) -> Redis:
+		return self.rq_reader.redis
+
+	def read(self) -> Fleet:
+		"""The workers as they are now. Raises RedisError where Redis is away, and Unreachable where the manager is."""
 		if self.manager.is_seen_through_redis:
-			look = self.observer.look()
-			fleet = join_through_redis(look, self.manager.services_in(look))
+			snapshot = self.rq_reader.snapshot()
+			fleet = join_through_redis(snapshot, self.manager.services_in(snapshot))
 		else:
 			services = self.manager.services()
-			fleet = join_with_processes(self.observer.look(), services)
-		self.orphans = [unit for unit in fleet.units if unit.is_orphan]
+			fleet = join_with_processes(self.rq_reader.snapshot(), services)
+		self.orphans = [program for program in fleet.programs if program.is_orphan]
 		return fleet
 
-	def waiting(self, seats: Mapping[str, int]) -> dict[str, int]:
-		"""Redis client ids of those who wait in Redis for a job; seats are pids on this host by the name of who sits there."""
+	def waiting(self, pids_by_worker: Mapping[str, int]) -> dict[str, int]:
+		"""Redis client ids of those who wait in Redis for a job; pids on this host by the name of the worker."""
 		if self.manager.is_seen_through_redis:
-			return self.manager.waiting(seats)
-		found = [process for pid in set(seats.values()) if (process := tree.get(pid))]
-		blocked = self.observer.blocked_clients(found) if found else {}
-		return {name: blocked[pid] for name, pid in seats.items() if pid in blocked}
+			return self.manager.waiting(pids_by_worker)
+		found = [process for pid in set(pids_by_worker.values()) if (process := tree.get(pid))]
+		blocked = self.rq_reader.blocked_clients(found) if found else {}
+		return {name: blocked[pid] for name, pid in pids_by_worker.items() if pid in blocked}

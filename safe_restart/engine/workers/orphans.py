@@ -16,22 +16,22 @@ HORSE_START_SECONDS = 5
 ORPHAN_PAUSE_SECONDS = 0.1
 
 
-def find_orphans(watch: FleetReader) -> list[psutil.Process]:
+def find_orphans(fleet_reader: FleetReader) -> list[psutil.Process]:
 	"""Work-horses and workers of this bench that no manager keeps, seen twice: a horse that ends while it is looked at
 	has lost its parents too."""
-	first = look_for_orphans(watch)
+	first = look_for_orphans(fleet_reader)
 	if not first:
 		return []
 	time.sleep(ORPHAN_PAUSE_SECONDS)
-	return [process for process in look_for_orphans(watch) if process in first]
+	return [process for process in look_for_orphans(fleet_reader) if process in first]
 
 
-def look_for_orphans(watch: FleetReader) -> list[psutil.Process]:
-	services = watch.manager.services()
-	kept = {service.pid for service in services if service.pid}
+def look_for_orphans(fleet_reader: FleetReader) -> list[psutil.Process]:
+	services = fleet_reader.manager.services()
+	managed = {service.pid for service in services if service.pid}
 	commands = [service.command for service in services if service.kind == WORKERS and service.command]
 	orphans = []
-	for process in tree.inside(watch.bench.path):
+	for process in tree.inside(fleet_reader.bench.path):
 		with suppress(psutil.Error):
 			command = process.cmdline()
 			looks_alike = kind_of(" ".join(command)) == WORKERS or command[:1] == ["rq:"]
@@ -39,7 +39,7 @@ def look_for_orphans(watch: FleetReader) -> list[psutil.Process]:
 				commands
 				and looks_alike
 				and not is_wrapper(command)
-				and not kept & set(tree.ancestors(process))
+				and not managed & set(tree.ancestors(process))
 			):
 				orphans.append(process)
 	return orphans

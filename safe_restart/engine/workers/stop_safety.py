@@ -14,10 +14,10 @@ SHORT_JOB_SECONDS = 0.15
 class WorkerPhase(Enum):
 	"""What is proven of one worker under the flag."""
 
-	WAITING = "waits in Redis"
+	WAITING_IN_REDIS = "waits in Redis"
 	SUSPENDED = "suspended"
 	BUSY = "in a job"
-	ASKED = "was told to stop already"
+	ASKED = "was asked to stop already"
 	IN_BETWEEN = "in between"
 
 
@@ -26,23 +26,23 @@ class StopAction(Enum):
 
 	UNBLOCK = "CLIENT UNBLOCK"
 	SIGNAL = "one SIGTERM"
-	LEAVE = "told already"
-	FALL_BACK = "fall back"
+	ALREADY_ASKED = "was asked already"
+	UNPROVEN_STOP = "a stop without proof"
 	LOOK_AGAIN = "look again"
 
 
-def decide_stop(conditions: Iterable[WorkerPhase], has_been_waited: bool) -> StopAction:
+def decide_stop(phases: Iterable[WorkerPhase], has_been_waited: bool) -> StopAction:
 	"""What may be done with a unit whose workers are in these conditions. Pure.
 
 	has_been_waited: it was in between for IN_BETWEEN_SECONDS, so proof cannot be had (CLIENT is forbidden, say)
 	"""
-	conditions = list(conditions)
-	if WorkerPhase.ASKED in conditions:
-		return StopAction.LEAVE
-	if not conditions or WorkerPhase.IN_BETWEEN in conditions:
-		return StopAction.FALL_BACK if has_been_waited else StopAction.LOOK_AGAIN
+	phases = list(phases)
+	if WorkerPhase.ASKED in phases:
+		return StopAction.ALREADY_ASKED
+	if not phases or WorkerPhase.IN_BETWEEN in phases:
+		return StopAction.UNPROVEN_STOP if has_been_waited else StopAction.LOOK_AGAIN
 	# The children of a pool that wait are unblocked one by one; their parent brings them back, suspended.
-	if WorkerPhase.WAITING in conditions:
+	if WorkerPhase.WAITING_IN_REDIS in phases:
 		return StopAction.UNBLOCK
 	return StopAction.SIGNAL
 
@@ -54,11 +54,11 @@ class StopSafety:
 	    become so by ours
 	"""
 
-	def __init__(self, flag_set_at: float, before: Fleet | None = None):
-		self.flag_set_at = flag_set_at
+	def __init__(self, suspended_at: float, before: Fleet | None = None):
+		self.suspended_at = suspended_at
 		self.began = time.monotonic()
 		self.first_heartbeat: dict[str, str] = {}
-		self.known_before = {worker.name for worker in before.look.workers} if before else None
+		self.known_before = {worker.name for worker in before.snapshot.workers} if before else None
 		self.seen_otherwise = {w.name for w in before.workers if not w.is_suspended} if before else set()
 		self.busy_since: dict[str, tuple[str | None, float]] = {}
 
@@ -73,7 +73,7 @@ class StopSafety:
 			elif since is None or since[0] != worker.job_id:
 				self.busy_since[worker.name] = (worker.job_id, time.monotonic())
 
-	def has_read_the_flag(self, worker: Worker) -> bool:
+	def has_read_suspension(self, worker: Worker) -> bool:
 		"""RQ writes the heartbeat in the transaction in which it reads the flag (rq/suspension.py), so a heartbeat
 		that moved since we set the flag, or a worker that came or became suspended since, has read it."""
 		moved = worker.last_heartbeat != self.first_heartbeat.get(worker.name, worker.last_heartbeat)
@@ -84,13 +84,13 @@ class StopSafety:
 		since = self.busy_since.get(worker.name, (None, None))[1]
 		return since is not None and time.monotonic() - since >= SHORT_JOB_SECONDS
 
-	def condition(self, worker: Worker, waiting: dict[str, int]) -> WorkerPhase:
+	def phase(self, worker: Worker, waiting: dict[str, int]) -> WorkerPhase:
 		if worker.shutdown_requested:
 			return WorkerPhase.ASKED
-		if self.has_read_the_flag(worker):
+		if self.has_read_suspension(worker):
 			return WorkerPhase.SUSPENDED
 		if self.is_in_a_long_job(worker):
 			return WorkerPhase.BUSY
 		if not worker.is_busy and worker.name in waiting:
-			return WorkerPhase.WAITING
+			return WorkerPhase.WAITING_IN_REDIS
 		return WorkerPhase.IN_BETWEEN

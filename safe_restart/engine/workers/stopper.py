@@ -19,7 +19,7 @@ import psutil
 from redis.exceptions import RedisError
 
 from ..core.waiting import LOOK_INTERVAL_SECONDS
-from ..managers.base import EACH
+from ..managers.base import RestartMode
 from ..processes import tree
 from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
@@ -43,7 +43,7 @@ MAX_PAUSE_SECONDS = 1
 class StopRequest:
 	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
 
-	unit: WorkerProgram
+	program: WorkerProgram
 	process: psutil.Process | None
 	how: str
 	was_busy: bool
@@ -58,15 +58,17 @@ class StopRequest:
 	def lingers(self) -> bool:
 		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
 		their children."""
-		is_alone = [worker.pid for worker in self.unit.workers] == [self.unit.main_pid]
+		is_alone = [worker.pid for worker in self.program.workers] == [self.program.main_pid]
 		proven = self.how in (StopAction.UNBLOCK.value, StopAction.SIGNAL.value) and not self.was_busy
 		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
 
 
-def pids_of_idle(units: Iterable[WorkerProgram]) -> dict[str, int]:
+def pids_of_idle(programs: Iterable[WorkerProgram]) -> dict[str, int]:
 	"""Of all workers of these units but those in a job."""
-	busy = {worker.name for unit in units for worker in unit.workers if worker.is_busy}
-	return {name: pid for unit in units for name, pid in unit.seats.items() if name not in busy}
+	busy = {worker.name for program in programs for worker in program.workers if worker.is_busy}
+	return {
+		name: pid for program in programs for name, pid in program.pids_by_worker.items() if name not in busy
+	}
 
 
 class WorkerStopper:
@@ -74,28 +76,28 @@ class WorkerStopper:
 
 	def __init__(
 		self,
-		watch: FleetReader,
+		fleet_reader: FleetReader,
 		lease: Lease,
 		note: Callable[[str], None],
 		check_cancelled: Callable[[], None] = lambda: None,
 	):
-		self.watch = watch
+		self.fleet_reader = fleet_reader
 		self.lease = lease
 		self.note = note
 		self.check_cancelled = check_cancelled
-		self.told: dict[str, StopRequest] = {}
+		self.stop_requests: dict[str, StopRequest] = {}
 		self.unblocked: set[str] = set()  # names of workers
-		self.flag = ""
-		self.evidence = StopSafety(tree.uptime())
+		self.suspension_token = ""
+		self.stop_safety = StopSafety(tree.uptime())
 
-	def take_flag(self) -> None:
+	def take_suspension(self) -> None:
 		"""Set the flag, and begin to gather evidence: what was seen earlier proves nothing. Raises RedisError."""
-		before = self.watch.see()
+		before = self.fleet_reader.read()
 		self.lease.take()
-		self.flag = self.lease.holder
-		self.evidence = StopSafety(tree.uptime(), before if before.look.suspended_by is None else None)
+		self.suspension_token = self.lease.holder
+		self.stop_safety = StopSafety(tree.uptime(), before if before.snapshot.suspended_by is None else None)
 
-	def look(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
+	def poll(self, patience_seconds: float = PATIENCE_SECONDS) -> Fleet:
 		"""One look under the flag. Where the flag was gone or is another one, or Redis was, it is set again and all begins
 		anew: in between a worker may have gone on.
 
@@ -105,14 +107,14 @@ class WorkerStopper:
 		while True:
 			try:
 				if away_since is not None:
-					self.take_flag()
-				fleet = self.watch.see()
-				if fleet.look.suspended_by == self.flag:
-					self.evidence.add(fleet)
+					self.take_suspension()
+				fleet = self.fleet_reader.read()
+				if fleet.snapshot.suspended_by == self.suspension_token:
+					self.stop_safety.add(fleet)
 					return fleet
-				was = "changed hands" if fleet.look.suspended_by else "was gone and was taken again"
+				was = "changed hands" if fleet.snapshot.suspended_by else "was gone and was taken again"
 				self.note(f"the suspension {was}; all workers are looked at anew")
-				self.take_flag()
+				self.take_suspension()
 			except (RedisError, OSError) as error:
 				if away_since is None:
 					away_since = time.monotonic()
@@ -123,43 +125,50 @@ class WorkerStopper:
 				time.sleep(pause)
 				pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
-	def tell(self, units: Iterable[WorkerProgram]) -> None:
+	def request_stop(self, programs: Iterable[WorkerProgram]) -> None:
 		"""Tell each of these units to go, under a flag that has been set and stays set until this returns.
 
 		Returns when each was told and it is safe to lift the flag: those that were suspended are gone, those in a
 		job have confirmed. Raises RedisError where Redis goes away for good.
 		"""
 		since = time.monotonic()
-		old = {unit.name: unit for unit in units}
+		old = {program.name: program for program in programs}
 		names = set(old)
 		while names:
-			fleet = self.look()
+			fleet = self.poll()
 			self._notice_who_left(fleet, old, self.has_waited(since))
-			self._tell_who_can_go(fleet, names, self.has_waited(since))
-			self._tell_late_children(fleet, names)
-			self.hasten(fleet.look)
-			unsettled = [name for name in names if name not in self.told or not self._is_settled(name, fleet)]
+			self._stop_who_can_go(fleet, names, self.has_waited(since))
+			self._stop_late_children(fleet, names)
+			self.hasten(fleet.snapshot)
+			unsettled = [
+				name for name in names if name not in self.stop_requests or not self._is_settled(name, fleet)
+			]
 			if not unsettled:
 				return
-			if names <= set(self.told) and time.monotonic() - since > IN_BETWEEN_SECONDS + CONFIRM_SECONDS:
+			if (
+				names <= set(self.stop_requests)
+				and time.monotonic() - since > IN_BETWEEN_SECONDS + CONFIRM_SECONDS
+			):
 				self.note(
 					f"{', '.join(unsettled)} did not confirm in {CONFIRM_SECONDS} s that it was told to go"
 				)
 				return
 			time.sleep(LOOK_INTERVAL_SECONDS)
 
-	def is_leaving(self, unit: WorkerProgram) -> bool:
+	def is_leaving(self, program: WorkerProgram) -> bool:
 		"""Whether the process of this unit was unblocked and is on its way out: it can take nothing any more."""
-		return self._is_on_its_way(unit) and self.told[unit.name].how == StopAction.UNBLOCK.value
+		return (
+			self._is_on_its_way(program) and self.stop_requests[program.name].how == StopAction.UNBLOCK.value
+		)
 
 	@property
 	def may_leave(self) -> bool:
 		"""Whether a worker may end by itself, as it does when it is unblocked. In the foreground that would end all."""
-		return self.watch.manager.way == EACH
+		return self.fleet_reader.manager.restart_mode == RestartMode.INDIVIDUAL
 
 	def has_waited(self, since: float) -> bool:
 		"""Whether proof has been looked for long enough since then (monotonic), and since the evidence began."""
-		return time.monotonic() - max(since, self.evidence.began) > IN_BETWEEN_SECONDS
+		return time.monotonic() - max(since, self.stop_safety.began) > IN_BETWEEN_SECONDS
 
 	def wake(self, fleet: Fleet, unproven: Iterable[Worker], has_been_waited: bool) -> None:
 		"""Replace idle workers, so that they come back suspended: an idle one never notices the flag (FACTS 1.1).
@@ -168,130 +177,153 @@ class WorkerStopper:
 		been waited for, it is stopped in the next best way.
 		"""
 		names = {worker.name for worker in unproven}
-		waiting = self.watch.waiting(
-			{name: pid for name, pid in pids_of_idle(fleet.units).items() if name in names}
+		waiting = self.fleet_reader.waiting(
+			{name: pid for name, pid in pids_of_idle(fleet.programs).items() if name in names}
 		)
-		for unit in fleet.units:
-			idle = names & set(unit.seats)
-			process = self.watch.manager.process(unit.service)
-			unblocked = self._unblock(unit, waiting)
-			if self._leaves(unit, unblocked):
-				self.told[unit.name] = StopRequest(unit, process, StopAction.UNBLOCK.value, False)
-			elif idle and not unblocked and has_been_waited and unit.name not in self.told:
-				self._tell(unit, process, self._fall_back(unit), False)
+		for program in fleet.programs:
+			idle = names & set(program.pids_by_worker)
+			process = self.fleet_reader.manager.process(program.service)
+			unblocked = self._unblock(program, waiting)
+			if self._leaves(program, unblocked):
+				self.stop_requests[program.name] = StopRequest(
+					program, process, StopAction.UNBLOCK.value, False
+				)
+			elif idle and not unblocked and has_been_waited and program.name not in self.stop_requests:
+				self._record(program, process, self._stop_unproven(program), False)
 
-	def hasten(self, look: RqSnapshot) -> None:
+	def hasten(self, snapshot: RqSnapshot) -> None:
 		"""End workers that have said goodbye to Redis and linger: RQ may wait a second for a thread of its own
 		(`join(timeout=1)` in Worker.unsubscribe), while nobody serves their queues."""
-		registered = {worker.name for worker in look.workers}
-		for told in self.told.values():
-			if told.lingers and not registered & {worker.name for worker in told.unit.workers}:
-				tree.kill([told.process])
+		registered = {worker.name for worker in snapshot.workers}
+		for asked in self.stop_requests.values():
+			if asked.lingers and not registered & {worker.name for worker in asked.program.workers}:
+				tree.kill([asked.process])
 
-	def _tell_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
-		units = [unit for unit in fleet.units if unit.name in names and unit.name not in self.told]
-		waiting = self.watch.waiting(pids_of_idle(units)) if self.may_leave else {}
-		for unit in units:
-			conditions = [self.evidence.condition(worker, waiting) for worker in unit.workers]
+	def _stop_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
+		programs = [
+			program
+			for program in fleet.programs
+			if program.name in names and program.name not in self.stop_requests
+		]
+		waiting = self.fleet_reader.waiting(pids_of_idle(programs)) if self.may_leave else {}
+		for program in programs:
+			phases = [self.stop_safety.phase(worker, waiting) for worker in program.workers]
 			# A worker that Redis forgot still waits in it: its connection tells.
-			if not conditions and unit.name in waiting:
-				conditions = [WorkerPhase.WAITING]
-			self._act(unit, decide_stop(conditions, waited), waiting)
+			if not phases and program.name in waiting:
+				phases = [WorkerPhase.WAITING_IN_REDIS]
+			self._act(program, decide_stop(phases, waited), waiting)
 
-	def _tell_late_children(self, fleet: Fleet, names: set[str]) -> None:
+	def _stop_late_children(self, fleet: Fleet, names: set[str]) -> None:
 		"""A pool that is told to go tells its children once. One that it has just forked still has the pool's own signal
 		handlers (rq/worker_pool.py, 1.15 to 3.0), misses that, and would be waited for for ever."""
-		told = [u for u in fleet.units if u.name in names and u.service.pid and self._is_on_its_way(u)]
-		children = [worker for unit in told for worker in unit.workers if worker.pid != unit.main_pid]
-		waiting = self.watch.waiting({child.name: child.pid for child in children if not child.is_busy})
+		asked = [u for u in fleet.programs if u.name in names and u.service.pid and self._is_on_its_way(u)]
+		children = [
+			worker for program in asked for worker in program.workers if worker.pid != program.main_pid
+		]
+		waiting = self.fleet_reader.waiting(
+			{child.name: child.pid for child in children if not child.is_busy}
+		)
 		for child in children:
-			condition = self.evidence.condition(child, waiting)
-			if condition is WorkerPhase.WAITING:
-				self.watch.observer.unblock(waiting[child.name])
-			elif condition is WorkerPhase.SUSPENDED and (process := identity.of_worker(child)):
+			phase = self.stop_safety.phase(child, waiting)
+			if phase is WorkerPhase.WAITING_IN_REDIS:
+				self.fleet_reader.rq_reader.unblock(waiting[child.name])
+			elif phase is WorkerPhase.SUSPENDED and (process := identity.of_worker(child)):
 				process.send_signal(signal.SIGINT)  # it holds no job, so being told twice does no harm
 
-	def _is_on_its_way(self, unit: WorkerProgram) -> bool:
-		told = self.told.get(unit.name)
-		is_same = told is not None and told.unit.service.incarnation == unit.service.incarnation
-		return is_same and told.process is not None
+	def _is_on_its_way(self, program: WorkerProgram) -> bool:
+		asked = self.stop_requests.get(program.name)
+		is_same = (
+			asked is not None and asked.program.service.process_identity == program.service.process_identity
+		)
+		return is_same and asked.process is not None
 
 	def _notice_who_left(self, fleet: Fleet, old: dict[str, WorkerProgram], waited: bool) -> None:
 		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told.
 
 		An orphan is known only by its workers, so a pool without any, as while they boot, is told without proof at last.
 		"""
-		for name, unit in old.items():
-			now = fleet.unit(name)
-			if name in self.told or (now and now.service.incarnation == unit.service.incarnation):
+		for name, program in old.items():
+			now = fleet.program(name)
+			if name in self.stop_requests or (
+				now and now.service.process_identity == program.service.process_identity
+			):
 				continue
-			process = tree.get(unit.service.pid) if unit.is_orphan else None
+			process = tree.get(program.service.pid) if program.is_orphan else None
 			if process is None:
 				how = (
 					StopAction.UNBLOCK.value
-					if unit.service.incarnation in self.unblocked
+					if program.service.process_identity in self.unblocked
 					else "left by itself"
 				)
-				self._tell(unit, None, how, False)
+				self._record(program, None, how, False)
 			elif waited:
-				self._tell(unit, process, self._fall_back(replace(unit, workers=())), False)
+				self._record(program, process, self._stop_unproven(replace(program, workers=())), False)
 
-	def _unblock(self, unit: WorkerProgram, waiting: dict[str, int]) -> list[str]:
+	def _unblock(self, program: WorkerProgram, waiting: dict[str, int]) -> list[str]:
 		"""Make those in it leave who wait in Redis; returns who does."""
 		names = [
-			name for name in unit.seats if name in waiting and self.watch.observer.unblock(waiting[name])
+			name
+			for name in program.pids_by_worker
+			if name in waiting and self.fleet_reader.rq_reader.unblock(waiting[name])
 		]
 		self.unblocked.update(names)
 		return names
 
-	def _leaves(self, unit: WorkerProgram, unblocked: list[str]) -> bool:
+	def _leaves(self, program: WorkerProgram, unblocked: list[str]) -> bool:
 		"""Whether the unit itself leaves with those who were unblocked in it. A pool brings the child back, suspended, and
 		goes as a whole once none of its children waits; of workers at one place it is only seen later who left."""
-		return any(unit.seats[name] == unit.main_pid for name in unblocked)
+		return any(program.pids_by_worker[name] == program.main_pid for name in unblocked)
 
-	def _act(self, unit: WorkerProgram, act: StopAction, waiting: dict[str, int]) -> None:
-		process = self.watch.manager.process(unit.service)
-		is_busy = any(worker.is_busy for worker in unit.workers) or bool(
-			not unit.workers and tree.children(unit.main_pid)
+	def _act(self, program: WorkerProgram, act: StopAction, waiting: dict[str, int]) -> None:
+		process = self.fleet_reader.manager.process(program.service)
+		is_busy = any(worker.is_busy for worker in program.workers) or bool(
+			not program.workers and tree.children(program.main_pid)
 		)
 		if act is StopAction.LOOK_AGAIN:
 			return
 		if act is StopAction.UNBLOCK:
 			# A pool brings the child back, suspended; it goes as a whole once none of its children waits.
-			if not self._leaves(unit, self._unblock(unit, waiting)):
+			if not self._leaves(program, self._unblock(program, waiting)):
 				return
 		if act is StopAction.SIGNAL:
-			self.watch.manager.signal(unit.service, "TERM")
-		self._tell(
-			unit, process, self._fall_back(unit) if act is StopAction.FALL_BACK else act.value, is_busy
+			self.fleet_reader.manager.signal(program.service, "TERM")
+		self._record(
+			program,
+			process,
+			self._stop_unproven(program) if act is StopAction.UNPROVEN_STOP else act.value,
+			is_busy,
 		)
 
-	def _tell(self, unit: WorkerProgram, process: psutil.Process | None, how: str, was_busy: bool) -> None:
-		self.told[unit.name] = StopRequest(unit, process, how, was_busy)
+	def _record(
+		self, program: WorkerProgram, process: psutil.Process | None, how: str, was_busy: bool
+	) -> None:
+		self.stop_requests[program.name] = StopRequest(program, process, how, was_busy)
 
-	def _fall_back(self, unit: WorkerProgram) -> str:
-		how = self._stop_without_proof(unit)
-		self.note(f"{unit.name} gave no proof that it holds no job; it was stopped by {how}")
+	def _stop_unproven(self, program: WorkerProgram) -> str:
+		how = self._stop_without_proof(program)
+		self.note(f"{program.name} gave no proof that it holds no job; it was stopped by {how}")
 		return how
 
-	def _stop_without_proof(self, unit: WorkerProgram) -> str:
-		sent = bool(unit.workers and self.may_leave) and all(
-			self.watch.observer.send_shutdown(worker.name) for worker in unit.workers
+	def _stop_without_proof(self, program: WorkerProgram) -> str:
+		sent = bool(program.workers and self.may_leave) and all(
+			self.fleet_reader.rq_reader.send_shutdown(worker.name) for worker in program.workers
 		)
-		if sent and len(unit.workers) == 1:
+		if sent and len(program.workers) == 1:
 			return "RQ's shutdown command"
-		self.watch.manager.signal(unit.service, "TERM")
+		self.fleet_reader.manager.signal(program.service, "TERM")
 		return "SIGTERM"
 
 	def _is_settled(self, name: str, fleet: Fleet) -> bool:
 		"""Whether the flag may be lifted as far as this unit goes."""
-		told = self.told[name]
-		if told.is_gone or told.how == StopAction.UNBLOCK.value:
+		asked = self.stop_requests[name]
+		if asked.is_gone or asked.how == StopAction.UNBLOCK.value:
 			return True
-		unit = fleet.unit(name)
-		if unit is None or not self._is_on_its_way(unit):
+		program = fleet.program(name)
+		if program is None or not self._is_on_its_way(program):
 			return True
-		asked = {worker.pid for worker in unit.workers if worker.shutdown_requested}
-		is_pool = bool(unit.service.pid) and any(worker.pid != unit.main_pid for worker in unit.workers)
-		expected = tree.children(unit.main_pid) if is_pool else set(unit.seats.values())
-		return bool(unit.workers) and asked >= expected
+		asked = {worker.pid for worker in program.workers if worker.shutdown_requested}
+		is_pool = bool(program.service.pid) and any(
+			worker.pid != program.main_pid for worker in program.workers
+		)
+		expected = tree.children(program.main_pid) if is_pool else set(program.pids_by_worker.values())
+		return bool(program.workers) and asked >= expected

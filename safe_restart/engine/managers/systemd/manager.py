@@ -185,8 +185,8 @@ class Systemd(ProcessManager):
 			"Restart is not always, so a worker that ends well is only brought back by safe-restart; if its helper and "
 			"guard are killed right then, `safe-restart recover` does it": left,
 		}
-		mend = f"`safe-restart setup systemd{' --user' * (self.scope == USER)}`"
-		return [Drawback(f"{some(names)}: {text}", mend) for text, names in sentences.items() if names]
+		fix = f"`safe-restart setup systemd{' --user' * (self.scope == USER)}`"
+		return [Drawback(f"{some(names)}: {text}", fix) for text, names in sentences.items() if names]
 
 	def show(self, *words: str) -> list[Properties]:
 		"""Properties of each unit that the words match. Raises Unreachable."""

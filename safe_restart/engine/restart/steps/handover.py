@@ -33,7 +33,7 @@ def wait_for_manual_restart(run: Run, detail: list[str]) -> None:
 		ask(run, "")
 	left = [process for process in old if tree.is_alive(process)]
 	if is_back:
-		run.can_be_cancelled = False
+		run.pass_point_of_no_return()
 		detail.append("all of it was started again")
 	elif not left:
 		raise RestartError(
@@ -78,9 +78,9 @@ def is_started_again(run: Run, old: list) -> bool:
 	if any(map(tree.is_alive, old)):
 		return False
 	try:
-		fleet = run.watch.see()
+		fleet = run.fleet_reader.read()
 	except (RedisError, OSError):
 		return False
 	kinds = {service.kind for service in run.manager.services()}
-	are_there = bool(fleet.units) or not (run.workers_before and run.workers_before.units)
-	return bool(kinds - {REDIS}) and are_there and all(unit.workers for unit in fleet.units)
+	are_there = bool(fleet.programs) or not run.programs_before
+	return bool(kinds - {REDIS}) and are_there and all(program.workers for program in fleet.programs)

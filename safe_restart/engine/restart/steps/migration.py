@@ -11,16 +11,17 @@ from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS, Service
 from ...processes import tree
 from ...processes.classify import SCHEDULER, WEB, WORKERS
-from ...sites import maintenance
-from ...sites import migrate_command as migrations
+from ...sites import maintenance, migrate_command
+from ...sites.migrate_command import MigrationResult
 from ...state.records import OUTPUT
 from ...state.report import JobCounts, WorkerCounts
 from ...web.health import Health
 from ...workers.drain import what_runs
 from ...workers.stopper import StopRequest
 from ..run import Run
-from .services import begin_probe, begin_services
-from .workers import request_stop, retire_orphans, wait_back
+from .replace import wait_back
+from .services import begin_probe
+from .workers import request_stop, stop_orphans
 
 TAIL_LINES_SHOWN = 8
 BOOT_STOP_SECONDS = 5
@@ -42,7 +43,7 @@ def check_migration(run: Run) -> None:
 		raise Refused(
 			f"There is no site {', '.join(sorted(unknown)) or 'to migrate'} in {run.bench.path}. Nothing was touched."
 		)
-	if held := migrations.running_elsewhere(run.bench, sites_of(run)):
+	if held := migrate_command.running_elsewhere(run.bench, sites_of(run)):
 		raise Refused(f"{held} Nothing was touched.")
 	maintenance.read_prior(run.bench, sites_of(run))
 
@@ -51,10 +52,10 @@ def maintenance_on(run: Run, detail: list[str]) -> None:
 	"""Remember what was set, then put the sites into maintenance mode and pause their schedulers."""
 	prior = maintenance.read_prior(run.bench, sites_of(run))
 	run.journal.remember(run.request.id, prior=prior)
-	run.can_be_cancelled = False
+	run.pass_point_of_no_return()
 	begin_probe(run)
 	maintenance.turn_on(run.bench, prior)
-	if run.probe and not run.probe.wait_until_down(CONFIG_SECONDS):
+	if run.state.probe and not run.state.probe.wait_until_down(CONFIG_SECONDS):
 		replace_web(run)
 		detail.append("web is new, as it did not notice")
 	detail.append(f"{', '.join(prior)} in maintenance mode")
@@ -63,55 +64,59 @@ def maintenance_on(run: Run, detail: list[str]) -> None:
 def replace_web(run: Run) -> None:
 	"""Web processes of Frappe 16 keep the configuration for up to a minute; new ones read it at once."""
 	for service in run.manager.services():
-		if service.kind == WEB and service.name not in run.left_down:
-			run.returning.expect(service).begin()
+		if service.kind == WEB and service.name not in run.state.intentionally_stopped:
+			run.pending_services.expect(service).begin()
 	wait_back(run)
 
 
 def stop_for_migration(run: Run, detail: list[str]) -> None:
 	"""Stop workers and scheduler, and tell their manager to keep them down. Drained, so no job is interrupted; a worker
 	that is left with its job is not touched."""
-	left = busy_units(run)
-	kept = left | run.left_down
-	services = [s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER) and s.name not in kept]
+	left = busy_programs(run)
+	untouched = left | run.state.intentionally_stopped
+	services = [
+		s for s in run.manager.services() if s.kind in (WORKERS, SCHEDULER) and s.name not in untouched
+	]
 	run.journal.remember(run.request.id, halted=[service.name for service in services])
-	retire_orphans(run)
-	for unit in run.untold():
-		if unit.name not in left:
-			run.retirement.told[unit.name] = StopRequest(unit, None, "stopped for the migration", False)
-			run.expected.add(unit.name)
+	stop_orphans(run)
+	for program in run.unasked_programs():
+		if program.name not in left:
+			run.stopper.stop_requests[program.name] = StopRequest(
+				program, None, "stopped for the migration", False
+			)
+			run.state.expected.add(program.name)
 	if not keep_down(run, services):
 		raise RestartError(
 			"Workers did not stop in time. The migration was not begun. Type `safe-restart recover --start-anyway` to "
 			"start everything and take the sites out of maintenance mode."
 		)
-	retire_orphans(run)  # of a manager that died just now
+	stop_orphans(run)  # of a manager that died just now
 	detail.append(
 		f"{pluralize(len(services), 'program')} down" + (f", {len(left)} left with a job" if left else "")
 	)
 
 
-def busy_units(run: Run) -> set[str]:
+def busy_programs(run: Run) -> set[str]:
 	"""Names of the programs that have a job still, with a warning for each job; none where all had to finish."""
 	if not run.options.allow_running_jobs:
 		return set()
-	fleet = run.retirement.look()
+	fleet = run.stopper.poll()
 	pids = {}
-	for worker, job in what_runs(fleet, run.retirement).busy:
+	for worker, job in what_runs(fleet, run.stopper).busy:
 		pids[worker.pid] = job
 		run.warn(f"{job or 'a job'} (on pid {worker.pid}) was running on old code when the migration began")
-	return {unit.name for unit in fleet.units if set(unit.seats.values()) & set(pids)}
+	return {program.name for program in fleet.programs if set(program.pids_by_worker.values()) & set(pids)}
 
 
 def stop_the_rest(run: Run) -> None:
 	"""After a migration that failed, also those workers stop that had been left with a job: each once it has ended."""
 	deadline = time.monotonic() + run.options.wait_workers_timeout
 	while True:
-		fleet = run.retirement.look()
-		busy = {worker.pid for worker, _ in what_runs(fleet, run.retirement).busy}
+		fleet = run.stopper.poll()
+		busy = {worker.pid for worker, _ in what_runs(fleet, run.stopper).busy}
 		halted = run.journal.request(run.request.id).state["halted"]
-		up = [unit for unit in fleet.units if unit.name not in halted and not unit.is_orphan]
-		done = [unit.service for unit in up if not set(unit.seats.values()) & busy]
+		up = [program for program in fleet.programs if program.name not in halted and not program.is_orphan]
+		done = [program.service for program in up if not set(program.pids_by_worker.values()) & busy]
 		run.journal.remember(run.request.id, halted=[*halted, *(service.name for service in done)])
 		keep_down(run, done)
 		if len(done) == len(up):
@@ -147,10 +152,10 @@ def keep_down(run: Run, services: list[Service]) -> bool:
 
 
 def end_booting(run: Run, service: Service) -> None:
-	"""A worker pool that is told to stop while it boots may not hear it. One that began under the flag has no job."""
+	"""A worker pool that is told to stop while it boots may not hear it. One that began after the suspension has no job."""
 	process = tree.get(service.pid)
 	with suppress(psutil.Error):
-		if process and tree.started_at(process) > run.retirement.evidence.flag_set_at:
+		if process and tree.started_at(process) > run.stopper.stop_safety.suspended_at:
 			tree.kill(tree.family(process))
 			run.note(
 				f"{service.name} (pid {service.pid}) came up before the migration, did not stop and was ended"
@@ -159,7 +164,7 @@ def end_booting(run: Run, service: Service) -> None:
 
 def migrate(run: Run, detail: list[str]) -> None:
 	"""Migrate, with each line of its output passed on. Raises MigrationFailed; everything then stays down."""
-	result = migrations.run_migration(
+	result = migrate_command.run_migration(
 		run.bench,
 		list(run.options.sites) or None,
 		run.options.migrate_timeout,
@@ -171,13 +176,17 @@ def migrate(run: Run, detail: list[str]) -> None:
 		keep_down(run, [service for service in run.manager.services() if service.name in halted])
 		if run.options.allow_running_jobs:
 			stop_the_rest(run)
-		why = f"exited with {result.exit_code}"
-		if result.timed_out:
-			why = f"was ended after --migrate-timeout {run.options.migrate_timeout:g} s"
-		if result.was_stopped:
-			why = "was ended because the request was cancelled"
+		why = why_failed(result, run.options.migrate_timeout)
 		raise MigrationFailed(describe_failed_migration(run.request.id, why, result.tail))
 	detail.append(f"migrated in {result.seconds:.1f} s")
+
+
+def why_failed(result: MigrationResult, timeout_seconds: float) -> str:
+	if result.was_stopped:
+		return "was ended because the request was cancelled"
+	if result.timed_out:
+		return f"was ended after --migrate-timeout {timeout_seconds:g} s"
+	return f"exited with {result.exit_code}"
 
 
 def describe_failed_migration(request_id: str, why: str, tail: tuple[str, ...] = ()) -> str:
@@ -196,14 +205,14 @@ def start_again(run: Run, detail: list[str]) -> None:
 	for service in services:
 		if service.name in halted and not service.is_up:
 			run.manager.start(service)
-			run.returning.expect(service)
+			run.pending_services.expect(service)
 	for name in set(halted) - {service.name for service in services}:
-		run.account.problems.append(
+		run.report.problems.append(
 			f"{name} was stopped, and {run.manager.name} does not know it any more; start it."
 		)
-	if left := {unit.name for unit in run.untold()}:
+	if left := {program.name for program in run.unasked_programs()}:
 		if not run.lease.is_held:
-			run.retirement.take_flag()
+			run.stopper.take_suspension()
 		request_stop(run, left)
 	run.lease.release()
 	detail.append(f"{pluralize(len(halted), 'program')} started")
@@ -211,20 +220,19 @@ def start_again(run: Run, detail: list[str]) -> None:
 
 def pick_up(run: Run) -> None:
 	"""Know again what an earlier helper of this request had found, before going on where that stopped."""
-	run.can_be_cancelled = False
-	run.sites_before = {site: Health(site, 200) for site in run.request.state.get("answered", [])}
+	run.pass_point_of_no_return()
+	run.state.sites_before = {site: Health(site, 200) for site in run.request.state.get("answered", [])}
 	if run.options.allow_running_jobs:
 		# Those of them that had a job when it began are still old.
-		run.workers_before = run.patiently(run.watch.see)
+		run.state.workers_before = run.retry_transient(run.fleet_reader.read)
 	report = run.request.report or {}
-	run.account.jobs = JobCounts(**report.get("jobs", {}))
-	run.account.workers = WorkerCounts(**report.get("workers", {}))
+	run.report.jobs = JobCounts(**report.get("jobs", {}))
+	run.report.workers = WorkerCounts(**report.get("workers", {}))
 
 
 def restore(run: Run, detail: list[str]) -> None:
 	"""Write exactly the values back that were set before maintenance, while the old web leaves and before the new one
-	reads them."""
-	begin_services(run)
+	reads them (`begin-services` comes right before)."""
 	prior = run.journal.request(run.request.id).state.get("prior", {})
 	for sentence in maintenance.restore(run.bench, prior):
 		run.warn(sentence)

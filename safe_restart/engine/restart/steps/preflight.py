@@ -4,7 +4,7 @@ import dataclasses
 
 from ...core.errors import Refused
 from ...core.text import pluralize
-from ...managers.base import BY_HAND, Service
+from ...managers.base import RestartMode, Service
 from ...processes.classify import REDIS, WEB, WORKERS
 from ...rq import connection
 from ...web import health as web_health
@@ -25,8 +25,8 @@ def preflight(run: Run, detail: list[str]) -> None:
 			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type `safe-restart --only "
 			"workers`."
 		)
-	run.redis_is_up = connection.is_up(run.watch.observer.redis)
-	if run.manager.is_seen_through_redis and not run.redis_is_up:
+	run.state.redis_is_up = connection.is_up(run.fleet_reader.redis)
+	if run.manager.is_seen_through_redis and not run.state.redis_is_up:
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached through it alone. "
 			"Nothing was touched. Start it, or see redis_queue in sites/common_site_config.json."
@@ -42,16 +42,18 @@ def preflight(run: Run, detail: list[str]) -> None:
 	if left := run.manager.out_of_reach(run.options.only):
 		run.warn(left)
 	run.remember_processes(services)
-	if run.redis_is_up:
+	if run.state.redis_is_up:
 		see_workers(run)
 	else:
 		go_without_redis(run, services)
-	stops_redis = run.strategy.way == BY_HAND and any(service.kind == REDIS for service in services)
-	if (REDIS in run.options.only or stops_redis) and run.redis_is_up:
+	stops_redis = run.strategy.restart_mode == RestartMode.MANUAL and any(
+		service.kind == REDIS for service in services
+	)
+	if (REDIS in run.options.only or stops_redis) and run.state.redis_is_up:
 		check_redis_may_go(run)
 	if WEB in run.options.only and any(service.kind == WEB for service in services):
 		remember_sites(run)
-	counts = run.account
+	counts = run.report
 	detail.append(
 		f"{pluralize(counts.workers.before, 'worker')}, {pluralize(counts.jobs.running_at_start, 'job')} running, "
 		f"{counts.jobs.queued_at_start} waiting"
@@ -60,9 +62,11 @@ def preflight(run: Run, detail: list[str]) -> None:
 
 def remember_sites(run: Run) -> None:
 	"""Which sites answer, so that they do afterwards. Where a helper has died it is what that one saw: the web may be away."""
-	run.sites_before = web_health.health(run.bench)
-	run.sites_before |= {site: web_health.Health(site, 200) for site in run.request.state.get("answered", ())}
-	answered = [health.site for health in run.sites_before.values() if health.is_ok]
+	run.state.sites_before = web_health.health(run.bench)
+	run.state.sites_before |= {
+		site: web_health.Health(site, 200) for site in run.request.state.get("answered", ())
+	}
+	answered = [health.site for health in run.state.sites_before.values() if health.is_ok]
 	run.journal.remember(run.request.id, answered=answered)
 
 
@@ -76,7 +80,7 @@ def go_without_redis(run: Run, services: list[Service]) -> None:
 			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "
 			f"first{f' ({starts[0]})' if starts else ''}; --now restarts the other services without it."
 		)
-	run.options = dataclasses.replace(run.options, only=tuple(others))
+	run.state.options = dataclasses.replace(run.options, only=tuple(others))
 	run.warn(
 		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could not start. "
 		f"They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then run `safe-restart`, "
@@ -85,17 +89,17 @@ def go_without_redis(run: Run, services: list[Service]) -> None:
 
 
 def see_workers(run: Run) -> None:
-	fleet = run.workers_before = run.watch.see()
-	run.running_at_start = {worker.job_id: job for worker, job in fleet.running if worker.job_id}
-	run.account.workers.before = len(fleet.workers)
-	run.account.jobs.running_at_start = len(fleet.running)
-	run.account.jobs.queued_at_start = fleet.look.queued
-	others = ", ".join(fleet.look.other_benches)
+	fleet = run.state.workers_before = run.fleet_reader.read()
+	run.state.running_at_start = {worker.job_id: job for worker, job in fleet.running if worker.job_id}
+	run.report.workers.before = len(fleet.workers)
+	run.report.jobs.running_at_start = len(fleet.running)
+	run.report.jobs.queued_at_start = fleet.snapshot.queued
+	others = ", ".join(fleet.snapshot.other_benches)
 	if others and (run.strategy.holds_lease or run.options.migrate) and run.options.touches_workers:
 		run.warn(
 			f"{others} uses the same Redis: until the queues are released no worker takes a new job there either"
 		)
-	for worker in fleet.strays if run.options.touches_workers else ():
+	for worker in fleet.unmanaged if run.options.touches_workers else ():
 		run.warn(
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
 			"not replaced and goes on with its old code"
@@ -103,13 +107,13 @@ def see_workers(run: Run) -> None:
 
 
 def check_redis_may_go(run: Run) -> None:
-	if not connection.keeps_jobs(run.watch.observer.redis):
+	if not connection.keeps_jobs(run.fleet_reader.redis):
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
 			"would lose every queued job. Nothing was touched. Leave redis out of --only; where it restarts with all else, let "
 			f"it save first: redis-cli -u {run.bench.redis_queue_url} CONFIG SET save '3600 1'"
 		)
-	if others := run.workers_before.look.other_benches:
+	if others := run.state.workers_before.snapshot.other_benches:
 		raise Refused(
 			f"{', '.join(others)} uses the Redis at {run.bench.redis_queue_url} too, and nobody waits for the jobs that run "
 			"there: restarting it would break them. Nothing was touched. Leave redis out of --only, or stop those workers "

@@ -1,76 +1,97 @@
-"""Steps that replace workers and services."""
+"""Steps that replace workers: ask them to stop, end the grace of their jobs, wait until new ones are there."""
 
 import time
 
 from ...core.text import pluralize
 from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS
-from ...processes.classify import REDIS, WORKERS
+from ...processes.classify import WORKERS
+from ...workers import identity
+from ...workers.fleet import Fleet
 from ..run import WAITING_FOR_PEER, Run
-from ..strategies import FINISH_FIRST
-from .services import begin_services, end_probe, restart_redis
-from .workers import advance, interrupt, prove_return, request_stop, wait_back, wait_gone
+from .batches import next_batch, prove_return
+from .services import end_probe
+from .workers import kill_overdue, request_stop, wait_gone, wait_out_grace
 
 CALM_INTERVAL_SECONDS = 0.25  # while only stragglers are watched
 
 
+def request_stops(run: Run, detail: list[str]) -> None:
+	"""Ask each worker that can go to stop now, and the busy ones to stop after their job."""
+	if not run.options.touches_workers:
+		detail.append("no worker is touched")
+		return
+	if not run.state.redis_is_up:
+		detail.append("not possible: Redis is down")
+		return
+	prove_return(run)
+	run.pass_point_of_no_return()
+	request_stop(run, next_batch(run, run.fleet_reader.read()))
+	busy = sum(one.was_busy for one in run.stopper.stop_requests.values())
+	idle = len(run.stopper.stop_requests) - busy
+	detail.append(f"{pluralize(idle, 'worker')} can go now, {busy} after their job")
+
+
+def request_stops_of_host(run: Run, detail: list[str]) -> None:
+	"""Ask the workers of this host to stop, and those that share their address."""
+	run.pass_point_of_no_return()
+	programs = run.unasked_programs()
+	here = {one.shared_address for one in programs if any(map(identity.is_local, one.workers))}
+	request_stop(run, {one.name for one in programs if one.shared_address in here})
+	detail.append(f"{pluralize(len(run.stopper.stop_requests), 'worker')} asked to stop")
+
+
 def stop(run: Run, detail: list[str]) -> None:
-	"""From here on it goes forward only. Finish first: every worker leaves. Otherwise: the grace ends."""
-	if run.strategy.busy == FINISH_FIRST:
-		run.can_be_cancelled = False
-		begin_services(run)
-		if WORKERS in run.options.only:
-			prove_return(run)
-			request_stop(run, {unit.name for unit in run.untold()})
-			wait_gone(run)
-			detail.append(f"{pluralize(len(run.retirement.told), 'worker')} left")
-	else:
-		killed = interrupt(run)
-		detail.append(
-			f"{pluralize(killed, 'worker')} killed with a job" if killed else "no job had to be interrupted"
-		)
-	if REDIS in run.options.only:
-		restart_redis(run)
-		detail.append("Redis is new")
-	if run.strategy.busy != FINISH_FIRST:
-		wait_back(run)
-		wait_for_web(run)
+	"""Every worker leaves. None has a job by now."""
+	run.pass_point_of_no_return()
+	if WORKERS not in run.options.only:
+		detail.append("no worker is restarted")
+		return
+	prove_return(run)
+	request_stop(run, {program.name for program in run.unasked_programs()})
+	wait_gone(run)
+	detail.append(f"{pluralize(len(run.stopper.stop_requests), 'worker')} stopped")
+
+
+def interrupt(run: Run, detail: list[str]) -> None:
+	"""The grace ends: workers that still have a job are killed with it."""
+	killed = wait_out_grace(run)
+	detail.append(
+		f"{pluralize(killed, 'worker')} killed with a job" if killed else "no job had to be interrupted"
+	)
 
 
 def replace(run: Run, detail: list[str]) -> None:
-	"""Everything that can be new by now becomes new: web, scheduler, socketio and the workers without a job."""
-	run.can_be_cancelled = False
-	begin_services(run)
+	"""Wait until everything that can be new by now is new: web, scheduler, socketio and the workers without a job."""
 	wait_back(run)
-	if not run.strategy.interrupts:  # or jobs would have their grace and the web's boot
+	gone = [asked.is_gone for asked in run.stopper.stop_requests.values()]
+	if all(gone) or not run.strategy.interrupts:  # or jobs would have their grace and the web's boot
 		wait_for_web(run)
-	workers = sum(told.is_gone for told in run.retirement.told.values())
 	kinds = [service.kind for service in run.manager.services() if service.kind != WORKERS]
 	others = [kind for kind in run.options.only if kind in kinds]
-	detail.append(
-		", ".join(others + [f"{workers} of {len(run.retirement.told)} workers programs"] * bool(workers))
-	)
+	workers = [f"{sum(gone)} of {len(gone)} workers programs"] if any(gone) else []
+	detail.append(", ".join(others + workers))
 
 
 def wait_for_web(run: Run) -> None:
 	"""Until it answers again, and so measure how long it was away."""
-	if run.probe:
-		run.probe.wait_until_ok(START_TIMEOUT_SECONDS)
+	if run.state.probe:
+		run.state.probe.wait_until_ok(START_TIMEOUT_SECONDS)
 		end_probe(run)
 
 
 def follow(run: Run, detail: list[str]) -> None:
 	"""Wait for workers with a job to be replaced: within the timeout, or, once the call returned, to the end."""
-	seconds = float("inf") if run.is_watching else run.options.wait_workers_timeout
-	deadline = time.monotonic() + seconds
+	is_watching = run.state.is_watching
+	deadline = time.monotonic() + (float("inf") if is_watching else run.options.wait_workers_timeout)
 	while True:
 		stragglers = run.stragglers  # asked first: one that leaves from here on is then seen to be away
 		away = advance(run)
 		if not (away or stragglers) or time.monotonic() > deadline or is_stuck(run):
 			break
-		if run.is_watching and is_superseded(run):
+		if is_watching and is_superseded(run):
 			break
-		time.sleep(CALM_INTERVAL_SECONDS if run.is_watching and not away else LOOK_INTERVAL_SECONDS)
+		time.sleep(CALM_INTERVAL_SECONDS if is_watching and not away else LOOK_INTERVAL_SECONDS)
 	left = len(run.stragglers)
 	detail.append(
 		f"{pluralize(left, 'worker')} still in a job on old code" if left else "every worker is new"
@@ -78,13 +99,65 @@ def follow(run: Run, detail: list[str]) -> None:
 
 
 def is_stuck(run: Run) -> bool:
-	"""New workers do not stay up, so those that were kept for them are better left serving with their old code."""
-	return bool(run.account.problems) and all(told.how == WAITING_FOR_PEER for told in run.stragglers)
+	"""New workers do not stay up, so the old ones that wait for them are better left serving with their old code."""
+	return bool(run.report.problems) and all(asked.how == WAITING_FOR_PEER for asked in run.stragglers)
 
 
 def is_superseded(run: Run) -> bool:
+	"""Whether this request was ended, or a later one has begun."""
 	still_open = run.journal.open_requests()  # the oldest first
 	ids = [request.id for request in still_open]
 	return run.request.id not in ids or any(
 		other.started_at for other in still_open[ids.index(run.request.id) + 1 :]
 	)
+
+
+def wait_back(run: Run) -> None:
+	"""Wait until all that left is back, batch after batch, but not for workers with a job."""
+	began = time.monotonic()
+	while away := advance(run):
+		if any(time.monotonic() - began > run.pending_services.patience_seconds(name) for name in away):
+			run.pending_services.give_up(away, time.monotonic() - began)
+			break
+		time.sleep(LOOK_INTERVAL_SECONDS)
+
+
+def advance(run: Run) -> set[str]:
+	"""Move everything on by one snapshot, and ask the next batch to stop; returns who is away, without workers with a job.
+	Jobs that are to be interrupted have no more than their grace, however long something else takes."""
+	if run.strategy.interrupts:
+		kill_overdue(run)
+	asked = run.stopper.stop_requests
+	in_job = {name for name, one in asked.items() if one.was_busy and not one.is_gone}
+	if run.state.redis_is_up and any(one.lingers for one in asked.values()):
+		run.stopper.hasten(run.retry_transient(run.fleet_reader.read).snapshot)
+	away = run.retry_transient(run.pending_services.poll) - in_job
+	if not (run.state.redis_is_up and who_waits_for_a_turn(run)):
+		return away
+	fleet = run.retry_transient(run.fleet_reader.read)
+	if batch := ask_next_batch(run, fleet):
+		return batch
+	# Those not asked yet wait for one that is away: until it has registered, there is something to wait for.
+	unregistered = {one.name for one in fleet.programs if not one.workers}
+	return away | (unregistered & (run.state.expected - in_job))
+
+
+def who_waits_for_a_turn(run: Run) -> list:
+	has_turns = run.strategy.in_batches or run.manager.is_seen_through_redis
+	return run.unasked_programs() if has_turns else run.unasked_orphans()
+
+
+def ask_next_batch(run: Run, fleet: Fleet) -> set[str]:
+	"""Names of those that were asked to stop now. A helper that only watches has given the lock back; the one that has the
+	lock now replaces these workers too."""
+	batch = next_batch(run, fleet)
+	if not batch or not run.lock.take():
+		return set()
+	was_held = run.lease.is_held
+	run.stopper.take_suspension()
+	request_stop(run, batch)
+	if not was_held:
+		run.lease.release()
+	if run.state.is_watching:
+		run.lock.release()
+	return batch

@@ -1,4 +1,4 @@
-"""Replacing what is not a worker: scheduler, web, socketio, and Redis where it was named."""
+"""Steps on what is not a worker: scheduler, web, socketio, and Redis where it was named."""
 
 import time
 
@@ -8,35 +8,37 @@ from ...managers.base import START_TIMEOUT_SECONDS, Service
 from ...processes.classify import REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 from ...rq import connection
 from ...services import orphaned_services
-from ...web import health as web_health
 from ...web import keeper_setup
+from ...web.health import Probe
 from ..run import Run
 
 ORDER = (SCHEDULER, WEB, SOCKETIO)
 
 
-def begin_services(run: Run) -> None:
-	"""Replace scheduler, web and socketio, and start workers that were down: each is only begun here, and comes back."""
-	if run.services_began:
-		return
-	run.services_began = True
-	if not run.probe:
+def begin_services(run: Run, detail: list[str]) -> None:
+	"""Replace scheduler, web and socketio, and start workers that were down. Each is only begun here; `replace` waits."""
+	run.pass_point_of_no_return()
+	if not run.state.probe:
 		begin_probe(run)
 	end_orphaned_services(run)
 	services = run.manager.services()
 	if WEB in run.options.only and (lost := keeper_loss(run, services)):
 		run.warn(f"{lost}; type {keeper_setup.FIX}")
-	for kind in ORDER:
-		for service in services:
-			if service.kind == kind in run.options.only and (run.is_old(service) or run.is_down(service)):
-				run.returning.expect(service).begin()
-	for service in services:
-		if service.kind == WORKERS in run.options.only and run.is_down(service):
-			run.returning.expect(service).begin()
+	old = [
+		one
+		for kind in ORDER
+		for one in services
+		if one.kind == kind and (run.is_old(one) or run.is_down(one))
+	]
+	down = [one for one in services if one.kind == WORKERS and run.is_down(one)]
+	begun = [one for one in (*old, *down) if one.kind in run.options.only]
+	for service in begun:
+		run.pending_services.expect(service).begin()
+	detail.append(", ".join(service.name for service in begun) or "there is none")
 
 
 def keeper_loss(run: Run, services: list[Service]) -> str:
-	return run.patiently(lambda: keeper_setup.what_is_lost(run.bench, run.manager.manager, services))
+	return run.retry_transient(lambda: keeper_setup.what_is_lost(run.bench, run.manager, services))
 
 
 def end_orphaned_services(run: Run) -> set[str]:
@@ -54,38 +56,43 @@ def end_orphaned_services(run: Run) -> set[str]:
 
 def begin_probe(run: Run) -> None:
 	"""Measure the web while it is replaced, at a site that answers; where none does, nothing can be said."""
-	site = next((health.site for health in run.sites_before.values() if health.is_ok), None)
+	site = next((health.site for health in run.state.sites_before.values() if health.is_ok), None)
 	if site:
-		run.probe = web_health.Probe(run.bench, site)
-		run.probe.start()
-		run.account.web.checked = True
+		run.state.probe = Probe(run.bench, site)
+		run.state.probe.start()
+		run.report.web.checked = True
 
 
 def end_probe(run: Run) -> None:
-	if run.probe:
-		run.probe.stop()
-		run.account.web.outage_ms = run.probe.outage_ms
-		run.probe = None
+	if run.state.probe:
+		run.state.probe.stop()
+		run.report.web.outage_ms = run.state.probe.outage_ms
+		run.state.probe = None
 
 
-def restart_redis(run: Run) -> None:
+def restart_redis(run: Run, detail: list[str]) -> None:
 	"""Nothing runs now. Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest."""
+	end_orphaned_redis(run)
+	services = [service for service in run.manager.services() if service.kind == REDIS]
+	for service in services:
+		run.pending_services.expect(service).begin()
+	deadline = time.monotonic() + START_TIMEOUT_SECONDS
+	names = {service.name for service in services}
+	while (away := run.pending_services.poll() & names) or not connection.is_up(run.fleet_reader.redis):
+		if time.monotonic() > deadline:
+			run.pending_services.give_up(away, START_TIMEOUT_SECONDS)
+			raise RestartError(
+				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it; nothing is lost that it "
+				"had saved. See its log, start it, then run `safe-restart` again."
+			)
+		time.sleep(LOOK_INTERVAL_SECONDS)
+	detail.append("Redis is new")
+
+
+def end_orphaned_redis(run: Run) -> None:
 	for _, process in orphaned_services.find_orphaned_services(run.bench, run.manager.services(), [REDIS]):
 		if not orphaned_services.ask_to_end(process, START_TIMEOUT_SECONDS):
 			raise RestartError(
 				f"Redis (process {process.pid}), left by a {run.manager.name} that died, did not end in "
 				f"{START_TIMEOUT_SECONDS} s. It was not killed, so that it loses nothing; see its log, then try again."
 			)
-	services = [service for service in run.manager.services() if service.kind == REDIS]
-	for service in services:
-		run.returning.expect(service).begin()
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	names = {service.name for service in services}
-	while (away := run.returning.look() & names) or not connection.is_up(run.watch.observer.redis):
-		if time.monotonic() > deadline:
-			run.returning.give_up(away, START_TIMEOUT_SECONDS)
-			raise RestartError(
-				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it; nothing is lost that it "
-				"had saved. See its log, start it, then run `safe-restart` again."
-			)
-		time.sleep(LOOK_INTERVAL_SECONDS)

@@ -80,7 +80,7 @@ class RestartRequest(Document):
 	def after_insert(self):
 		if not self.flags.from_journal:
 			# A rollback starts nothing.
-			frappe.db.after_commit.add(partial(hand_over, self.name, self.flags.options))
+			frappe.db.after_commit.add(partial(submit_committed_request, self.name, self.flags.options))
 
 	def validate(self):
 		"""`flags` cannot be set from outside (BaseDocument._reserved_keywords), so this holds for REST and for
@@ -133,9 +133,7 @@ class RestartRequest(Document):
 
 	def wanted(self) -> dict:
 		"""The options as they came, before any of them is checked."""
-		return {"only": self.services} | {
-			name: self.get(name) for name in ("interrupted", *request_options.FLAGS, *request_options.NUMBERS)
-		}
+		return {name: self.services if name == "only" else self.get(name) for name in request_options.ROWS}
 
 	def check_blockers(self):
 		if self.override_blockers:
@@ -159,7 +157,7 @@ class RestartRequest(Document):
 		self.amended_from = None  # no field of ours, but Frappe would make a name of it
 
 
-def hand_over(name: str, options: dict) -> None:
+def submit_committed_request(name: str, options: dict) -> None:
 	"""Hand the committed request to a helper; where that fails, the document says so."""
 	doc = frappe.get_doc("Restart Request", name)
 	try:

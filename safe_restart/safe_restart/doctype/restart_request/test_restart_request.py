@@ -102,8 +102,8 @@ class TestAsking(TestCase):
 	def test_a_helper_that_cannot_be_started_fails_the_request_with_the_reason(self):
 		log = self.bench.state_path / "helper.log"
 		if log.exists():
-			aside = log.rename(log.with_suffix(".aside"))
-			self.addCleanup(aside.rename, log)
+			held = log.rename(log.with_suffix(".aside"))
+			self.addCleanup(held.rename, log)
 		log.mkdir()
 		self.addCleanup(log.rmdir)
 		with self.set_user(MANAGER):

@@ -13,12 +13,14 @@ from ....desk import journal_sync, request_options
 from ....desk.permission import as_frappe_errors, check_role, this_bench, visibility
 from ....engine.core.bench import Bench
 from ....engine.jobs import retry_policy
+from ....engine.restart.options import SETTINGS, settable_by
 from ....engine.restart.strategies import strategy_named
 from ....engine.sites import maintenance
 from ....engine.state.journal import Journal
 from ....engine.views import board
 
-DEFAULTS = ("wait_workers_timeout", "migrate_timeout", "interrupted")
+# force_kill_timeout may be empty, and is shown as text for that.
+DEFAULTS = tuple(row.name for row in settable_by(SETTINGS) if not row.may_be_none)
 
 
 class SafeRestartSettings(Document):
@@ -68,10 +70,9 @@ class SafeRestartSettings(Document):
 		self.default_strategy = defaults["strategy"]
 		self.force_kill_timeout = journal_sync.as_text(defaults["force_kill_timeout"])
 		self.update({name: defaults[name] for name in DEFAULTS})
-		self.max_attempts = rules.get("max_attempts", retry_policy.MAX_ATTEMPTS)
-		delays = rules.get("retry_delays_seconds", retry_policy.DELAYS_SECONDS)
-		self.retry_delays_seconds = ", ".join(f"{delay:g}" for delay in delays)
-		methods = rules.get("job_policy") or {}
+		self.max_attempts = rules.max_attempts
+		self.retry_delays_seconds = ", ".join(f"{delay:g}" for delay in rules.retry_delays_seconds)
+		methods = dict(rules.job_policy)
 		if methods != self.methods():
 			self.job_policies = []
 			for method, action in methods.items():
@@ -105,7 +106,9 @@ class SafeRestartSettings(Document):
 
 def check(bench: Bench, ours: dict) -> None:
 	"""Let the engine judge what it would read. Raises Refused."""
-	changed = replace(bench, config={**bench.config, "safe_restart": {**bench.settings, **ours}})
+	changed = replace(
+		bench, config={**bench.config, "safe_restart": {**(bench.config.get("safe_restart") or {}), **ours}}
+	)
 	options = request_options.options_of({}, changed)
 	request_options.strategy_of(strategy_named(ours["defaults"]["strategy"]).name, options, changed)
 	retry_policy.of_bench(changed)
