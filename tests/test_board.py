@@ -392,7 +392,7 @@ def test_fifty_workers_and_five_hundred_jobs_are_seen_within_a_second(demo, page
 		"why": "three times",
 		"who": "x",
 	}
-	overview["set_aside"] = [
+	overview["held_jobs"] = [
 		{**held, "id": f"held-{n}", "method": "app.held", "site": app.SITE, "at": overview["now"]}
 		for n in range(450)
 	]

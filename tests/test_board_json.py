@@ -78,15 +78,15 @@ def test_another_sites_jobs_are_only_counted(demo):
 		board.progress(demo.bench, done["request"], 0, OTHER),
 		board.history(demo.bench, OTHER),
 	]
-	assert told[0]["set_aside_elsewhere"] == 1 and told[0]["set_aside"] == []
+	assert told[0]["held_jobs_elsewhere"] == 1 and told[0]["held_jobs"] == []
 	assert told[2]["affected_elsewhere"] == 1 and told[2]["affected"] == []
 	assert app.SITE not in json.dumps(told)
 	assert "work_for" not in json.dumps(told)
-	(held,) = board.overview(demo.bench, ALL)["set_aside"]
+	(held,) = board.overview(demo.bench, ALL)["held_jobs"]
 	with pytest.raises(Refused, match="does not belong to this site"):
 		board.requeue(demo.bench, held["id"], "somebody", OTHER)
 	board.discard(demo.bench, held["id"], "somebody", ALL)
-	assert board.overview(demo.bench, ALL)["set_aside"] == []
+	assert board.overview(demo.bench, ALL)["held_jobs"] == []
 
 
 def test_a_site_may_ask_where_it_is_alone_or_was_named(demo):
@@ -149,7 +149,7 @@ def test_a_request_can_be_cancelled_from_the_board_until_it_has_ended(demo):
 
 def test_a_restart_that_has_begun_to_replace_cannot_be_cancelled_any_more(demo):
 	journal = Journal(demo.bench)
-	for strategy, last in (("rolling", "drain"), ("wait-workers", "stop")):
+	for strategy, last in (("rolling", "request-stop"), ("wait-workers", "begin-services")):
 		request = journal.add(strategy, {}, "somebody")
 		for name in ("preflight", "suspend"):
 			journal.start_step(request.id, name)

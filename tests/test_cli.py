@@ -95,7 +95,7 @@ def test_a_broken_configuration_is_refused(words_demo, tmp_path, config, says):
 	assert not (tmp_path / "sites/.safe-restart").exists()
 
 
-def test_a_bench_without_a_process_manager_is_refused_with_the_mend(words_demo, tmp_path):
+def test_a_bench_without_a_process_manager_is_refused_with_the_fix(words_demo, tmp_path):
 	(tmp_path / "sites").mkdir()
 	# named, since these tests may run in a container themselves
 	config = {"safe_restart": {"process_manager": "supervisor"}}
@@ -105,7 +105,7 @@ def test_a_bench_without_a_process_manager_is_refused_with_the_mend(words_demo, 
 	assert "supervisor_socket" in refused.text
 
 
-def test_a_socket_this_user_may_not_use_is_named_with_the_mend(words_demo):
+def test_a_socket_this_user_may_not_use_is_named_with_the_fix(words_demo):
 	if os.geteuid() != 0:
 		pytest.skip("only root can give a socket to somebody else and run as a third user")
 	socket = words_demo.supervisor_socket

@@ -95,7 +95,7 @@ def test_a_queue_with_one_worker_is_away_for_its_boot_only_and_its_long_job_fini
 def test_doctor_names_a_grace_that_is_too_short_by_the_timeouts_of_the_queues_that_a_program_serves(custom):
 	said = cli(custom, "doctor").out
 	assert "frappe-1-worker-0: stopwaitsecs is 360, shorter than the 3000 s" in said
-	assert said.count("stopwaitsecs") == 2  # and its mend
+	assert said.count("stopwaitsecs") == 2  # and its fix
 
 
 @pytest.mark.parametrize("workers", [["reports"], {"reports": {"timeout": "an hour"}}, {"reports": 3000}])

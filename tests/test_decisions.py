@@ -21,7 +21,7 @@ from safe_restart.engine.rq.snapshot import Job, Queue, RqSnapshot, Worker
 from safe_restart.engine.rq.suspension import describe_holder
 from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.views.doctor import longest_job_seconds
-from safe_restart.engine.views.plan import plan
+from safe_restart.engine.views.plan import make_plan
 from safe_restart.engine.workers.fleet import Fleet, WorkerProgram
 from safe_restart.engine.workers.stop_safety import StopSafety, WorkerPhase
 
@@ -251,7 +251,7 @@ def test_the_plan_tells_a_running_jobs_fate_by_strategy(strategy, grace, fate, i
 	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
 	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 0)
 	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
-	answer = plan(seen, STRATEGIES[strategy], Options(force_kill_timeout=grace), Policy())
+	answer = make_plan(seen, STRATEGIES[strategy], Options(force_kill_timeout=grace), Policy())
 	assert answer.running[0].fate.startswith(fate)
 	assert answer.running[0].may_be_interrupted is interrupted
 	assert answer.running[0].seconds_left == 200
@@ -262,14 +262,14 @@ def test_the_plan_says_that_a_job_interrupted_too_often_is_held():
 	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
 	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 2)
 	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
-	answer = plan(seen, STRATEGIES["now"], Options(force_kill_timeout=0), Policy())
+	answer = make_plan(seen, STRATEGIES["now"], Options(force_kill_timeout=0), Policy())
 	assert "held for a person" in answer.running[0].fate
 
 
 def test_a_restart_of_other_services_does_not_touch_jobs():
 	job = Job("s::1", "b:default", "started", "m", "s", None, None, -1, "w", 0)
 	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
-	answer = plan(seen, STRATEGIES["now"], Options(only=("web",)), Policy())
+	answer = make_plan(seen, STRATEGIES["now"], Options(only=("web",)), Policy())
 	assert answer.running[0].fate.startswith("goes on")
 	assert answer.all_done_within_seconds is None
 
@@ -343,7 +343,7 @@ def test_apps_say_by_hook_what_must_not_be_repeated_and_are_not_imported(tmp_pat
 	"settings", [{"max_attempts": 0}, {"retry_delays_seconds": [-1]}, {"job_policy": {"m": "dance"}}]
 )
 def test_settings_that_mean_nothing_are_refused(settings, tmp_path):
-	with pytest.raises(Refused, match="max_attempts"):
+	with pytest.raises(Refused, match=next(iter(settings))):
 		retry_policy.of_bench(Bench(tmp_path, {"safe_restart": settings}))
 
 

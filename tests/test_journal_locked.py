@@ -67,7 +67,7 @@ def test_a_restart_and_who_follows_it_wait_for_a_journal_that_is_locked(quiet_de
 	assert_bench_is_healthy(quiet_demo, jobs)
 
 
-def test_a_journal_that_is_damaged_is_named_with_the_mend(quiet_demo):
+def test_a_journal_that_is_damaged_is_named_with_the_fix(quiet_demo):
 	journal = Journal(quiet_demo.bench)
 	journal.add("rolling", {}, "a test")
 	journal.path.write_bytes(journal.path.read_bytes()[:4096] + b"\xff" * 100_000)

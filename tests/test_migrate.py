@@ -385,12 +385,12 @@ class TestCommand:
 
 
 @pytest.fixture
-def migration(laid_out) -> Callable[..., migrate_command.Result]:
+def migration(laid_out) -> Callable[..., migrate_command.MigrationResult]:
 	"""Runs a migration whose program is this Python code, or the miniature bench's own."""
 
 	def run(
 		code: str = "", sites=(SITE,), timeout_seconds=20.0, on_line=lambda line: None, stop=lambda: False
-	) -> migrate_command.Result:
+	) -> migrate_command.MigrationResult:
 		if code:
 			program = laid_out.path / "env/bin/bench"
 			program.write_text(

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from safe_restart.demo import app
+from safe_restart.engine.restart.options import Options
 from safe_restart.engine.restart.recovery import RecoveryAction, recovery_action
 from safe_restart.engine.restart.strategies import STRATEGIES, steps_of
 from safe_restart.engine.state.journal import Journal
@@ -189,11 +190,11 @@ def test_when_the_helper_dies_after_a_migration_another_ends_the_restart(demo):
 
 
 @pytest.mark.parametrize("strategy", ["wait-workers", "rolling", "no-wait-workers"])
-def test_before_its_migration_a_request_is_unwound_and_after_it_finished(strategy):
-	steps = steps_of(STRATEGIES[strategy], True)
+def test_before_its_migration_a_request_is_rolled_back_and_after_it_forward(strategy):
+	steps = steps_of(STRATEGIES[strategy], Options(migrate=True))
 	for reached in range(len(steps) + 1):
-		is_begun = "halt" in steps[:reached]
-		assert recovery_action(strategy, steps[:reached], True) is (
+		is_begun = "stop-for-migration" in steps[:reached]
+		assert recovery_action(strategy, steps[:reached]) is (
 			RecoveryAction.ROLL_FORWARD if is_begun else RecoveryAction.ROLL_BACK
 		)
 

@@ -35,7 +35,7 @@ def answers(demo) -> bool:
 def mends(demo) -> list[str]:
 	"""What doctor says to type."""
 	found = json.loads(cli(demo, "doctor", "--json").out)["findings"]
-	return [finding["mend"].split("`")[1] for finding in found if finding["mend"].startswith("`safe-restart")]
+	return [finding["fix"].split("`")[1] for finding in found if finding["fix"].startswith("`safe-restart")]
 
 
 def test_a_bench_whose_supervisord_died_is_made_whole_by_what_doctor_says(demo):

@@ -11,7 +11,7 @@ from safe_restart.engine.managers.base import Service
 from safe_restart.engine.processes.classify import WORKERS
 from safe_restart.engine.restart.strategies import STRATEGIES
 from safe_restart.engine.rq.snapshot import Job, Queue, RqSnapshot, Worker
-from safe_restart.engine.views.plan import plan
+from safe_restart.engine.views.plan import make_plan
 from safe_restart.engine.workers.fleet import Fleet, WorkerProgram
 
 from .test_tables import options
@@ -61,7 +61,7 @@ def fleets(draw) -> Fleet:
 def test_any_fleet_has_a_plan_that_counts_each_job_and_interrupts_none_that_it_does_not_say(
 	fleet, strategy, options
 ):
-	answer = plan(fleet, strategy, options, Policy())
+	answer = make_plan(fleet, strategy, options, Policy())
 	looked_at = fleet.snapshot
 	assert answer.queued == sum(queue.depth for queue in looked_at.queues)
 	assert answer.scheduled == sum(queue.scheduled for queue in looked_at.queues)

@@ -29,7 +29,7 @@ def newest_steps(demo) -> list[str]:
 	return [step.name for step in journal.steps(journal.requests(1)[0].id)] if journal.requests(1) else []
 
 
-def test_when_the_helper_is_killed_while_jobs_finish_its_guard_unwinds_within_two_seconds(demo):
+def test_when_the_helper_is_killed_while_jobs_finish_its_guard_rolls_back_within_two_seconds(demo):
 	before = worker_pids(demo)
 	jobs = run_long(demo, 3, 6)
 	process = start_draining(demo, "--json")
@@ -72,7 +72,7 @@ def test_when_helper_and_guard_are_killed_jobs_move_within_the_lease_and_recover
 	assert "safe-restart recover" in cli(demo, "doctor").out
 	recovered = cli(demo, "recover")
 	assert recovered.exit_code == 0
-	assert "unwound" in recovered.out
+	assert "rolled back" in recovered.out
 	assert "nothing to recover" in cli(demo, "recover").out
 	assert_bench_is_healthy(demo, [*jobs, "after"])
 

@@ -11,7 +11,7 @@ from rq import VERSION as RQ_VERSION
 
 from safe_restart.engine.jobs import held, rescue
 from safe_restart.engine.jobs.rescue import find_suspects
-from safe_restart.engine.jobs.retry_policy import MAX_ATTEMPTS
+from safe_restart.engine.core.settings import Settings
 from safe_restart.engine.processes import tree
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
@@ -123,9 +123,9 @@ def test_a_job_that_is_killed_on_each_attempt_is_held_after_its_third_with_who_w
 	demo = quiet_demo
 	configure(demo, retry_delays_seconds=[])
 	run_long(demo, 1, 30)
-	for attempt in range(1, MAX_ATTEMPTS + 1):
+	for attempt in range(1, Settings.max_attempts + 1):
 		done, notes = interrupt(demo, attempt)
-		assert bool(done.held) is (attempt == MAX_ATTEMPTS), notes
+		assert bool(done.held) is (attempt == Settings.max_attempts), notes
 	(held,) = cli(demo, "jobs", "--json").json["jobs"]
 	assert held["kind"] == "held"
 	assert held["method"] == "demo.work_for"

@@ -13,9 +13,9 @@ from safe_restart.engine.jobs import retry_policy
 from safe_restart.engine.jobs.actions import DELAY, FAIL, HOLD, INTERRUPTED_CHOICES, REQUEUE
 from safe_restart.engine.jobs.retry_policy import JITTER, Policy
 from safe_restart.engine.managers.base import RestartMode
-from safe_restart.engine.processes.classify import KINDS
+from safe_restart.engine.processes.classify import KINDS, REDIS
 from safe_restart.engine.restart import strategies
-from safe_restart.engine.restart.options import Options
+from safe_restart.engine.restart.options import RESTARTED_BY_DEFAULT, Options
 from safe_restart.engine.restart.recovery import RecoveryAction, recovery_action
 from safe_restart.engine.restart.strategies import (
 	FINISH_FIRST,
@@ -79,27 +79,25 @@ def test_what_is_done_with_a_proven_unit_does_not_depend_on_time_or_order():
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_request_is_unwound_before_anything_irrevocable_and_finished_after(name):
+def test_a_request_is_rolled_back_before_anything_irrevocable_and_forward_after(name):
 	steps = STRATEGIES[name].steps
-	irrevocable = steps.index("stop" if name in FINISHING_FIRST else "drain")
+	irrevocable = steps.index("begin-services" if name in FINISHING_FIRST else "request-stop")
 	for reached in range(len(steps) + 1):
-		restart_mode = recovery_action(name, steps[:reached])
-		assert restart_mode is (
-			RecoveryAction.ROLL_FORWARD if reached > irrevocable else RecoveryAction.ROLL_BACK
-		)
+		action = recovery_action(name, steps[:reached])
+		assert action is (RecoveryAction.ROLL_FORWARD if reached > irrevocable else RecoveryAction.ROLL_BACK)
 
 
-def test_a_request_that_migrates_is_not_called_untouched_once_its_workers_were_halted():
-	halted = MIGRATING_STEPS.index("halt")
+def test_a_migration_is_not_called_untouched_once_its_workers_were_stopped():
+	halted = MIGRATING_STEPS.index("stop-for-migration")
 	for reached in range(len(MIGRATING_STEPS) + 1):
-		restart_mode = recovery_action("wait-workers", MIGRATING_STEPS[:reached])
-		assert restart_mode is (RecoveryAction.ROLL_FORWARD if reached > halted else RecoveryAction.ROLL_BACK)
+		action = recovery_action("wait-workers", MIGRATING_STEPS[:reached])
+		assert action is (RecoveryAction.ROLL_FORWARD if reached > halted else RecoveryAction.ROLL_BACK)
 
 
 @given(
 	st.sampled_from([*STRATEGIES, "drain"]), *[st.sets(st.sampled_from(ALL_STEPS) | st.text(max_size=4))] * 2
 )
-def test_a_request_that_is_to_be_finished_is_never_unwound_for_what_it_did_besides(name, steps, more):
+def test_what_is_rolled_forward_is_never_rolled_back_for_what_it_did_besides(name, steps, more):
 	assert recovery_action(name, steps) in RecoveryAction
 	if recovery_action(name, steps) is RecoveryAction.ROLL_FORWARD:
 		assert recovery_action(name, steps | more) is RecoveryAction.ROLL_FORWARD
@@ -215,24 +213,34 @@ EVERY_WAY = [*((s, s.steps) for s in STRATEGIES.values()), (STRATEGIES["wait-wor
 
 @pytest.mark.parametrize(("strategy", "steps"), EVERY_WAY, ids=[*STRATEGIES, "migrating"])
 def test_every_strategy_keeps_the_order_that_saves_jobs(strategy, steps):
-	assert steps == steps_of(strategy, migrates=steps is MIGRATING_STEPS)
+	options = Options(only=(*RESTARTED_BY_DEFAULT, REDIS), migrate=steps is MIGRATING_STEPS)
+	assert steps == steps_of(strategy, options)
 	assert len(set(steps)) == len(steps)
-	assert steps[:4] == ("preflight", "before-hooks", "suspend", "drain")
+	asks = "drain" if strategy.busy == FINISH_FIRST else "request-stop"
+	assert steps[:4] == ("preflight", "before-hooks", "suspend", asks)
 	assert steps[-1] == "verify"
 	assert {"rescue", "resume", "replace"} <= set(steps)
 	# What was interrupted is found before the report, and where new jobs had to wait, before those.
-	for interrupting in {"stop", "halt", "follow"} & set(steps):
+	for interrupting in {"stop", "interrupt", "stop-for-migration", "follow"} & set(steps):
 		assert steps.index(interrupting) < steps.index("rescue")
 	if strategy.holds_lease and strategy.interrupts:
 		assert steps.index("rescue") < steps.index("resume")
 	if not strategy.holds_lease:
 		assert steps[4] == "resume"
+	if strategy.interrupts:
+		assert steps.index("request-stop") < steps.index("interrupt") < steps.index("replace-interrupted")
+
+
+@pytest.mark.parametrize(("strategy", "steps"), EVERY_WAY, ids=[*STRATEGIES, "migrating"])
+def test_redis_is_restarted_only_where_it_was_named(strategy, steps):
+	options = Options(migrate=steps is MIGRATING_STEPS)
+	assert steps_of(strategy, options) == tuple(name for name in steps if name != "restart-redis")
 
 
 def test_sites_are_migrated_only_in_maintenance_and_while_everything_that_runs_jobs_is_down():
 	order = [
 		MIGRATING_STEPS.index(name)
-		for name in ("drain", "maintenance", "halt", "migrate", "start", "restore")
+		for name in ("drain", "maintenance", "stop-for-migration", "migrate", "start", "restore")
 	]
 	assert order == sorted(order)
 	assert MIGRATING_STEPS.index("migrate") < MIGRATING_STEPS.index("resume")
@@ -254,7 +262,8 @@ def test_in_the_foreground_every_strategy_lets_running_jobs_finish_first_and_dra
 		ends = "stop" if restart_mode == RestartMode.SEQUENTIAL else "hand-over"
 		assert chosen.steps.index("drain") < chosen.steps.index(ends)
 		for reached in range(len(chosen.steps) + 1):
-			has_stopped = restart_mode == RestartMode.SEQUENTIAL and reached > chosen.steps.index("stop")
+			ending = chosen.steps.index("begin-services") if restart_mode == RestartMode.SEQUENTIAL else 99
+			has_stopped = reached > ending
 			found = recovery_action(name, chosen.steps[:reached], restart_mode=restart_mode)
 			assert found is (RecoveryAction.ROLL_FORWARD if has_stopped else RecoveryAction.ROLL_BACK)
 	assert adapt_to_manager(STRATEGIES[name], RestartMode.INDIVIDUAL) is STRATEGIES[name]

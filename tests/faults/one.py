@@ -143,7 +143,7 @@ def do_what_doctor_says(scene: Scene) -> None:
 	for _ in range(MENDS):
 		findings = json.loads(scene.type("doctor", "--json").out)["findings"]
 		scene.typed.pop()
-		mends = [one["mend"].split("`")[1] for one in findings if one["mend"].startswith("`safe-restart")]
+		mends = [one["fix"].split("`")[1] for one in findings if one["fix"].startswith("`safe-restart")]
 		if not mends:
 			return
 		with scene.load.paused():  # Redis may be among what is replaced

@@ -35,7 +35,7 @@ LEASE_SECONDS = 30
 
 
 def assert_handled_gently(bench: ForegroundBench, jobs: list[str] = (), pids: set[int] | None = None) -> None:
-	"""What must be true of a bench in the foreground besides: it runs, no errand is left, and where `pids` are given they
+	"""What must be true of a bench in the foreground besides: it runs, no wake-up job is left, and where `pids` are given they
 	are its workers still."""
 	assert bench.supervisord.poll() is None, bench.said
 	assert_bench_is_healthy(bench, jobs)
@@ -158,7 +158,7 @@ def test_ctrl_c_while_a_person_is_waited_for_resumes(bench):
 	assert_handled_gently(bench, ["late"], old)
 
 
-def test_a_helper_that_is_killed_while_it_waits_is_taken_over_and_unwound(bench):
+def test_a_helper_that_is_killed_while_it_waits_is_taken_over_and_rolled_back(bench):
 	old = worker_pids(bench)
 	process = start_until_handed_over(bench)
 	helper_of(bench).kill()
@@ -186,7 +186,7 @@ def test_when_helper_and_guard_are_killed_amid_the_waking_the_lease_lapses_and_n
 	assert_handled_gently(bench, [*jobs, "late"], old)
 
 
-def test_jobs_that_come_in_while_workers_are_woken_run_once_each_and_no_errand_is_left(bench):
+def test_jobs_that_come_in_while_workers_are_woken_run_once_each_and_no_wakeup_job_is_left(bench):
 	old = worker_pids(bench)
 	jobs = []
 

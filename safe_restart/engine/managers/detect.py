@@ -6,27 +6,36 @@ from ..core.bench import Bench
 from ..core.errors import Refused
 from ..processes.classify import OTHER
 from .base import ProcessManager
+from .containers import find_containers
+from .foreground import find_foreground
+from .overmind import find_overmind
+from .supervisor import find_supervisor
+from .systemd.manager import find_systemd
+
+
+def find_in_foreground(bench: Bench, tried: list[str]) -> Sequence[ProcessManager]:
+	return find_overmind(bench, tried) or find_foreground(bench, tried)
+
+
+# In the order in which they are asked; each says in its second argument why it found none.
+FINDERS: dict[str, Callable[[Bench, list[str]], Sequence[ProcessManager]]] = {
+	"supervisor": find_supervisor,
+	"systemd": find_systemd,
+	"foreground": find_in_foreground,
+	"containers": find_containers,
+}
 
 
 def find_manager(bench: Bench) -> ProcessManager:
 	"""The manager that runs this bench. Raises Refused, with the fix, where none can be reached, or several have it."""
-	from . import containers, foreground, supervisor
-	from .systemd import manager as systemd
-
-	finders: dict[str, Callable[[Bench, list[str]], Sequence[ProcessManager]]] = {
-		"supervisor": supervisor.find_supervisor,
-		"systemd": systemd.find_systemd,
-		"foreground": foreground.find_foreground,
-		"containers": containers.find_containers,
-	}
 	chosen = bench.settings.process_manager
 	tried: list[str] = []
 	found: list[ProcessManager] = []
-	for name in (chosen,) if chosen else finders:
+	for name in (chosen,) if chosen else FINDERS:
 		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder. What runs in
 		# a terminal beside a manager is not looked for: that manager counts.
 		if not found or (bench.path / "config" / name).is_dir():
-			found += finders[name](bench, tried)
+			found += FINDERS[name](bench, tried)
 	if len(found) > 1:
 		# One that runs nothing here is left over from before the bench was moved to the other.
 		found = [one for one in found if any(s.is_up and s.kind != OTHER for s in one.services())] or found

@@ -103,10 +103,6 @@ class Foreground(ProcessManager):
 
 def find_foreground(bench: Bench, tried: list[str]) -> list[ProcessManager]:
 	"""The program in the foreground that runs this bench, found through what it runs, as a list of at most one."""
-	from . import overmind
-
-	if found := overmind.find_overmind(bench, tried):
-		return found
 	if not (found := mains(bench)):
 		tried.append(f"foreground: no {', '.join(PROGRAMS)} or overmind runs here")
 		return []
