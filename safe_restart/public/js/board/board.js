@@ -1,11 +1,11 @@
 // The board: shows a bench and its restarts, and asks for one. It knows nothing of Frappe but what it is given.
 
 import { confirm } from "./confirm.js";
-import { RestartDialog } from "./dialog.js";
+import { RestartDialog } from "./restart_dialog.js";
 import { render } from "./dom.js";
 import { back_text } from "./headline.js";
 import { Poller } from "./poller.js";
-import { view } from "./view.js";
+import { view } from "./layout.js";
 
 const OVERVIEW_SECONDS = 3;
 const PROGRESS_SECONDS = 0.5;

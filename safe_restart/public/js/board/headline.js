@@ -1,7 +1,7 @@
 // The bench in one sentence, and below it what a person has to know before anything else.
 
 import { h } from "./dom.js";
-import { counted, duration, step_text } from "./words.js";
+import { counted, duration, step_text } from "./format.js";
 
 /** The sentence a person came for, with its tone. */
 export function headline({ __ }, { overview, progress, away }) {

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { account } from "./restart.js";
-import { card, cell, duration, linked, moment, pill, status_text, table, tone_of } from "./words.js";
+import { card, cell, duration, linked, moment, pill, status_text, table, tone_of } from "./format.js";
 
 const PAGE = 20;
 

@@ -1,7 +1,7 @@
 // Queue depths over the last quarter of an hour, and the figures now, which are the chart's legend as well.
 
 import { h } from "./dom.js";
-import { card, cell, linked, table } from "./words.js";
+import { card, cell, linked, table } from "./format.js";
 
 const SPAN_SECONDS = 15 * 60;
 // Samples are taken while somebody looks; over a longer gap nothing is known, so nothing is drawn.

@@ -13,7 +13,7 @@ import {
 	step_text,
 	table,
 	tone_of,
-} from "./words.js";
+} from "./format.js";
 
 export function restart(tools, { progress, events, is_cancelling }, { cancel }) {
 	const { __ } = tools;

@@ -1,7 +1,7 @@
 // The bench's processes, as its process manager sees them.
 
 import { h } from "./dom.js";
-import { card, duration, pill } from "./words.js";
+import { card, duration, pill } from "./format.js";
 
 export function services(tools, { services, bench }) {
 	const { __ } = tools;

@@ -12,7 +12,7 @@ import {
 	status_text,
 	table,
 	tone_of,
-} from "./words.js";
+} from "./format.js";
 
 const NEARLY_OVER = 0.8;
 

@@ -6,9 +6,9 @@ import { history } from "./history.js";
 import { queues } from "./queues.js";
 import { restart } from "./restart.js";
 import { services } from "./services.js";
-import { set_aside } from "./setaside.js";
+import { set_aside } from "./held_jobs.js";
 import { workers } from "./workers.js";
-import { moment } from "./words.js";
+import { moment } from "./format.js";
 
 export function view(tools, state, actions) {
 	const { overview } = state;

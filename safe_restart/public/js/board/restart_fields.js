@@ -2,8 +2,8 @@
 
 import { h } from "./dom.js";
 import { kind_text } from "./services.js";
-import { takes } from "./plan.js";
-import { pill } from "./words.js";
+import { takes } from "./preview.js";
+import { pill } from "./format.js";
 
 export const KINDS = ["web", "workers", "scheduler", "socketio", "redis"];
 export const MIGRATING = "wait-workers";

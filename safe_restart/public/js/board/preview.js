@@ -1,7 +1,7 @@
 // What a restart would do, before anybody clicks.
 
 import { h } from "./dom.js";
-import { cell, duration, linked, table } from "./words.js";
+import { cell, duration, linked, table } from "./format.js";
 
 /** The preview of one strategy; `preview` is null until the first answer is there. */
 export function plan(tools, strategy, preview, problem) {

@@ -12,7 +12,7 @@ import {
 	status_text,
 	table,
 	tone_of,
-} from "./words.js";
+} from "./format.js";
 
 export function set_aside(tools, { set_aside, set_aside_elsewhere }, actions) {
 	const { __ } = tools;

@@ -1,8 +1,8 @@
 // The Restart dialog: how, what that would do, and what has to be said before it may begin.
 
 import { h, render } from "./dom.js";
-import { answers, choices, KINDS, MIGRATING, more_options } from "./fields.js";
-import { plan } from "./plan.js";
+import { answers, choices, KINDS, MIGRATING, more_options } from "./restart_fields.js";
+import { plan } from "./preview.js";
 import { Poller } from "./poller.js";
 
 const PREVIEW_SECONDS = 3;
