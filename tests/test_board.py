@@ -164,7 +164,7 @@ def test_interrupting_jobs_needs_the_sites_name_and_a_held_job_waits_for_a_decis
 	expect(page.get_by_role("status").first).to_have_text("2 interrupted jobs are held until you decide.")
 	expect(figure(page, "Interrupted")).to_have_text("2")
 
-	rows = page.locator(".sr-card-set-aside tbody tr")
+	rows = page.locator(".sr-card-held-jobs tbody tr")
 	expect(rows).to_have_count(2)
 	rows.first.get_by_role("button", name="Requeue").click()
 	expect(rows).to_have_count(1)
@@ -392,7 +392,7 @@ def test_fifty_workers_and_five_hundred_jobs_are_seen_within_a_second(demo, page
 		"why": "three times",
 		"who": "x",
 	}
-	overview["set_aside"] = [
+	overview["held_jobs"] = [
 		{**held, "id": f"held-{n}", "method": "app.held", "site": app.SITE, "at": overview["now"]}
 		for n in range(450)
 	]
@@ -408,7 +408,7 @@ def test_fifty_workers_and_five_hundred_jobs_are_seen_within_a_second(demo, page
 	began = spent_ms()
 	stand_in(page, {"overview": overview})
 	expect(page.locator(".sr-card-workers tbody tr")).to_have_count(50)
-	expect(page.locator(".sr-card-set-aside tbody tr")).to_have_count(450)
+	expect(page.locator(".sr-card-held-jobs tbody tr")).to_have_count(450)
 	first = spent_ms() - began
 	began = spent_ms()
 	page.evaluate("board.draw(), document.body.offsetHeight")
