@@ -112,7 +112,7 @@ def test_a_restart_is_followed_through_the_webs_replacement_to_its_true_account(
 	page.get_by_label("Reason").fill("deploy of Friday")
 	submit(page).click()
 	headline = page.get_by_role("status").first
-	expect(headline).to_contain_text("Restarting (wait-workers), step 4 of 9: See to the running jobs")
+	expect(headline).to_contain_text("Restarting (wait-workers), step 4 of 9: Wait for the running jobs")
 	expect(headline).to_have_text("The site is restarting … This page goes on by itself.")
 	expect(page.get_by_text("The site is back; it was away for")).to_be_visible()
 	restart = page.locator(".sr-card-restart")
@@ -139,7 +139,7 @@ def test_a_restart_is_cancelled_from_the_board_and_the_bench_is_as_before(demo, 
 	open_board(page, demo)
 	open_dialog(page, "wait-workers")
 	submit(page).click()
-	expect(page.get_by_role("status").first).to_contain_text("See to the running jobs")
+	expect(page.get_by_role("status").first).to_contain_text("Wait for the running jobs")
 	page.get_by_role("button", name="Cancel the restart").click()
 	expect(page.get_by_text("Asked to cancel.")).to_be_visible()
 	expect(page.locator(".sr-card-restart")).to_contain_text("Cancelled")

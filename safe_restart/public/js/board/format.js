@@ -64,26 +64,33 @@ export function status_text(__, status) {
 	return texts[status] || status;
 }
 
+/** What a step does; a name that is not known is shown as it is. */
 export function step_text(__, name) {
 	const texts = {
 		preflight: __("Check that a restart can succeed"),
 		"before-hooks": __("Tell apps that a restart begins"),
 		suspend: __("Keep workers from new jobs"),
-		drain: __("See to the running jobs"),
+		drain: __("Wait for the running jobs"),
+		"request-stop": __("Ask the workers to stop, each when it has no job"),
+		leave: __("Ask the workers of this host to stop, each when it has no job"),
+		"hand-over": __("Wait until you have restarted the bench where it runs"),
 		maintenance: __("Put the sites into maintenance"),
-		halt: __("Stop workers and scheduler"),
+		"stop-for-migration": __("Stop workers and scheduler for the migration"),
 		migrate: __("Migrate the sites"),
 		start: __("Start everything again"),
 		restore: __("Take the sites out of maintenance"),
-		stop: __("Let the old workers go"),
+		"begin-services": __("Begin to replace the services"),
+		stop: __("Stop the old workers"),
+		interrupt: __("Interrupt the jobs that outlast their grace"),
+		"restart-redis": __("Restart Redis"),
 		replace: __("Replace what can be new now"),
 		follow: __("Replace each busy worker after its job"),
 		rescue: __("Look for interrupted and lost jobs"),
 		resume: __("Let workers take jobs again"),
 		verify: __("Check that everything works"),
-		"after-hooks": __("Tell apps that it is over"),
 		hold: __("Hold the bench drained"),
-		"hand-over": __("Wait until you have restarted the bench where it runs"),
+		"roll-back": __("See that the bench works as before"),
+		"after-hooks": __("Tell apps that it is over"),
 	};
 	return texts[name] || name;
 }
