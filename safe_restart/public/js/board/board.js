@@ -1,15 +1,15 @@
 // The board: shows a bench and its restarts, and asks for one. It knows nothing of Frappe but what it is given.
 
 import { confirm } from "./confirm.js";
-import { RestartDialog } from "./dialog.js";
 import { render } from "./dom.js";
-import { back_text } from "./headline.js";
+import { site_back_text } from "./headline.js";
+import { layout } from "./layout.js";
 import { Poller } from "./poller.js";
-import { view } from "./view.js";
+import { RestartDialog } from "./restart_dialog.js";
 
 const OVERVIEW_SECONDS = 3;
 const PROGRESS_SECONDS = 0.5;
-const BACK_SECONDS = 10;
+const BACK_NOTICE_SECONDS = 10;
 const HISTORY_LIMIT = 20;
 
 export class Board {
@@ -20,7 +20,7 @@ export class Board {
 	 * @param translate (text, values) => the text in the reader's language, with {0} replaced by values[0]
 	 * @param confirm_name what has to be typed before jobs may be interrupted: the site's name
 	 * @param link (kind, id) => a URL or null; optional. Kinds: job, worker, request, all-jobs, all-workers
-	 * @param subscribe (callback) => a function that ends it; optional. The board looks at once when it is called back
+	 * @param subscribe (callback) => a function that ends it; optional. Each call back refreshes the board
 	 */
 	constructor(element, { call, translate, confirm_name, link, subscribe }) {
 		Object.assign(this, { element, call, subscribe });
@@ -29,27 +29,31 @@ export class Board {
 			overview: null,
 			progress: null, // of the restart that is shown: the current one, else the last
 			events: [],
-			away: null,
+			outage: null, // since when no server answers, and what the reason is; null while one answers
 			notice: null,
 			is_cancelling: false,
-			opened: new Map(), // what is expanded in the history: its progress by request, null until it is there
-			older: [],
-			has_all: false,
+			expanded: new Map(), // what is expanded in the history: its progress by request, null until it is there
+			older_requests: [],
+			has_all_requests: false,
 		};
 		this.overview_due = 0;
 		this.poller = new Poller(
-			() => this.look(),
-			(error) => this.missed(error)
+			() => this.refresh(),
+			(error) => this.on_error(error)
 		);
 		this.root = document.createElement("div");
-		this.dialog = new RestartDialog(element, { call, tools: this.tools, asked: (id) => this.asked(id) });
+		this.dialog = new RestartDialog(element, {
+			call,
+			tools: this.tools,
+			on_requested: (id) => this.on_requested(id),
+		});
 		this.actions = {
 			open: () => this.dialog.open(this.state.overview),
-			dismiss: () => this.say(null),
-			toggle: (id) => this.toggle(id),
-			older: (before) => this.older(before),
+			dismiss: () => this.show_notice(null),
+			toggle: (id) => this.toggle_request(id),
+			load_older: (before) => this.load_older(before),
 			cancel: (id) => this.cancel(id),
-			requeue: (job) => this.act("requeue", { job: job.id }),
+			requeue: (job) => this.run_action("requeue", { job: job.id }),
 			discard: (job) => this.discard(job),
 		};
 	}
@@ -57,7 +61,7 @@ export class Board {
 	start() {
 		this.element.classList.add("safe-restart");
 		this.element.replaceChildren(this.root);
-		this.unsubscribe = this.subscribe && this.subscribe(() => this.look_now());
+		this.unsubscribe = this.subscribe && this.subscribe(() => this.refresh_now());
 		this.draw();
 		this.poller.start();
 	}
@@ -69,37 +73,36 @@ export class Board {
 	}
 
 	draw() {
-		render(this.root, view(this.tools, this.state, this.actions));
+		render(this.root, layout(this.tools, this.state, this.actions));
 	}
 
-	look_now() {
+	refresh_now() {
 		this.overview_due = 0;
-		this.poller.soon();
+		this.poller.poll_now();
 	}
 
-	/** One round of questions; returns the seconds until the next. */
-	async look() {
-		if (!this.state.overview) await this.survey();
-		await this.follow();
-		if (Date.now() >= this.overview_due) await this.survey();
-		this.answered();
+	/** Load what changes and draw; resolves to the seconds until the next refresh. */
+	async refresh() {
+		if (!this.state.overview) await this.load_overview();
+		await this.load_progress();
+		if (Date.now() >= this.overview_due) await this.load_overview();
+		this.on_answer();
 		this.draw();
 		const { overview, progress } = this.state;
-		const is_moving = this.following || (progress ? progress.is_open : overview.current);
+		const is_moving = this.followed_request || (progress ? progress.is_open : overview.current);
 		return is_moving && !overview.abandoned ? PROGRESS_SECONDS : OVERVIEW_SECONDS;
 	}
 
-	async survey() {
+	async load_overview() {
 		this.state.overview = await this.call("overview", {});
 		this.overview_due = Date.now() + OVERVIEW_SECONDS * 1000;
 	}
 
-	/** Keep up with the restart that is shown, while it runs. */
-	async follow() {
+	/** Load how far the restart that is shown has come, until it has ended. */
+	async load_progress() {
 		const { state } = this;
-		const shown = state.overview.current || state.overview.last;
-		const id = this.following || (shown && shown.request);
-		if (!id || (state.progress && state.progress.request === id && !state.progress.is_open)) return;
+		const id = this.request_to_load();
+		if (!id) return;
 		const is_same = state.progress && state.progress.request === id;
 		const events = is_same ? state.events : [];
 		const after = events.length ? events[events.length - 1].number : 0;
@@ -107,53 +110,65 @@ export class Board {
 		state.progress = progress;
 		state.events = [...events, ...progress.events];
 		if (progress.is_open) return;
-		this.following = null;
+		this.followed_request = null;
 		state.is_cancelling = false;
 		this.overview_due = 0;
 	}
 
-	answered() {
+	/** The id of the request whose progress is not known to its end; null where there is none. */
+	request_to_load() {
+		const { overview, progress } = this.state;
+		const shown = overview.current || overview.last;
+		const id = this.followed_request || (shown && shown.request);
+		const has_ended = progress && progress.request === id && !progress.is_open;
+		return has_ended ? null : id;
+	}
+
+	on_answer() {
 		const { state } = this;
-		if (!state.away) return;
-		const seconds = (Date.now() - state.away.since) / 1000;
-		state.away = null;
+		if (!state.outage) return;
+		const seconds = (Date.now() - state.outage.since) / 1000;
+		state.outage = null;
 		this.overview_due = 0;
-		this.say({ tone: "green", text: back_text(this.tools.__, seconds) }, BACK_SECONDS);
+		this.show_notice(
+			{ tone: "green", text: site_back_text(this.tools.__, seconds) },
+			BACK_NOTICE_SECONDS
+		);
 	}
 
 	/** A refusal is said as it is; where no server answers, that is what a restart looks like from here. */
-	missed(error) {
+	on_error(error) {
 		const { state } = this;
-		if (error.refused) return this.say({ tone: "red", text: error.message });
+		if (error.refused) return this.show_notice({ tone: "red", text: error.message });
 		const shown =
 			state.progress && state.progress.is_open
 				? state.progress
 				: state.overview && state.overview.current;
-		state.away = {
-			since: state.away ? state.away.since : Date.now(),
-			is_restart: Boolean(this.following || shown),
+		state.outage = {
+			since: state.outage ? state.outage.since : Date.now(),
+			is_restart: Boolean(this.followed_request || shown),
 			is_migration: Boolean(shown && shown.planned_steps.includes("migrate")),
 		};
 		this.draw();
 	}
 
-	say(notice, seconds) {
-		clearTimeout(this.saying);
+	show_notice(notice, seconds) {
+		clearTimeout(this.notice_timer);
 		this.state.notice = notice;
-		if (seconds) this.saying = setTimeout(() => this.say(null), seconds * 1000);
+		if (seconds) this.notice_timer = setTimeout(() => this.show_notice(null), seconds * 1000);
 		this.draw();
 	}
 
-	asked(id) {
-		this.following = id;
-		this.say(null);
-		this.look_now();
+	on_requested(id) {
+		this.followed_request = id;
+		this.show_notice(null);
+		this.refresh_now();
 	}
 
 	async cancel(id) {
 		this.state.is_cancelling = true;
 		this.draw();
-		if (!(await this.act("cancel", { request: id }))) this.state.is_cancelling = false;
+		if (!(await this.run_action("cancel", { request: id }))) this.state.is_cancelling = false;
 		this.draw();
 	}
 
@@ -161,51 +176,51 @@ export class Board {
 		const { __ } = this.tools;
 		const title = __("Discard this job?");
 		const text = __("{0} is marked as failed and does not run again by itself.", [job.method]);
-		if (await confirm(this.element, this.tools, { title, text, act: __("Discard") }))
-			await this.act("discard", { job: job.id });
+		if (await confirm(this.element, this.tools, { title, text, action: __("Discard") }))
+			await this.run_action("discard", { job: job.id });
 	}
 
-	/** Do something and say what the server says to that; resolves to whether it was done. */
-	async act(method, args) {
+	/** Call a method and show the server's answer; resolves to whether the action was done. */
+	async run_action(method, args) {
 		const { __ } = this.tools;
 		try {
 			const { sentence } = await this.call(method, args);
-			this.say({ tone: "green", text: sentence });
-			this.look_now();
+			this.show_notice({ tone: "green", text: sentence });
+			this.refresh_now();
 			return true;
 		} catch (error) {
 			const unknown = __(
 				"No server answered, so it is not known whether this was done. Look again when the site is back."
 			);
-			this.say({ tone: "red", text: error.refused ? error.message : unknown });
+			this.show_notice({ tone: "red", text: error.refused ? error.message : unknown });
 			return false;
 		}
 	}
 
-	async toggle(id) {
-		const { opened } = this.state;
-		if (opened.delete(id)) return this.draw();
-		opened.set(id, null);
+	async toggle_request(id) {
+		const { expanded } = this.state;
+		if (expanded.delete(id)) return this.draw();
+		expanded.set(id, null);
 		this.draw();
 		try {
 			const progress = await this.call("progress", { request: id, after: 0 });
-			if (opened.has(id)) opened.set(id, progress);
+			if (expanded.has(id)) expanded.set(id, progress);
 			this.draw();
 		} catch (error) {
-			opened.delete(id);
-			this.missed(error);
+			expanded.delete(id);
+			this.on_error(error);
 		}
 	}
 
-	async older(before) {
+	async load_older(before) {
 		const { state } = this;
 		try {
 			const { requests } = await this.call("history", { limit: HISTORY_LIMIT, before });
-			state.older = [...state.older, ...requests];
-			state.has_all = requests.length < HISTORY_LIMIT;
+			state.older_requests = [...state.older_requests, ...requests];
+			state.has_all_requests = requests.length < HISTORY_LIMIT;
 			this.draw();
 		} catch (error) {
-			this.missed(error);
+			this.on_error(error);
 		}
 	}
 }

@@ -3,7 +3,7 @@
 import { h, render } from "./dom.js";
 
 /** Resolves to whether the person agreed; Esc means no. */
-export function confirm(parent, { __ }, { title, text, act }) {
+export function confirm(parent, { __ }, { title, text, action }) {
 	const element = document.createElement("dialog");
 	element.className = "sr-dialog sr-dialog-small";
 	element.setAttribute("aria-labelledby", "sr-confirm-title");
@@ -19,7 +19,7 @@ export function confirm(parent, { __ }, { title, text, act }) {
 				"footer",
 				null,
 				h("button", { key: "no", class: "sr-button", value: "no" }, __("Keep it")),
-				h("button", { key: "yes", class: "sr-button sr-danger-filled", value: "yes" }, act)
+				h("button", { key: "yes", class: "sr-button sr-danger-filled", value: "yes" }, action)
 			)
 		)
 	);

@@ -15,9 +15,9 @@ export function h(tag, properties, ...children) {
 
 /** Make the children of `parent` what is described. */
 export function render(parent, ...descriptions) {
-	const wanted = named(flatten(descriptions));
+	const wanted = by_name(flatten(descriptions));
 	const nodes = new Map();
-	for (const node of [...parent.childNodes]) {
+	for (const node of Array.from(parent.childNodes)) {
 		if (wanted.has(node.boardName)) nodes.set(node.boardName, node);
 		else node.remove();
 	}
@@ -36,7 +36,8 @@ function flatten(children) {
 		.filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-function named(descriptions) {
+/** Descriptions by name; siblings of the same tag and key get names of their own. */
+function by_name(descriptions) {
 	const names = new Map();
 	for (const description of descriptions) {
 		const { tag = "#text", properties = {} } = Object(description);
@@ -62,20 +63,28 @@ function update(node, description) {
 		if (node.data !== String(description)) node.data = String(description);
 		return;
 	}
-	const before = node.boardProperties || {};
 	const { key, on = {}, style = {}, initial, ...attributes } = description.properties;
-	node.boardProperties = attributes;
+	update_attributes(node, attributes);
+	update_listeners(node, on);
+	for (const name of Object.keys(style)) node.style.setProperty(name, style[name]);
+	render(node, ...description.children);
+}
+
+function update_attributes(node, attributes) {
+	const before = node.boardAttributes || {};
+	node.boardAttributes = attributes;
 	for (const name of Object.keys({ ...before, ...attributes })) {
 		const value = attributes[name];
 		if (value === before[name]) continue;
 		if (value === undefined || value === null || value === false) node.removeAttribute(name);
 		else node.setAttribute(name, value === true ? "" : value);
 	}
-	for (const type of Object.keys(on)) {
-		if (!(node.boardListeners || {})[type])
-			node.addEventListener(type, (event) => node.boardListeners[type](event));
+}
+
+function update_listeners(node, listeners) {
+	const before = node.boardListeners || {};
+	node.boardListeners = { ...before, ...listeners };
+	for (const type of Object.keys(listeners)) {
+		if (!before[type]) node.addEventListener(type, (event) => node.boardListeners[type](event));
 	}
-	node.boardListeners = { ...node.boardListeners, ...on };
-	for (const name of Object.keys(style)) node.style.setProperty(name, style[name]);
-	render(node, ...description.children);
 }

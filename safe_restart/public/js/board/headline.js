@@ -1,50 +1,72 @@
-// The bench in one sentence, and below it what a person has to know before anything else.
+// The bench in one sentence, and the alerts below that sentence.
 
 import { h } from "./dom.js";
-import { counted, duration, step_text } from "./words.js";
+import { duration, pluralize, step_text } from "./format.js";
 
-/** The sentence a person came for, with its tone. */
-export function headline({ __ }, { overview, progress, away }) {
-	if (away) return [away.is_restart ? "blue" : "orange", away_text(__, away)];
+/** The state of the bench as [tone, sentence]. What matters most comes first. */
+export function headline(tools, state) {
+	const { __ } = tools;
+	const { overview, outage } = state;
+	if (outage) return [outage.is_restart ? "blue" : "orange", outage_text(__, outage)];
 	if (!overview) return ["gray", __("Looking at the bench …")];
-	const { current, workers, problems } = overview;
-	if (overview.abandoned) return ["red", __("A restart was left half done: its helper is gone.")];
-	if (current) return ["blue", restart_text(__, progress && progress.is_open ? progress : current)];
-	if (overview.suspended_by_bench)
-		return [
-			"orange",
-			__(
-				"Workers take no new jobs: a restart of {0}, on the same Redis, holds the queues. That ends by itself.",
-				[overview.suspended_by_bench]
-			),
-		];
-	if (is_suspended_by_somebody(overview)) {
-		return ["orange", __("Workers take no new jobs: somebody suspended the queues.")];
+	return (
+		restart_headline(__, state) ||
+		suspension_headline(__, overview) ||
+		services_headline(__, overview) ||
+		held_jobs_headline(__, overview) ||
+		healthy_headline(__, overview)
+	);
+}
+
+function restart_headline(__, { overview, progress }) {
+	const { abandoned, current } = overview;
+	if (abandoned) return ["red", __("A restart was left half done: its helper is gone.")];
+	if (!current) return null;
+	return ["blue", restart_text(__, progress && progress.is_open ? progress : current)];
+}
+
+function suspension_headline(__, overview) {
+	const { suspended_by_bench } = overview;
+	if (suspended_by_bench) {
+		const text = __(
+			"Workers take no new jobs: a restart of {0}, on the same Redis, holds the queues. That ends by itself.",
+			[suspended_by_bench]
+		);
+		return ["orange", text];
 	}
+	if (!is_suspended_by_others(overview)) return null;
+	return ["orange", __("Workers take no new jobs: somebody suspended the queues.")];
+}
+
+function services_headline(__, { problems, services, workers }) {
 	if (problems.length) return ["red", __("The bench needs you.")];
-	const down = overview.services.filter((one) => one.state !== "running" && !one.is_left_down).length;
-	if (down) return ["orange", __("{0} of {1} services do not run.", [down, overview.services.length])];
-	if (!workers.length) return ["orange", __("No worker is registered, so no job runs.")];
-	const held = overview.set_aside.filter(({ kind }) => kind === "held").length;
-	if (held)
-		return [
-			"orange",
-			counted(
-				held,
-				__("1 interrupted job is held until you decide."),
-				__("{0} interrupted jobs are held until you decide.", [held])
-			),
-		];
+	const down = services.filter((one) => one.state !== "running" && !one.is_intentionally_stopped).length;
+	if (down) return ["orange", __("{0} of {1} services do not run.", [down, services.length])];
+	return workers.length ? null : ["orange", __("No worker is registered, so no job runs.")];
+}
+
+function held_jobs_headline(__, { held_jobs }) {
+	const count = held_jobs.filter(({ kind }) => kind === "held").length;
+	if (!count) return null;
+	const text = pluralize(
+		count,
+		__("1 interrupted job is held until you decide."),
+		__("{0} interrupted jobs are held until you decide.", [count])
+	);
+	return ["orange", text];
+}
+
+function healthy_headline(__, { workers, queues }) {
 	const busy = workers.filter((worker) => worker.job).length;
-	const waiting = overview.queues.reduce((sum, queue) => sum + queue.depth, 0);
-	const jobs = counted(waiting, __("1 job waits"), __("{0} jobs wait", [waiting]));
+	const waiting = queues.reduce((sum, queue) => sum + queue.depth, 0);
+	const jobs = pluralize(waiting, __("1 job waits"), __("{0} jobs wait", [waiting]));
 	return ["green", __("All is well. {0} of {1} workers have a job, {2}.", [busy, workers.length, jobs])];
 }
 
-function away_text(__, away) {
-	if (away.is_migration)
+function outage_text(__, outage) {
+	if (outage.is_migration)
 		return __("The site is in maintenance while it is migrated … This page goes on by itself.");
-	if (away.is_restart) return __("The site is restarting … This page goes on by itself.");
+	if (outage.is_restart) return __("The site is restarting … This page goes on by itself.");
 	return __("The site does not answer. Asking again …");
 }
 
@@ -63,7 +85,7 @@ function restart_text(__, { strategy, status, planned_steps, steps }) {
 	]);
 }
 
-function is_suspended_by_somebody({ suspended_by }) {
+function is_suspended_by_others({ suspended_by }) {
 	return suspended_by && !suspended_by.startsWith("safe-restart:");
 }
 
@@ -77,7 +99,7 @@ export function alerts(tools, { overview, notice }, { dismiss }) {
 			const text = __("The next restart ends what was left, or type: bench safe-restart recover");
 			found.push(alert("red", text, "abandoned"));
 		}
-		if (is_suspended_by_somebody(overview))
+		if (is_suspended_by_others(overview))
 			found.push(alert("orange", suspension_text(__, overview), "suspended"));
 		for (const problem of overview.problems) found.push(alert("red", problem));
 	}
@@ -101,6 +123,6 @@ function close(__, dismiss) {
 }
 
 /** What is said once the site answers again. */
-export function back_text(__, seconds) {
+export function site_back_text(__, seconds) {
 	return __("The site is back; it was away for {0}.", [duration(__, seconds)]);
 }

@@ -1,25 +1,14 @@
-// One restart: its steps as they are planned and done, its account, and what it said meanwhile.
+// One restart: its steps as they are planned and done, its report, and its log.
 
 import { h } from "./dom.js";
-import {
-	card,
-	cell,
-	counted,
-	duration,
-	linked,
-	moment,
-	pill,
-	status_text,
-	step_text,
-	table,
-	tone_of,
-} from "./words.js";
+import { card, cell, link_or_text, local_time, pill, table } from "./elements.js";
+import { duration, pluralize, status_text, step_text, tone_of } from "./format.js";
 
-export function restart(tools, { progress, events, is_cancelling }, { cancel }) {
+export function restart_card(tools, { progress, events, is_cancelling }, { cancel }) {
 	const { __ } = tools;
 	if (!progress) return null;
 	const title = progress.is_open ? __("Restart under way") : __("Last restart");
-	const asked = {
+	const cancel_button = {
 		type: "button",
 		class: "sr-button",
 		disabled: is_cancelling,
@@ -29,11 +18,18 @@ export function restart(tools, { progress, events, is_cancelling }, { cancel }) 
 		"span",
 		{ class: "sr-aside" },
 		progress.can_cancel
-			? h("button", asked, is_cancelling ? __("Cancelling …") : __("Cancel the restart"))
+			? h("button", cancel_button, is_cancelling ? __("Cancelling …") : __("Cancel the restart"))
 			: null,
 		pill(tone_of(progress.status), status_text(__, progress.status))
 	);
-	return card("restart", title, aside, facts(tools, progress), account(tools, progress), log(__, events));
+	return card(
+		"restart",
+		title,
+		aside,
+		facts(tools, progress),
+		report(tools, progress),
+		event_log(__, events)
+	);
 }
 
 function facts(tools, { request, strategy, requested_by, reason, started_at, seconds }) {
@@ -42,15 +38,15 @@ function facts(tools, { request, strategy, requested_by, reason, started_at, sec
 		"p",
 		{ class: "sr-facts" },
 		h("span", null, __("{0}, by {1}", [strategy, requested_by])),
-		started_at ? moment(started_at) : null,
+		started_at ? local_time(started_at) : null,
 		started_at ? h("span", { class: "sr-number" }, duration(__, seconds || 0)) : null,
-		linked(tools, "request", request, request),
+		link_or_text(tools, "request", request, request),
 		reason ? h("q", null, reason) : null
 	);
 }
 
-/** Steps, outcome and figures; history shows the same. */
-export function account(tools, progress) {
+/** Outcome, warnings, steps, figures and affected jobs; the history shows the same. */
+export function report(tools, progress) {
 	const { __ } = tools;
 	return [
 		progress.outcome ? h("p", { key: "outcome", class: "sr-outcome" }, progress.outcome) : null,
@@ -63,20 +59,20 @@ export function account(tools, progress) {
 			: null,
 		timeline(__, progress),
 		progress.is_open && progress.status !== "watching" ? null : figures(__, progress),
-		affected(tools, progress),
+		affected_jobs(tools, progress),
 	];
 }
 
 function timeline(__, { planned_steps, steps, is_open }) {
 	const done = steps.filter((step) => step.status !== "running").length;
 	const begun = new Map(steps.map((step) => [step.name, step]));
-	// What was added on the way, by watching say, comes where it happened: at the end.
-	const names = [...planned_steps.map((name) => [name, begun.get(name)])];
-	for (const step of steps) if (!planned_steps.includes(step.name)) names.push([step.name, step]);
+	// A step that was not planned, such as those of watching the last jobs, comes at the end, where it happened.
+	const rows = planned_steps.map((name) => [name, begun.get(name)]);
+	for (const step of steps) if (!planned_steps.includes(step.name)) rows.push([step.name, step]);
 	const progress = {
 		role: "progressbar",
 		"aria-valuemin": 0,
-		"aria-valuemax": names.length,
+		"aria-valuemax": rows.length,
 		"aria-valuenow": done,
 	};
 	return [
@@ -84,13 +80,13 @@ function timeline(__, { planned_steps, steps, is_open }) {
 			? h(
 					"div",
 					{ key: "bar", class: "sr-bar sr-blue", "aria-label": __("Steps done"), ...progress },
-					h("span", { style: { width: `${(100 * done) / (names.length || 1)}%` } })
+					h("span", { style: { width: `${(100 * done) / (rows.length || 1)}%` } })
 				)
 			: null,
 		h(
 			"ol",
 			{ key: "steps", class: "sr-steps", "aria-label": __("Steps") },
-			names.map(([name, step]) => step_row(__, name, step, is_open))
+			rows.map(([name, step]) => step_row(__, name, step, is_open))
 		),
 	];
 }
@@ -123,8 +119,8 @@ function step_row(__, name, step, is_open) {
 }
 
 function figures(__, { jobs, workers, web }) {
-	const away = web.checked ? duration(__, web.outage_ms / 1000) : __("not checked");
-	const told = [
+	const outage = web.checked ? duration(__, web.outage_ms / 1000) : __("not checked");
+	const entries = [
 		[
 			__("Workers replaced"),
 			__("{0} of {1}", [workers.replaced, workers.before]),
@@ -136,12 +132,12 @@ function figures(__, { jobs, workers, web }) {
 		[__("Held"), jobs.held, jobs.held && "orange"],
 		[__("Lost and found"), jobs.lost_and_found],
 		[__("Still on old code"), workers.still_old, workers.still_old && "orange"],
-		[__("Web away"), away],
+		[__("Web away"), outage],
 	];
 	return h(
 		"dl",
 		{ class: "sr-figures" },
-		told.map(([name, value, tone]) =>
+		entries.map(([name, value, tone]) =>
 			h(
 				"div",
 				{ key: name },
@@ -152,7 +148,7 @@ function figures(__, { jobs, workers, web }) {
 	);
 }
 
-function affected(tools, { affected, affected_elsewhere }) {
+function affected_jobs(tools, { affected, affected_elsewhere }) {
 	const { __ } = tools;
 	if (!affected.length && !affected_elsewhere) return null;
 	const rows = affected.map((one) =>
@@ -162,14 +158,14 @@ function affected(tools, { affected, affected_elsewhere }) {
 			cell(
 				__("Job"),
 				{ class: "sr-two sr-job" },
-				linked(tools, "job", one.job, h("code", null, one.method)),
+				link_or_text(tools, "job", one.job, h("code", null, one.method)),
 				h("small", null, one.site)
 			),
 			cell(__("What became of it"), null, h("div", { class: "sr-fate" }, one.fate))
 		)
 	);
 	const count = affected.length + affected_elsewhere;
-	const title = counted(count, __("What became of 1 job"), __("What became of {0} jobs", [count]));
+	const title = pluralize(count, __("What became of 1 job"), __("What became of {0} jobs", [count]));
 	return h(
 		"details",
 		{ key: "affected" },
@@ -183,7 +179,7 @@ function affected(tools, { affected, affected_elsewhere }) {
 	);
 }
 
-function log(__, events) {
+function event_log(__, events) {
 	if (!events.length) return null;
 	return h(
 		"details",
@@ -191,7 +187,7 @@ function log(__, events) {
 		h(
 			"summary",
 			null,
-			counted(
+			pluralize(
 				events.length,
 				__("What it said (1 line)"),
 				__("What it said ({0} lines)", [events.length])
@@ -201,7 +197,13 @@ function log(__, events) {
 			"ol",
 			{ class: "sr-log", tabindex: "0", "aria-label": __("What the restart said") },
 			events.map((event) =>
-				h("li", { key: event.number, class: `sr-${event.kind}` }, moment(event.at), " ", event.text)
+				h(
+					"li",
+					{ key: event.number, class: `sr-${event.kind}` },
+					local_time(event.at),
+					" ",
+					event.text
+				)
 			)
 		)
 	);

@@ -1,9 +1,10 @@
 // The bench's processes, as its process manager sees them.
 
 import { h } from "./dom.js";
-import { card, duration, pill } from "./words.js";
+import { card, pill } from "./elements.js";
+import { duration } from "./format.js";
 
-export function services(tools, { services, bench }) {
+export function services_card(tools, { services, bench }) {
 	const { __ } = tools;
 	const list = h(
 		"ul",

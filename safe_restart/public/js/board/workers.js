@@ -1,25 +1,15 @@
 // Workers, with the job each has.
 
 import { h } from "./dom.js";
-import {
-	attempts_text,
-	bar,
-	card,
-	cell,
-	duration,
-	linked,
-	pill,
-	status_text,
-	table,
-	tone_of,
-} from "./words.js";
+import { bar, card, cell, link_or_text, pill, table } from "./elements.js";
+import { attempts_text, duration, status_text, tone_of } from "./format.js";
 
 const NEARLY_OVER = 0.8;
 
-export function workers(tools, { workers }) {
+export function workers_card(tools, { workers }) {
 	const { __ } = tools;
 	const heads = [__("Worker"), __("State"), __("Job"), __("Runs for"), __("Time left")];
-	const all = linked(tools, "all-workers", null, __("{0} in all", [workers.length]));
+	const all = link_or_text(tools, "all-workers", null, __("{0} in all", [workers.length]));
 	const rows = [...workers].sort(busiest_first).map((worker) => row(tools, worker));
 	const content = workers.length
 		? table(__("Workers and their jobs"), heads, rows, {
@@ -32,9 +22,12 @@ export function workers(tools, { workers }) {
 }
 
 function busiest_first(one, other) {
-	const age = ({ job }) => (job ? job.age_seconds : -1);
 	// Ages are samples of one moment, so jobs that began one after another keep their order from poll to poll.
-	return age(other) - age(one) || (one.name < other.name ? -1 : 1);
+	return job_age_seconds(other) - job_age_seconds(one) || (one.name < other.name ? -1 : 1);
+}
+
+function job_age_seconds({ job }) {
+	return job ? job.age_seconds : -1;
 }
 
 function row(tools, worker) {
@@ -46,14 +39,14 @@ function row(tools, worker) {
 		cell(
 			__("Worker"),
 			{ class: "sr-two" },
-			linked(tools, "worker", worker.name, `pid ${worker.pid}`),
+			link_or_text(tools, "worker", worker.name, `pid ${worker.pid}`),
 			h("small", null, [...worker.queues, worker.hostname].filter(Boolean).join(" · "))
 		),
 		cell(
 			__("State"),
 			null,
 			pill(tone_of(worker.state), status_text(__, worker.state)),
-			leaving(__, worker)
+			leaving_text(__, worker)
 		),
 		cell(
 			__("Job"),
@@ -61,11 +54,11 @@ function row(tools, worker) {
 			job ? job_text(tools, job) : h("span", { class: "sr-muted" }, "–")
 		),
 		cell(__("Runs for"), { class: "sr-number" }, job ? duration(__, job.age_seconds) : ""),
-		cell(__("Time left"), { class: "sr-left" }, job ? time_left(__, job) : "")
+		cell(__("Time left"), { class: "sr-left" }, job ? time_left_bar(__, job) : "")
 	);
 }
 
-function leaving(__, worker) {
+function leaving_text(__, worker) {
 	return worker.leaves_after_job && h("small", null, __("leaves after this job"));
 }
 
@@ -73,12 +66,12 @@ function job_text(tools, job) {
 	const { __ } = tools;
 	if (job.hidden) return h("span", { class: "sr-muted" }, __("A job of another site"));
 	return [
-		linked(tools, "job", job.id, h("code", null, job.method)),
+		link_or_text(tools, "job", job.id, h("code", null, job.method)),
 		h("small", null, [job.site, job.user, attempts_text(__, job.attempts)].filter(Boolean).join(" · ")),
 	];
 }
 
-function time_left(__, { age_seconds, seconds_left }) {
+function time_left_bar(__, { age_seconds, seconds_left }) {
 	if (seconds_left === null || seconds_left === undefined) return h("small", null, __("no time limit"));
 	if (seconds_left <= 0) return h("small", { class: "sr-text-red" }, __("past its time limit"));
 	const part = age_seconds / (age_seconds + seconds_left);

@@ -19,12 +19,16 @@
 		}
 		if (response?.ok && body) return body.message;
 		const is_refused = Boolean(body) && response.status < 500;
-		throw Object.assign(new Error(is_refused ? sentence(body) : __("No server answers.")), { refused: is_refused });
+		throw Object.assign(new Error(is_refused ? sentence(body) : __("No server answers.")), {
+			refused: is_refused,
+		});
 	}
 
 	/** What a refusal says to people. */
 	function sentence(body) {
-		const messages = JSON.parse(body._server_messages || "[]").map((message) => JSON.parse(message).message);
+		const messages = JSON.parse(body._server_messages || "[]").map(
+			(message) => JSON.parse(message).message
+		);
 		const said = messages.join(" ") || (body.exception || "").replace(/^[\w.]+: /, "") || __("Refused.");
 		return new DOMParser().parseFromString(said, "text/html").body.textContent;
 	}
@@ -33,8 +37,10 @@
 		if (kind === "job") return frappe.utils.get_form_link("RQ Job", id);
 		if (kind === "worker") return frappe.utils.get_form_link("RQ Worker", id);
 		if (kind === "request") return frappe.utils.get_form_link("Restart Request", id);
-		if (kind === "all-jobs") return frappe.utils.generate_route({ type: "doctype", name: "RQ Job", doc_view: "List" });
-		if (kind === "all-workers") return frappe.utils.generate_route({ type: "doctype", name: "RQ Worker", doc_view: "List" });
+		if (kind === "all-jobs")
+			return frappe.utils.generate_route({ type: "doctype", name: "RQ Job", doc_view: "List" });
+		if (kind === "all-workers")
+			return frappe.utils.generate_route({ type: "doctype", name: "RQ Worker", doc_view: "List" });
 		return null;
 	}
 
@@ -44,7 +50,11 @@
 	}
 
 	frappe.pages["safe-restart"].on_page_load = async function (wrapper) {
-		const page = frappe.ui.make_app_page({ parent: wrapper, title: __("Safe Restart"), single_column: true });
+		const page = frappe.ui.make_app_page({
+			parent: wrapper,
+			title: __("Safe Restart"),
+			single_column: true,
+		});
 		for (const [label, ...route] of [
 			[__("Restart Requests"), "List", "Restart Request"],
 			[__("Background Jobs"), "List", "RQ Job"],

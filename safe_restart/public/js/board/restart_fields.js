@@ -1,15 +1,15 @@
 // The parts of the Restart dialog that a person fills in.
 
 import { h } from "./dom.js";
+import { pill } from "./elements.js";
+import { duration_range } from "./preview.js";
 import { kind_text } from "./services.js";
-import { takes } from "./plan.js";
-import { pill } from "./words.js";
 
-export const KINDS = ["web", "workers", "scheduler", "socketio", "redis"];
-export const MIGRATING = "wait-workers";
+export const SERVICE_KINDS = ["web", "workers", "scheduler", "socketio", "redis"];
+export const MIGRATION_STRATEGY = "wait-workers";
 
 /** The strategies as cards, each with its summary and how long it should take. */
-export function choices({ __ }, { strategies, defaults }, preview) {
+export function strategy_choices({ __ }, { strategies, defaults }, preview) {
 	return strategies.map(({ name, summary, interrupts, holds_jobs }) => {
 		const is_recommended = preview && preview.recommended === name;
 		const initial = { checked: name === defaults.strategy };
@@ -27,7 +27,9 @@ export function choices({ __ }, { strategies, defaults }, preview) {
 					is_recommended ? pill("green", __("Recommended")) : null,
 					interrupts ? pill("red", __("Interrupts jobs")) : null,
 					holds_jobs ? pill("gray", __("New jobs wait")) : null,
-					preview ? h("small", { class: "sr-number" }, takes(__, preview.expected[name])) : null
+					preview
+						? h("small", { class: "sr-number" }, duration_range(__, preview.expected[name]))
+						: null
 				),
 				h("span", { class: "sr-muted" }, summary),
 				is_recommended ? h("span", { class: "sr-recommended" }, preview.reason) : null
@@ -36,38 +38,35 @@ export function choices({ __ }, { strategies, defaults }, preview) {
 	});
 }
 
-/** What has to be said before it may begin. */
-export function answers({ __, confirm_name }, form, preview, strategy) {
+/** What a person has to type before the restart may begin. */
+export function confirmation_fields({ __, confirm_name }, form, preview, strategy) {
 	const blocked = (preview && preview.blockers.length) || form.override_blockers;
-	const text = (name, label, more) =>
-		h(
-			"label",
-			{ key: name, class: "sr-field" },
-			h("span", null, label),
-			h("input", { type: "text", name, autocomplete: "off", "data-free": true, ...more })
-		);
 	return [
 		blocked
 			? h(
 					"label",
 					{ key: "override", class: "sr-check" },
-					h("input", { type: "checkbox", name: "override_blockers", "data-free": true }),
+					h("input", { type: "checkbox", name: "override_blockers", "data-outside-preview": true }),
 					h("span", null, __("Restart anyway"))
 				)
 			: null,
-		text("reason", form.override_blockers ? __("Reason (needed)") : __("Reason (for the history)"), {
-			maxlength: 500,
-			"aria-required": String(form.override_blockers),
-		}),
+		text_field(
+			"reason",
+			form.override_blockers ? __("Reason (needed)") : __("Reason (for the history)"),
+			{
+				maxlength: 500,
+				"aria-required": String(form.override_blockers),
+			}
+		),
 		strategy.interrupts
-			? text("confirm", __("Jobs may be interrupted. Type {0} to confirm", [confirm_name]), {
+			? text_field("confirm", __("Jobs may be interrupted. Type {0} to confirm", [confirm_name]), {
 					spellcheck: "false",
 				})
 			: null,
 	];
 }
 
-/** What is seldom needed, folded away. */
+/** The options that are seldom needed, folded away. */
 export function more_options({ __ }, { defaults }, form) {
 	const seconds = (name, label, more) =>
 		h(
@@ -83,14 +82,7 @@ export function more_options({ __ }, { defaults }, form) {
 				...more,
 			})
 		);
-	const check = (name, label, more) =>
-		h(
-			"label",
-			{ key: `${name} ${label}`, class: "sr-check" },
-			h("input", { type: "checkbox", name, ...more }),
-			h("span", null, label)
-		);
-	const choices = {
+	const actions = {
 		requeue: __("Queue them again"),
 		hold: __("Hold them for a person"),
 		fail: __("Mark them as failed"),
@@ -106,8 +98,8 @@ export function more_options({ __ }, { defaults }, form) {
 				"fieldset",
 				{ class: "sr-checks" },
 				h("legend", null, __("Restart")),
-				KINDS.map((kind) =>
-					check("only", kind_text(__, kind), {
+				SERVICE_KINDS.map((kind) =>
+					checkbox("only", kind_text(__, kind), {
 						value: kind,
 						initial: { checked: kind !== "redis" },
 					})
@@ -124,17 +116,36 @@ export function more_options({ __ }, { defaults }, form) {
 				h(
 					"select",
 					{ name: "interrupted", initial: { value: defaults.interrupted } },
-					Object.keys(choices).map((value) => h("option", { key: value, value }, choices[value]))
+					Object.keys(actions).map((value) => h("option", { key: value, value }, actions[value]))
 				)
 			),
-			check(
+			checkbox(
 				"migrate",
-				form.strategy === MIGRATING
+				form.strategy === MIGRATION_STRATEGY
 					? __("Migrate all sites")
 					: __("Migrate all sites (goes with wait-workers)"),
-				{ disabled: form.strategy !== MIGRATING }
+				{ disabled: form.strategy !== MIGRATION_STRATEGY }
 			),
 			seconds("migrate_timeout", __("Time for a migration, seconds"))
 		)
+	);
+}
+
+/** A text that changes nothing in the preview, so typing it asks for no new one. */
+function text_field(name, label, more) {
+	return h(
+		"label",
+		{ key: name, class: "sr-field" },
+		h("span", null, label),
+		h("input", { type: "text", name, autocomplete: "off", "data-outside-preview": true, ...more })
+	);
+}
+
+function checkbox(name, label, more) {
+	return h(
+		"label",
+		{ key: `${name} ${label}`, class: "sr-check" },
+		h("input", { type: "checkbox", name, ...more }),
+		h("span", null, label)
 	);
 }

@@ -1,17 +1,23 @@
 // The Restart dialog: how, what that would do, and what has to be said before it may begin.
 
 import { h, render } from "./dom.js";
-import { answers, choices, KINDS, MIGRATING, more_options } from "./fields.js";
-import { plan } from "./plan.js";
 import { Poller } from "./poller.js";
+import { preview_section } from "./preview.js";
+import {
+	confirmation_fields,
+	MIGRATION_STRATEGY,
+	more_options,
+	SERVICE_KINDS,
+	strategy_choices,
+} from "./restart_fields.js";
 
 const PREVIEW_SECONDS = 3;
-const TYPING_SECONDS = 0.3;
+const TYPING_PAUSE_SECONDS = 0.3;
 
 export class RestartDialog {
-	/** `asked` is given the id of the request that was made. */
-	constructor(parent, { call, tools, asked }) {
-		Object.assign(this, { parent, call, tools, asked });
+	/** `on_requested` is given the id of the request that was made. */
+	constructor(parent, { call, tools, on_requested }) {
+		Object.assign(this, { parent, call, tools, on_requested });
 	}
 
 	open(overview) {
@@ -20,13 +26,13 @@ export class RestartDialog {
 		this.element = document.createElement("dialog");
 		this.element.className = "sr-dialog";
 		this.element.setAttribute("aria-labelledby", "sr-dialog-title");
-		this.element.addEventListener("close", () => this.closed());
+		this.element.addEventListener("close", () => this.on_close());
 		this.parent.append(this.element);
 		this.draw();
 		this.element.showModal();
 		this.poller = new Poller(
-			() => this.look(),
-			(error) => this.failed(error)
+			() => this.load_preview(),
+			(error) => this.on_error(error)
 		);
 		this.poller.start();
 	}
@@ -35,34 +41,34 @@ export class RestartDialog {
 		if (this.element) this.element.close();
 	}
 
-	closed() {
+	on_close() {
 		this.poller.stop();
-		clearTimeout(this.typing);
+		clearTimeout(this.typing_timer);
 		this.element.remove();
 		this.element = null;
 	}
 
-	async look() {
+	async load_preview() {
 		const preview = await this.call("preview", { options: this.form.options });
 		Object.assign(this.state, { preview, problem: "" });
 		this.draw();
 		return PREVIEW_SECONDS;
 	}
 
-	failed(error) {
+	on_error(error) {
 		const { __ } = this.tools;
 		this.state.problem = error.refused ? error.message : __("The site does not answer. Asking again …");
 		this.draw();
 	}
 
-	changed(event) {
+	on_input(event) {
 		this.draw();
-		if ("free" in event.target.dataset) return; // it changes nothing in the preview
-		clearTimeout(this.typing);
-		this.typing = setTimeout(() => this.poller.soon(), TYPING_SECONDS * 1000);
+		if ("outsidePreview" in event.target.dataset) return;
+		clearTimeout(this.typing_timer);
+		this.typing_timer = setTimeout(() => this.poller.poll_now(), TYPING_PAUSE_SECONDS * 1000);
 	}
 
-	async send(event) {
+	async submit(event) {
 		event.preventDefault();
 		if (this.objection || this.state.is_sending) return;
 		const { strategy, options, reason, override_blockers, confirm } = this.form;
@@ -77,15 +83,15 @@ export class RestartDialog {
 				confirm,
 			});
 			this.close();
-			this.asked(request);
+			this.on_requested(request);
 		} catch (error) {
-			this.state.refusal = error.refused ? error.message : this.unknown;
+			this.state.refusal = error.refused ? error.message : this.unknown_outcome_text;
 		}
 		this.state.is_sending = false;
 		this.draw();
 	}
 
-	get unknown() {
+	get unknown_outcome_text() {
 		return this.tools.__(
 			"No server answered, so it is not known whether the restart began. The board behind this shows it."
 		);
@@ -94,41 +100,75 @@ export class RestartDialog {
 	/** What the person has chosen and typed so far. */
 	get form() {
 		const form = this.element.querySelector("form");
+		if (!form) return this.initial_form;
 		const { defaults } = this.overview;
-		const data = new FormData(form || undefined);
+		const data = new FormData(form);
 		const strategy = data.get("strategy") || defaults.strategy;
-		const seconds = (name) => (data.get(name) ? Number(data.get(name)) : form ? null : defaults[name]);
+		const text = (name) => (data.get(name) || "").trim();
+		const seconds = (name) => (data.get(name) ? Number(data.get(name)) : null);
 		return {
 			strategy,
-			reason: (data.get("reason") || "").trim(),
+			reason: text("reason"),
 			override_blockers: data.has("override_blockers"),
-			confirm: (data.get("confirm") || "").trim(),
-			is_valid: !form || form.checkValidity(),
+			confirm: text("confirm"),
+			is_valid: form.checkValidity(),
 			options: {
-				only: form ? data.getAll("only") : KINDS.filter((kind) => kind !== "redis"),
+				only: data.getAll("only"),
 				wait_workers_timeout: seconds("wait_workers_timeout"),
 				force_kill_timeout: seconds("force_kill_timeout"),
 				interrupted: data.get("interrupted") || defaults.interrupted,
-				migrate: strategy === MIGRATING && data.has("migrate"),
+				migrate: strategy === MIGRATION_STRATEGY && data.has("migrate"),
 				migrate_timeout: seconds("migrate_timeout") || defaults.migrate_timeout,
 			},
 		};
 	}
 
-	/** Why it may not begin yet; empty where it may. */
+	/** The same before the form is drawn. */
+	get initial_form() {
+		const { defaults } = this.overview;
+		return {
+			strategy: defaults.strategy,
+			reason: "",
+			override_blockers: false,
+			confirm: "",
+			is_valid: true,
+			options: {
+				only: SERVICE_KINDS.filter((kind) => kind !== "redis"),
+				wait_workers_timeout: defaults.wait_workers_timeout,
+				force_kill_timeout: defaults.force_kill_timeout,
+				interrupted: defaults.interrupted,
+				migrate: false,
+				migrate_timeout: defaults.migrate_timeout,
+			},
+		};
+	}
+
+	/** Why the restart may not begin yet; empty where it may. */
 	get objection() {
-		const { __, confirm_name } = this.tools;
+		return this.options_objection || this.confirmation_objection;
+	}
+
+	get options_objection() {
+		const { __ } = this.tools;
 		const { form } = this;
 		const { preview, problem } = this.state;
 		if (!form.is_valid) return __("A figure under More options is not a number of seconds.");
 		if (!form.options.only.length) return __("Choose at least one service.");
-		if (!preview && !problem) return __("Looking at the jobs that run now …");
-		if (preview && preview.blockers.length && !form.override_blockers)
-			return __("Something objects to a restart now.");
+		return preview || problem ? "" : __("Looking at the jobs that run now …");
+	}
+
+	get confirmation_objection() {
+		const { __, confirm_name } = this.tools;
+		const { form } = this;
+		if (this.is_blocked) return __("Something objects to a restart now.");
 		if (form.override_blockers && !form.reason) return __("Say why you restart anyway.");
-		if (this.strategy.interrupts && form.confirm !== confirm_name)
-			return __("Type the site's name to confirm.");
-		return "";
+		const is_confirmed = !this.strategy.interrupts || form.confirm === confirm_name;
+		return is_confirmed ? "" : __("Type the site's name to confirm.");
+	}
+
+	get is_blocked() {
+		const { preview } = this.state;
+		return preview && preview.blockers.length > 0 && !this.form.override_blockers;
 	}
 
 	get strategy() {
@@ -147,7 +187,7 @@ export class RestartDialog {
 				"form",
 				{
 					novalidate: true,
-					on: { submit: (event) => this.send(event), input: (event) => this.changed(event) },
+					on: { submit: (event) => this.submit(event), input: (event) => this.on_input(event) },
 				},
 				h(
 					"header",
@@ -162,18 +202,18 @@ export class RestartDialog {
 						"fieldset",
 						{ class: "sr-choices" },
 						h("legend", null, __("How")),
-						choices(this.tools, this.overview, preview)
+						strategy_choices(this.tools, this.overview, preview)
 					),
 					h(
 						"section",
 						{ class: "sr-preview", "aria-label": __("What this restart does") },
 						h("h3", null, __("What it does")),
-						plan(this.tools, form.strategy, preview, problem)
+						preview_section(this.tools, form.strategy, preview, problem)
 					),
 					h(
 						"div",
 						{ class: "sr-answers" },
-						answers(this.tools, form, preview, this.strategy),
+						confirmation_fields(this.tools, form, preview, this.strategy),
 						more_options(this.tools, this.overview, form)
 					)
 				),

@@ -1,16 +1,16 @@
 // The whole board, from what is known now.
 
 import { h } from "./dom.js";
+import { local_time } from "./elements.js";
 import { alerts, headline } from "./headline.js";
-import { history } from "./history.js";
-import { queues } from "./queues.js";
-import { restart } from "./restart.js";
-import { services } from "./services.js";
-import { set_aside } from "./setaside.js";
-import { workers } from "./workers.js";
-import { moment } from "./words.js";
+import { held_jobs_card } from "./held_jobs.js";
+import { history_card } from "./history.js";
+import { queues_card } from "./queues.js";
+import { restart_card } from "./restart.js";
+import { services_card } from "./services.js";
+import { workers_card } from "./workers.js";
 
-export function view(tools, state, actions) {
+export function layout(tools, state, actions) {
 	const { overview } = state;
 	return [
 		head(tools, state, actions),
@@ -20,9 +20,9 @@ export function view(tools, state, actions) {
 				"div",
 				{ key: "columns", class: "sr-columns" },
 				h("div", { key: "main" }, main(tools, state, actions)),
-				h("div", { key: "side" }, queues(tools, overview), services(tools, overview))
+				h("div", { key: "side" }, queues_card(tools, overview), services_card(tools, overview))
 			),
-			history(tools, state, actions),
+			history_card(tools, state, actions),
 		],
 	];
 }
@@ -30,17 +30,19 @@ export function view(tools, state, actions) {
 /** A restart under way comes first, then what waits for a person. */
 function main(tools, state, actions) {
 	const { overview, progress } = state;
-	const cards = [restart(tools, state, actions), set_aside(tools, overview, actions)];
-	return [progress && progress.is_open ? cards : cards.reverse(), workers(tools, overview)];
+	const last_restart = restart_card(tools, state, actions);
+	const held_jobs = held_jobs_card(tools, overview, actions);
+	const first = progress && progress.is_open ? [last_restart, held_jobs] : [held_jobs, last_restart];
+	return [first, workers_card(tools, overview)];
 }
 
 function head(tools, state, { open }) {
 	const { __ } = tools;
-	const { overview, away } = state;
+	const { overview, outage } = state;
 	const [tone, sentence] = headline(tools, state);
 	const is_ready =
 		overview &&
-		!away &&
+		!outage &&
 		(!overview.current || overview.abandoned || overview.current.status === "watching");
 	const facts = overview && [overview.bench, overview.site].filter(Boolean).join(" · ");
 	return h(
@@ -51,7 +53,8 @@ function head(tools, state, { open }) {
 			"div",
 			null,
 			h("p", { class: "sr-headline", role: "status" }, sentence),
-			overview && h("p", { class: "sr-muted" }, facts, " · ", __("as of"), " ", moment(overview.now))
+			overview &&
+				h("p", { class: "sr-muted" }, facts, " · ", __("as of"), " ", local_time(overview.now))
 		),
 		// Not `disabled`: it would lose the focus that comes back to it when the dialog closes.
 		h(

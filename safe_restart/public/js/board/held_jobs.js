@@ -1,37 +1,27 @@
 // Jobs that were interrupted and now wait: for a person, or for their pause to be over.
 
 import { h } from "./dom.js";
-import {
-	attempts_text,
-	card,
-	cell,
-	duration,
-	linked,
-	moment,
-	pill,
-	status_text,
-	table,
-	tone_of,
-} from "./words.js";
+import { card, cell, link_or_text, local_time, pill, table } from "./elements.js";
+import { attempts_text, duration, status_text, tone_of } from "./format.js";
 
-export function set_aside(tools, { set_aside, set_aside_elsewhere }, actions) {
+export function held_jobs_card(tools, { held_jobs, held_jobs_elsewhere }, actions) {
 	const { __ } = tools;
-	if (!set_aside.length && !set_aside_elsewhere) return null;
+	if (!held_jobs.length && !held_jobs_elsewhere) return null;
 	const heads = [__("Job"), __("State"), __("Why"), h("span", { class: "sr-unseen" }, __("Decide"))];
-	const rows = set_aside.map((job) => row(tools, job, actions));
-	const elsewhere = __("{0} jobs of other sites are held or wait, too.", [set_aside_elsewhere]);
+	const rows = held_jobs.map((job) => row(tools, job, actions));
+	const elsewhere = __("{0} jobs of other sites are held or wait, too.", [held_jobs_elsewhere]);
 	return card(
-		"set-aside",
+		"held-jobs",
 		__("Held and delayed jobs"),
 		null,
-		set_aside.length ? table(__("Jobs that were interrupted and now wait"), heads, rows) : null,
-		set_aside_elsewhere ? h("p", { class: "sr-none" }, elsewhere) : null
+		held_jobs.length ? table(__("Jobs that were interrupted and now wait"), heads, rows) : null,
+		held_jobs_elsewhere ? h("p", { class: "sr-none" }, elsewhere) : null
 	);
 }
 
 function row(tools, job, { requeue, discard }) {
 	const { __ } = tools;
-	const act = (text, act, tone) =>
+	const button = (text, on_click, tone) =>
 		h(
 			"button",
 			{
@@ -39,7 +29,7 @@ function row(tools, job, { requeue, discard }) {
 				type: "button",
 				class: `sr-button ${tone}`,
 				"aria-label": `${text}: ${job.method}`,
-				on: { click: () => act(job) },
+				on: { click: () => on_click(job) },
 			},
 			text
 		);
@@ -50,7 +40,7 @@ function row(tools, job, { requeue, discard }) {
 		cell(
 			__("Job"),
 			{ class: "sr-two sr-job" },
-			linked(tools, "job", job.id, h("code", null, job.method)),
+			link_or_text(tools, "job", job.id, h("code", null, job.method)),
 			h("small", null, [job.site, job.queue].filter(Boolean).join(" · "))
 		),
 		cell(
@@ -67,13 +57,13 @@ function row(tools, job, { requeue, discard }) {
 			__("Why"),
 			{ class: "sr-two" },
 			h("span", { class: "sr-fate" }, job.why || attempts_text(__, job.attempts)),
-			h("small", null, job.who, job.who && job.at ? " · " : null, job.at ? moment(job.at) : null)
+			h("small", null, job.who, job.who && job.at ? " · " : null, job.at ? local_time(job.at) : null)
 		),
 		cell(
 			__("Decide"),
 			{ class: "sr-acts" },
-			act(__("Requeue"), requeue, ""),
-			act(__("Discard"), discard, "sr-danger")
+			button(__("Requeue"), requeue, ""),
+			button(__("Discard"), discard, "sr-danger")
 		)
 	);
 }

@@ -1,10 +1,11 @@
 // What a restart would do, before anybody clicks.
 
 import { h } from "./dom.js";
-import { cell, duration, linked, table } from "./words.js";
+import { cell, link_or_text, table } from "./elements.js";
+import { duration } from "./format.js";
 
 /** The preview of one strategy; `preview` is null until the first answer is there. */
-export function plan(tools, strategy, preview, problem) {
+export function preview_section(tools, strategy, preview, problem) {
 	const { __ } = tools;
 	if (problem) return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, problem);
 	if (!preview)
@@ -13,14 +14,14 @@ export function plan(tools, strategy, preview, problem) {
 	if (!chosen)
 		return h("p", { key: "problem", class: "sr-alert sr-orange", role: "status" }, preview.reason);
 	return [
-		blockers(tools, preview),
+		blockers_alert(tools, preview),
 		figures(tools, chosen, preview),
-		jobs(tools, chosen),
-		h("ul", { key: "rest", class: "sr-plain" }, rest(__, chosen, preview.expected[strategy])),
+		running_jobs(tools, chosen),
+		h("ul", { key: "notes", class: "sr-plain" }, notes(__, chosen, preview.expected[strategy])),
 	];
 }
 
-function blockers({ __ }, { blockers }) {
+function blockers_alert({ __ }, { blockers }) {
 	if (!blockers.length) return null;
 	return h(
 		"div",
@@ -40,17 +41,17 @@ function blockers({ __ }, { blockers }) {
 
 function figures({ __ }, chosen, { expected, users_active }) {
 	const risky = chosen.running.filter((job) => job.may_be_interrupted).length;
-	const told = [
-		[__("Takes"), takes(__, expected[chosen.strategy]) || __("not known yet")],
+	const entries = [
+		[__("Takes"), duration_range(__, expected[chosen.strategy]) || __("not known yet")],
 		[__("Jobs that finish"), chosen.running.length - risky + chosen.running_elsewhere],
 		[__("May be interrupted"), risky, risky ? "red" : ""],
 		[__("Queued"), chosen.queued],
 	];
-	if (users_active !== null) told.push([__("Users active now"), users_active]);
+	if (users_active !== null) entries.push([__("Users active now"), users_active]);
 	return h(
 		"dl",
 		{ key: "figures", class: "sr-figures" },
-		told.map(([name, value, tone]) =>
+		entries.map(([name, value, tone]) =>
 			h(
 				"div",
 				{ key: name },
@@ -61,8 +62,8 @@ function figures({ __ }, chosen, { expected, users_active }) {
 	);
 }
 
-/** How long a strategy should take, in few words; empty where nobody knows. */
-export function takes(__, expected) {
+/** How long a strategy should take, in few words; empty where that is not known. */
+export function duration_range(__, expected) {
 	if (!expected || expected.seconds === null) return "";
 	const least = duration(__, expected.seconds);
 	if (expected.at_most === null) return __("{0} or more", [least]);
@@ -70,7 +71,7 @@ export function takes(__, expected) {
 	return most === least ? __("about {0}", [least]) : __("{0} to {1}", [least, most]);
 }
 
-function jobs(tools, { running, running_elsewhere }) {
+function running_jobs(tools, { running, running_elsewhere }) {
 	const { __ } = tools;
 	const heads = [__("Job"), __("Runs for"), __("What becomes of it")];
 	const rows = running.map((job) =>
@@ -80,7 +81,7 @@ function jobs(tools, { running, running_elsewhere }) {
 			cell(
 				__("Job"),
 				{ class: "sr-two sr-job" },
-				linked(tools, "job", job.job, h("code", null, job.method)),
+				link_or_text(tools, "job", job.job, h("code", null, job.method)),
 				h("small", null, job.site)
 			),
 			cell(__("Runs for"), { class: "sr-number" }, duration(__, job.age_seconds)),
@@ -113,10 +114,10 @@ function jobs(tools, { running, running_elsewhere }) {
 	];
 }
 
-function rest(__, { queued, queued_fate, scheduled, scheduled_fate }, expected) {
+function notes(__, { queued, queued_fate, scheduled, scheduled_fate }, expected) {
 	const lines = [];
 	if (expected && expected.why) lines.push(expected.why);
 	if (queued) lines.push(__("{0} queued jobs {1}.", [queued, queued_fate]));
 	if (scheduled) lines.push(__("{0} scheduled jobs {1}.", [scheduled, scheduled_fate]));
-	return lines.map((line, place) => h("li", { key: place }, line));
+	return lines.map((line, index) => h("li", { key: index }, line));
 }
