@@ -144,7 +144,7 @@ def test_what_a_job_may_take_is_read_from_the_queues_that_a_command_names(comman
 
 
 @pytest.mark.parametrize(
-	("token", "says", "mend"),
+	("token", "says", "fix"),
 	[
 		("safe-restart:shop:20260101-000000-abcd", "by this bench's own", "`safe-restart resume`"),
 		(

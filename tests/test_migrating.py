@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from safe_restart.demo import app
+from safe_restart.engine.core.bench import Bench
 from safe_restart.engine.restart.options import Options
 from safe_restart.engine.restart.recovery import RecoveryAction, recovery_action
 from safe_restart.engine.restart.strategies import STRATEGIES, steps_of
@@ -218,9 +220,11 @@ def test_the_site_that_was_typed_before_the_command_is_the_one_to_migrate(typed,
 		"""As Frappe's own group above its apps' commands (frappe.utils.bench_helper.app_group)."""
 
 	frappe.add_command(commands.safe_restart)
-	monkeypatch.setattr(
-		commands, "this_bench", lambda ctx: seen.update(commands.options_of(ctx)) or ctx.exit()
-	)
+	def stand_in(ctx):
+		seen.update(commands.options_of(ctx, Bench(Path("/nowhere"), {})))
+		ctx.exit()
+
+	monkeypatch.setattr(commands, "this_bench", stand_in)
 	done = CliRunner().invoke(frappe, [*typed, "safe-restart", "--migrate"])
 	assert done.exit_code == 0, done.output
 	assert list(seen["sites"]) == sites

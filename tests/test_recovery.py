@@ -117,7 +117,9 @@ def test_redis_that_is_killed_and_comes_back_during_the_drain_is_survived(demo, 
 		config.write_text(
 			config.read_text().replace("appendonly yes", "appendonly no").replace("save 60 1", 'save ""')
 		)
-		shutil.rmtree(demo.path / "config/appendonlydir")
+		# Redis 7 and later keep a folder, those before it one file.
+		shutil.rmtree(demo.path / "config/appendonlydir", ignore_errors=True)
+		(demo.path / "config/appendonly.aof").unlink(missing_ok=True)
 	jobs = run_long(demo, 1, 4) if keeps_data else []
 	fleet_reader = demo.fleet_reader()
 	process = start_cli(demo, "--wait-workers", "--json", "--wait-workers-verbose")

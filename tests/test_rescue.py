@@ -9,9 +9,9 @@ import psutil
 import pytest
 from rq import VERSION as RQ_VERSION
 
+from safe_restart.engine.core.settings import Settings
 from safe_restart.engine.jobs import held, rescue
 from safe_restart.engine.jobs.rescue import find_suspects
-from safe_restart.engine.core.settings import Settings
 from safe_restart.engine.processes import tree
 
 from .conftest import assert_bench_is_healthy, cli, run_long, wait_for
@@ -139,7 +139,7 @@ def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	configure(demo, retry_delays_seconds=[20])
 	jobs = run_long(demo, 1, 1)
 	done, notes = interrupt(demo, 1)
-	assert len(done.requeued) == 1 and "after a pause" in notes[0]
+	assert len(done.delayed) == 1 and "after a pause" in notes[0]
 	redis = demo.fleet_reader().rq_reader.redis
 	assert held.release_due(demo.bench, redis) == []
 	(delayed,) = cli(demo, "jobs", "--json").json["jobs"]
@@ -162,7 +162,7 @@ def test_the_helper_stays_until_the_jobs_it_delayed_are_queued_again(demo):
 	jobs = run_long(demo, 1, 10)
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--json")
 	assert done.exit_code == 0, done.text
-	assert done.json["jobs"]["requeued"] == 1
+	assert (done.json["jobs"]["requeued"], done.json["jobs"]["delayed"]) == (0, 1)
 	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
 
 

@@ -1,4 +1,4 @@
-"""What runs inside the miniature bench, in the place of Frappe: jobs, workers, scheduler and web.
+"""What runs inside the miniature bench, in the place of Frappe: jobs, workers and scheduler; wsgi.py is its web.
 
 Its programs are called like bench's own (`bench worker --queue short,default`, gunicorn `…:application`), so that the
 engine finds them by the same rules. SAFE_RESTART_DEMO_BOOT is the time in seconds from the start of the process until
@@ -14,9 +14,6 @@ from pathlib import Path
 
 BOOT_SECONDS = float(os.environ.get("SAFE_RESTART_DEMO_BOOT", "1"))
 SITE = "demo.localhost"
-DESK = ("/app/", "/assets/", "/api/method/safe_restart.")
-
-web = {"status": "200 OK", "exits": False}
 
 
 def bench_path() -> Path:
@@ -103,31 +100,6 @@ def migrate(site: str) -> int:
 	return 1 if chosen.get("fail") else 0
 
 
-def load_web() -> None:
-	"""What web.json in the bench says when the process boots is its code: another status than 200, or it does not boot."""
-	path = bench_path() / "web.json"
-	web.update(json.loads(path.read_text()) if path.exists() else {})
-	if web["exits"]:
-		sys.exit("The web of this bench does not boot, as its web.json says.")
-
-
-def application(environ, start_response):
-	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second. The desk has
-	nothing but the board."""
-	if environ["PATH_INFO"] == "/slow":
-		time.sleep(1)
-	is_down = json.loads((bench_path() / "sites" / SITE / "site_config.json").read_text()).get(
-		"maintenance_mode"
-	)
-	if environ["PATH_INFO"].startswith(DESK) and not is_down:
-		from . import board_server  # not at the top: workers and scheduler need no engine
-
-		return board_server.answer(environ, start_response)
-	status = "503 Service Unavailable" if is_down else web["status"]
-	start_response(status, [("Content-Type", "application/json")])
-	return [b'{"message": "pong"}']
-
-
 def main(arguments: list[str]) -> None:
 	"""The `bench` of the miniature bench."""
 	if arguments[0] == "frappe":
@@ -146,6 +118,3 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
 	main(sys.argv[1:])
-elif "gunicorn" in sys.argv[0]:
-	boot()
-	load_web()

@@ -182,7 +182,7 @@ class DemoBench:
 			add("redis", "redis-queue", f"{redis_server()} {self.path}/config/redis_queue.conf", 10)
 		if self.web:
 			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} {self.gunicorn_options}"
-			add("web", "frappe-web", f"{gunicorn} safe_restart.demo.app:application", 40)
+			add("web", "frappe-web", f"{gunicorn} safe_restart.demo.wsgi:application", 40)
 		bench = f"{self.path}/env/bin/bench"
 		add("workers", "frappe-schedule", f"{bench} schedule", 10, restarts=False)
 		for number, workers in enumerate(self.workers):

@@ -21,7 +21,7 @@ class ForegroundBench(DemoBench):
 		lines["schedule"] = "env/bin/bench schedule"
 		if self.web:
 			gunicorn = f"{sys.executable} -m gunicorn -b 127.0.0.1:{self.web_port} {self.gunicorn_options}"
-			lines["web"] = f"{gunicorn} safe_restart.demo.app:application"
+			lines["web"] = f"{gunicorn} safe_restart.demo.wsgi:application"
 		text = "".join(f"{name}: {command}\n" for name, command in lines.items())
 		(self.path / "Procfile").write_text(text)
 

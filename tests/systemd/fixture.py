@@ -141,7 +141,7 @@ class SystemdBench(DemoBench):
 	"""A bench in miniature whose services are units, as `bench setup systemd` writes them."""
 
 	restart = "always"
-	application = "safe_restart.demo.app:application"
+	application = "safe_restart.demo.wsgi:application"
 	web_more = ""
 	cgroup: Path | None = None
 

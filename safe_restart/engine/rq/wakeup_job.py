@@ -1,8 +1,8 @@
 """Waking idle workers without ending them, where the end of one process would end all.
 
-An idle worker never notices the flag; it takes one more job first (FACTS 1.1). So it is sent on an errand, a job that
-does nothing, and meets the flag right after. RQ itself makes it, with its own pickle, and forgets it when it is done
-(result_ttl 0). One that nobody takes, as its sender was killed, expires.
+An idle worker never notices a suspension; it takes one more job first (FACTS 1.1). So it is given a wake-up job, which does
+nothing, and it reads the suspension right after. RQ itself makes the job, with its own pickle, and forgets it when it is
+done (result_ttl 0). A wake-up job that no worker takes, because its sender was killed, expires.
 """
 
 import uuid
@@ -16,16 +16,16 @@ from .keys import queue_key
 from .snapshot import Worker
 
 # Letters and dashes only, since rq 3 takes nothing else; no site's prefix, so Frappe shows it to nobody.
-PREFIX = "safe-restart-errand-"
-DESCRIPTION = "an errand that wakes an idle worker"
+PREFIX = "safe-restart-wake-up-"
+DESCRIPTION = "wakes an idle worker"
 KEPT_SECONDS = 60
 
 
 def send_wakeup_jobs(redis: Redis, workers: Iterable[Worker]) -> None:
-	"""One errand for each queue of idle workers, and only where nothing waits. Raises RedisError.
+	"""One job for each queue of idle workers, and only where nothing waits. Raises RedisError.
 
-	The one that has waited longest takes it; the others are seen to the next time. Who takes a job that came in before
-	is busy then, and needs none.
+	The worker that has waited longest takes it; the others get theirs the next time. A worker that takes a job which came in
+	before is busy then, and needs none.
 	"""
 	idle = [worker for worker in workers if worker.queues and worker.state == "idle"]
 	for name in dict.fromkeys(worker.queues[0] for worker in idle):
@@ -62,7 +62,7 @@ def send_wakeup_job(redis: Redis, name: str) -> None:
 
 
 def remove_wakeup_jobs(bench: Bench, redis: Redis) -> None:
-	"""Remove each errand that stands in a queue of this bench; one that a worker has is done in no time. Raises
+	"""Remove each wake-up job that stands in a queue of this bench; one that a worker has is done in no time. Raises
 	RedisError."""
 	for name in bench.queue_timeouts_seconds:
 		key = queue_key(bench.queue_prefix + name)

@@ -11,7 +11,18 @@ from .plan import Plan
 
 LAST_RESTARTS = 5
 # Steps whose length the running jobs decide, and the migration.
-WAITING_STEPS = ("drain", "stop", "follow", "hold", "migrate", "before-hooks", "after-hooks")
+WAITING_STEPS = (
+	"drain",
+	"request-stop",
+	"hand-over",
+	"stop",
+	"interrupt",
+	"follow",
+	"hold",
+	"migrate",
+	"before-hooks",
+	"after-hooks",
+)
 
 
 @dataclass(frozen=True)

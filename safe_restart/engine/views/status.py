@@ -97,7 +97,7 @@ def as_json(status: Status) -> dict:
 				"state": service.state,
 				"pid": service.pid or None,
 				"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
-				"is_left_down": service.is_intentionally_stopped,
+				"is_intentionally_stopped": service.is_intentionally_stopped,
 			}
 			for service in status.services
 		],

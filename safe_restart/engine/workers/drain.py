@@ -131,4 +131,4 @@ def waking(bench: Bench, stopper: WorkerStopper) -> Iterator[Callable]:
 		try:
 			remove_wakeup_jobs(bench, redis)
 		except (RedisError, OSError) as error:
-			stopper.note(f"errands that no worker took could not be taken back ({error}); they do nothing")
+			stopper.note(f"wake-up jobs that no worker took could not be removed ({error}); they do nothing")

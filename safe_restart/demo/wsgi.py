@@ -1,0 +1,41 @@
+"""The web of the miniature bench, which gunicorn loads in the place of Frappe's."""
+
+import json
+import sys
+import time
+
+from . import app
+
+DESK = ("/app/", "/assets/", "/api/method/safe_restart.")
+
+web = {"status": "200 OK", "exits": False}
+
+
+def load_web() -> None:
+	"""What web.json in the bench says when the process boots is its code: another status than 200, or it does not boot."""
+	path = app.bench_path() / "web.json"
+	web.update(json.loads(path.read_text()) if path.exists() else {})
+	if web["exits"]:
+		sys.exit("The web of this bench does not boot, as its web.json says.")
+
+
+def application(environ, start_response):
+	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second. The desk has
+	nothing but the board."""
+	if environ["PATH_INFO"] == "/slow":
+		time.sleep(1)
+	is_down = json.loads((app.bench_path() / "sites" / app.SITE / "site_config.json").read_text()).get(
+		"maintenance_mode"
+	)
+	if environ["PATH_INFO"].startswith(DESK) and not is_down:
+		from . import board_server  # the engine takes its time, and a boot is measured
+
+		return board_server.answer(environ, start_response)
+	status = "503 Service Unavailable" if is_down else web["status"]
+	start_response(status, [("Content-Type", "application/json")])
+	return [b'{"message": "pong"}']
+
+
+if "gunicorn" in sys.argv[0]:
+	app.boot()
+	load_web()
