@@ -220,6 +220,7 @@ def test_the_site_that_was_typed_before_the_command_is_the_one_to_migrate(typed,
 		"""As Frappe's own group above its apps' commands (frappe.utils.bench_helper.app_group)."""
 
 	frappe.add_command(commands.safe_restart)
+
 	def stand_in(ctx):
 		seen.update(commands.options_of(ctx, Bench(Path("/nowhere"), {})))
 		ctx.exit()

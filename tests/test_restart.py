@@ -32,6 +32,7 @@ def test_wait_workers_lets_running_jobs_finish_and_runs_the_queued_ones_after(de
 		"finished_during": 3,
 		"interrupted": 0,
 		"requeued": 0,
+		"delayed": 0,
 		"held": 0,
 		"lost_and_found": 0,
 	}

@@ -20,7 +20,8 @@ from ..state.records import RUNNING, Request
 from ..state.report import RestartReport
 from ..web.health import Health, Probe
 from ..workers.fleet import Fleet, FleetReader, WorkerProgram
-from ..workers.stopper import StopRequest, WorkerStopper
+from ..workers.stop_request import StopRequest
+from ..workers.stopper import WorkerStopper
 from .announcer import Announcer
 from .context import RequestContext
 from .options import Options

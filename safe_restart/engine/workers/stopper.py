@@ -13,7 +13,7 @@ a worker is told to go only while it provably cannot pop:
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import psutil
 from redis.exceptions import RedisError
@@ -25,6 +25,7 @@ from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
 from . import identity
 from .fleet import Fleet, FleetReader, WorkerProgram
+from .stop_request import StopRequest
 from .stop_safety import StopAction, StopSafety, WorkerPhase, decide_stop
 
 # How long a worker may stay in between before the next way of stopping it is tried. RQ's registry maintenance, during
@@ -32,35 +33,9 @@ from .stop_safety import StopAction, StopSafety, WorkerPhase, decide_stop
 IN_BETWEEN_SECONDS = 2
 # A warm shutdown is confirmed by `shutdown_requested_date` in the worker's hash within milliseconds.
 CONFIRM_SECONDS = 5
-# Leaving takes an RQ worker 0.1 to 0.2 s, where it does not wait for its own thread.
-LINGER_SECONDS = 0.3
 # A Redis that was killed is back within seconds, unless a large append-only file has to be read.
 PATIENCE_SECONDS = 60
 MAX_PAUSE_SECONDS = 1
-
-
-@dataclass
-class StopRequest:
-	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
-
-	program: WorkerProgram
-	process: psutil.Process | None
-	how: str
-	was_busy: bool
-	at: float = field(default_factory=time.monotonic)
-	was_killed: bool = False
-
-	@property
-	def is_gone(self) -> bool:
-		return self.process is None or not tree.is_alive(self.process)
-
-	@property
-	def lingers(self) -> bool:
-		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
-		their children."""
-		is_alone = [worker.pid for worker in self.program.workers] == [self.program.main_pid]
-		proven = self.how in (StopAction.UNBLOCK.value, StopAction.SIGNAL.value) and not self.was_busy
-		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
 
 
 def pids_of_idle(programs: Iterable[WorkerProgram]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from ...state.records import OUTPUT
 from ...state.report import JobCounts, WorkerCounts
 from ...web.health import Health
 from ...workers.drain import what_runs
-from ...workers.stopper import StopRequest
+from ...workers.stop_request import StopRequest
 from ..run import Run
 from .replace import wait_back
 from .services import begin_probe

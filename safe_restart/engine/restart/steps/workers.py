@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS
 from ...processes import tree
-from ...workers.stopper import StopRequest
+from ...workers.stop_request import StopRequest
 from ..run import Run
 
 GOODBYE_SECONDS = 5

@@ -1,0 +1,37 @@
+"""One worker program that was asked to stop: how, when, and whether it is gone."""
+
+import time
+from dataclasses import dataclass, field
+
+import psutil
+
+from ..processes import tree
+from .fleet import WorkerProgram
+from .stop_safety import StopAction
+
+# Leaving takes an RQ worker 0.1 to 0.2 s, where it does not wait for its own thread.
+LINGER_SECONDS = 0.3
+
+
+@dataclass
+class StopRequest:
+	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
+
+	program: WorkerProgram
+	process: psutil.Process | None
+	how: str
+	was_busy: bool
+	at: float = field(default_factory=time.monotonic)
+	was_killed: bool = False
+
+	@property
+	def is_gone(self) -> bool:
+		return self.process is None or not tree.is_alive(self.process)
+
+	@property
+	def lingers(self) -> bool:
+		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
+		their children."""
+		is_alone = [worker.pid for worker in self.program.workers] == [self.program.main_pid]
+		proven = self.how in (StopAction.UNBLOCK.value, StopAction.SIGNAL.value) and not self.was_busy
+		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone
