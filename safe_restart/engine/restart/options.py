@@ -47,7 +47,14 @@ class Option:
 
 	def as_json(self) -> dict:
 		"""For the dialog in the browser."""
-		return {"name": self.name, "kind": self.kind, "default": self.default, "choices": list(self.choices)}
+		return {
+			"name": self.name,
+			"kind": self.kind,
+			"default": list(self.default) if isinstance(self.default, tuple) else self.default,
+			"choices": list(self.choices),
+			"may_be_none": self.may_be_none,
+			"help": self.help,
+		}
 
 
 def option(

@@ -129,6 +129,7 @@ function figures(__, { jobs, workers, web }) {
 		[__("Jobs finished"), jobs.finished_during],
 		[__("Interrupted"), jobs.interrupted, jobs.interrupted && "orange"],
 		[__("Queued again"), jobs.requeued],
+		[__("Queued again after a pause"), jobs.delayed || 0],
 		[__("Held"), jobs.held, jobs.held && "orange"],
 		[__("Lost and found"), jobs.lost_and_found],
 		[__("Still on old code"), workers.still_old, workers.still_old && "orange"],

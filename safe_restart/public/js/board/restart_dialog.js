@@ -3,13 +3,7 @@
 import { h, render } from "./dom.js";
 import { Poller } from "./poller.js";
 import { preview_section } from "./preview.js";
-import {
-	confirmation_fields,
-	MIGRATION_STRATEGY,
-	more_options,
-	SERVICE_KINDS,
-	strategy_choices,
-} from "./restart_fields.js";
+import { confirmation_fields, more_options, chosen_options, strategy_choices } from "./restart_fields.js";
 
 const PREVIEW_SECONDS = 3;
 const TYPING_PAUSE_SECONDS = 0.3;
@@ -105,21 +99,13 @@ export class RestartDialog {
 		const data = new FormData(form);
 		const strategy = data.get("strategy") || defaults.strategy;
 		const text = (name) => (data.get(name) || "").trim();
-		const seconds = (name) => (data.get(name) ? Number(data.get(name)) : null);
 		return {
 			strategy,
 			reason: text("reason"),
 			override_blockers: data.has("override_blockers"),
 			confirm: text("confirm"),
 			is_valid: form.checkValidity(),
-			options: {
-				only: data.getAll("only"),
-				wait_workers_timeout: seconds("wait_workers_timeout"),
-				force_kill_timeout: seconds("force_kill_timeout"),
-				interrupted: data.get("interrupted") || defaults.interrupted,
-				migrate: strategy === MIGRATION_STRATEGY && data.has("migrate"),
-				migrate_timeout: seconds("migrate_timeout") || defaults.migrate_timeout,
-			},
+			options: chosen_options(this.overview, data, strategy),
 		};
 	}
 
@@ -132,14 +118,7 @@ export class RestartDialog {
 			override_blockers: false,
 			confirm: "",
 			is_valid: true,
-			options: {
-				only: SERVICE_KINDS.filter((kind) => kind !== "redis"),
-				wait_workers_timeout: defaults.wait_workers_timeout,
-				force_kill_timeout: defaults.force_kill_timeout,
-				interrupted: defaults.interrupted,
-				migrate: false,
-				migrate_timeout: defaults.migrate_timeout,
-			},
+			options: chosen_options(this.overview, null),
 		};
 	}
 

@@ -5,7 +5,6 @@ import { pill } from "./elements.js";
 import { duration_range } from "./preview.js";
 import { kind_text } from "./services.js";
 
-export const SERVICE_KINDS = ["web", "workers", "scheduler", "socketio", "redis"];
 export const MIGRATION_STRATEGY = "wait-workers";
 
 /** The strategies as cards, each with its summary and how long it should take. */
@@ -66,27 +65,9 @@ export function confirmation_fields({ __, confirm_name }, form, preview, strateg
 	];
 }
 
-/** The options that are seldom needed, folded away. */
-export function more_options({ __ }, { defaults }, form) {
-	const seconds = (name, label, more) =>
-		h(
-			"label",
-			{ key: name, class: "sr-field" },
-			h("span", null, label),
-			h("input", {
-				type: "number",
-				name,
-				min: 0,
-				step: "any",
-				initial: { value: defaults[name] === null ? "" : defaults[name] },
-				...more,
-			})
-		);
-	const actions = {
-		requeue: __("Queue them again"),
-		hold: __("Hold them for a person"),
-		fail: __("Mark them as failed"),
-	};
+/** The options that are seldom needed, folded away: a field for each row of the server's table (engine/restart/options.py). */
+export function more_options({ __ }, { options, defaults }, form) {
+	const [services, ...others] = option_rows(options);
 	return h(
 		"details",
 		{ key: "more" },
@@ -98,37 +79,97 @@ export function more_options({ __ }, { defaults }, form) {
 				"fieldset",
 				{ class: "sr-checks" },
 				h("legend", null, __("Restart")),
-				SERVICE_KINDS.map((kind) =>
-					checkbox("only", kind_text(__, kind), {
+				services.choices.map((kind) =>
+					checkbox(services.name, kind_text(__, kind), {
 						value: kind,
-						initial: { checked: kind !== "redis" },
+						initial: { checked: services.default.includes(kind) },
 					})
 				)
 			),
-			seconds("wait_workers_timeout", __("Wait for jobs, seconds"), { required: true }),
-			seconds("force_kill_timeout", __("Grace before an interruption, seconds"), {
-				placeholder: __("the process manager's own"),
-			}),
-			h(
-				"label",
-				{ key: "interrupted", class: "sr-field" },
-				h("span", null, __("Interrupted jobs")),
-				h(
-					"select",
-					{ name: "interrupted", initial: { value: defaults.interrupted } },
-					Object.keys(actions).map((value) => h("option", { key: value, value }, actions[value]))
-				)
-			),
-			checkbox(
-				"migrate",
-				form.strategy === MIGRATION_STRATEGY
-					? __("Migrate all sites")
-					: __("Migrate all sites (goes with wait-workers)"),
-				{ disabled: form.strategy !== MIGRATION_STRATEGY }
-			),
-			seconds("migrate_timeout", __("Time for a migration, seconds"))
+			others.map((row) => FIELDS[row.kind](__, row, option_label(__, row, form), defaults, form))
 		)
 	);
+}
+
+/** What a form holds for each row; before it is drawn, what it will hold. */
+export function chosen_options({ options, defaults }, data, strategy) {
+	return Object.fromEntries(
+		option_rows(options).map((row) => {
+			const { name, kind } = row;
+			if (!data) return [name, name in defaults ? defaults[name] : row.default];
+			if (name === "migrate") return [name, strategy === MIGRATION_STRATEGY && data.has(name)];
+			return [name, READERS[kind](data, row, defaults)];
+		})
+	);
+}
+
+/** Those of the table that are set here: who overrides an objection is asked apart, beside the reason. */
+function option_rows(options) {
+	return options.filter(({ name }) => name !== "override_blockers");
+}
+
+const READERS = {
+	names: (data, { name }) => data.getAll(name),
+	seconds: (data, { name }) => (data.get(name) ? Number(data.get(name)) : null),
+	choice: (data, { name }, defaults) => data.get(name) || defaults[name],
+	flag: (data, { name }) => data.has(name),
+};
+
+const FIELDS = { seconds: seconds_field, choice: choice_field, flag: flag_field };
+
+/** How an option is called here; one that has no words of its own yet is told by the command line's. */
+function option_label(__, { name, help }, form) {
+	const labels = {
+		wait_workers_timeout: __("Wait for jobs, seconds"),
+		force_kill_timeout: __("Grace before an interruption, seconds"),
+		interrupted: __("Interrupted jobs"),
+		migrate:
+			form.strategy === MIGRATION_STRATEGY
+				? __("Migrate all sites")
+				: __("Migrate all sites (goes with wait-workers)"),
+		migrate_timeout: __("Time for a migration, seconds"),
+	};
+	return labels[name] || help;
+}
+
+function seconds_field(__, { name, may_be_none }, label, defaults) {
+	return h(
+		"label",
+		{ key: name, class: "sr-field" },
+		h("span", null, label),
+		h("input", {
+			type: "number",
+			name,
+			min: 0,
+			step: "any",
+			initial: { value: defaults[name] === null ? "" : defaults[name] },
+			required: !may_be_none,
+			placeholder: may_be_none ? __("the process manager's own") : "",
+		})
+	);
+}
+
+function choice_field(__, { name, choices }, label, defaults) {
+	const texts = {
+		requeue: __("Queue them again"),
+		hold: __("Hold them for a person"),
+		fail: __("Mark them as failed"),
+	};
+	return h(
+		"label",
+		{ key: name, class: "sr-field" },
+		h("span", null, label),
+		h(
+			"select",
+			{ name, initial: { value: defaults[name] } },
+			choices.map((value) => h("option", { key: value, value }, texts[value] || value))
+		)
+	);
+}
+
+function flag_field(__, { name }, label, defaults, form) {
+	const disabled = name === "migrate" && form.strategy !== MIGRATION_STRATEGY;
+	return checkbox(name, label, { disabled });
 }
 
 /** A text that changes nothing in the preview, so typing it asks for no new one. */

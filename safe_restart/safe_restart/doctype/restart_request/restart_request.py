@@ -42,6 +42,7 @@ class RestartRequest(Document):
 		force_kill_timeout: DF.Data | None
 		interrupted: DF.Literal["", "requeue", "hold", "fail"]
 		jobs_finished_during: DF.Int
+		jobs_delayed: DF.Int
 		jobs_held: DF.Int
 		jobs_interrupted: DF.Int
 		jobs_lost_and_found: DF.Int
