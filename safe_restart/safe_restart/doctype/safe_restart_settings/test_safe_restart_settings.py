@@ -35,13 +35,13 @@ class TestSettings(TestCase):
 		self.assertEqual((settings.max_attempts, settings.interrupted), (7, "hold"))
 		self.assertEqual([(row.method, row.action) for row in settings.job_policies], [("a.b", "fail")])
 		settings.save()
-		self.assertEqual(self.bench.settings["job_policy"], {"a.b": "fail"})
+		self.assertEqual(self.bench.settings.job_policy, {"a.b": "fail"})
 
 	def test_other_settings_of_the_bench_stay(self):
 		self.configure(supervisor_socket="/nowhere", sites=[frappe.local.site])
 		frappe.get_doc(NAME).save()
-		self.assertEqual(self.bench.settings["supervisor_socket"], "/nowhere")
-		self.assertEqual(self.bench.settings["sites"], [frappe.local.site])
+		self.assertEqual(self.bench.settings.supervisor_socket, "/nowhere")
+		self.assertEqual(self.bench.settings.sites, (frappe.local.site,))
 
 	def test_what_the_engine_would_refuse_is_not_written(self):
 		before = self.bench.config
