@@ -49,7 +49,7 @@ class Option:
 		"""For the dialog in the browser."""
 		return {
 			"name": self.name,
-			"kind": self.kind,
+			"type": self.kind,
 			"default": list(self.default) if isinstance(self.default, tuple) else self.default,
 			"choices": list(self.choices),
 			"may_be_none": self.may_be_none,
