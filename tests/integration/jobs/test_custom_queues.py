@@ -6,8 +6,6 @@ import json
 import pytest
 
 from safe_restart.demo.bench import DemoBench, Workers
-from safe_restart.engine.core.bench import load
-from safe_restart.engine.core.errors import Refused
 from tests.support.cli import cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
@@ -15,6 +13,7 @@ from tests.support.restarts import start_draining, worker_pids
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.engine
+
 
 # One worker each: the standard ones, one with its own timeout, one with no options at all, and one nobody configured
 CUSTOM = {"reports": {"timeout": 3000}, "mail": None, "odd": {}, "nothing": {"timeout": None}}
@@ -99,11 +98,3 @@ def test_doctor_names_a_grace_that_is_too_short_by_the_timeouts_of_the_queues_th
 	said = cli(custom, "doctor").out
 	assert "frappe-1-worker-0: stopwaitsecs is 360, shorter than the 3000 s" in said
 	assert said.count("stopwaitsecs") == 2  # and its fix
-
-
-@pytest.mark.parametrize("workers", [["reports"], {"reports": {"timeout": "an hour"}}, {"reports": 3000}])
-def test_options_of_queues_that_mean_nothing_are_refused_before_anything_is_touched(tmp_path, workers):
-	(tmp_path / "sites").mkdir()
-	(tmp_path / "sites/common_site_config.json").write_text(json.dumps({"workers": workers}))
-	with pytest.raises(Refused, match="Nothing was touched"):
-		load(tmp_path)

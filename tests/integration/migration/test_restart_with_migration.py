@@ -3,15 +3,10 @@
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 from safe_restart.demo import app
-from safe_restart.engine.core.bench import Bench
-from safe_restart.engine.restart.options import Options
-from safe_restart.engine.restart.recovery import RecoveryAction, recovery_action
-from safe_restart.engine.restart.strategies import STRATEGIES, steps_of
 from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
@@ -192,43 +187,3 @@ def test_when_the_helper_dies_after_a_migration_another_ends_the_restart(demo):
 	assert len(migrated_at(demo)) == 2, "it migrated once"
 	assert site_config(demo) == {}
 	assert_bench_is_healthy(demo)
-
-
-@pytest.mark.parametrize("strategy", ["wait-workers", "rolling", "no-wait-workers"])
-def test_before_its_migration_a_request_is_rolled_back_and_after_it_forward(strategy):
-	steps = steps_of(STRATEGIES[strategy], Options(migrate=True))
-	for reached in range(len(steps) + 1):
-		is_begun = "stop-for-migration" in steps[:reached]
-		assert recovery_action(strategy, steps[:reached]) is (
-			RecoveryAction.ROLL_FORWARD if is_begun else RecoveryAction.ROLL_BACK
-		)
-
-
-@pytest.mark.parametrize(
-	("typed", "sites"),
-	[(["--site", "a"], ["a"]), (["--site", "all"], []), ([], [])],
-	ids=["one", "all", "none"],
-)
-def test_the_site_that_was_typed_before_the_command_is_the_one_to_migrate(typed, sites, monkeypatch):
-	import click
-	from click.testing import CliRunner
-
-	from safe_restart import commands
-
-	seen = {}
-
-	@click.group()
-	@click.option("--site")
-	def frappe(site):
-		"""As Frappe's own group above its apps' commands (frappe.utils.bench_helper.app_group)."""
-
-	frappe.add_command(commands.safe_restart)
-
-	def stand_in(ctx):
-		seen.update(commands.options_of(ctx, Bench(Path("/nowhere"), {})))
-		ctx.exit()
-
-	monkeypatch.setattr(commands, "this_bench", stand_in)
-	done = CliRunner().invoke(frappe, [*typed, "safe-restart", "--migrate"])
-	assert done.exit_code == 0, done.output
-	assert list(seen["sites"]) == sites

@@ -2,7 +2,6 @@
 
 import pytest
 
-from safe_restart.engine.core import environment
 from safe_restart.engine.core.bench import Bench
 from safe_restart.engine.managers.systemd import unit_properties
 
@@ -60,19 +59,6 @@ def test_a_page_that_a_socket_wakes_is_no_web_of_the_bench_but_a_web_with_a_sock
 	unit = {"ExecStart": BENCH_WORKER.replace("worker --queue long", "serve"), "TriggeredBy": "admin.socket"}
 	assert unit_properties.kind({**unit, "Restart": "no"}) == "other"
 	assert unit_properties.kind({**unit, "Restart": "always"}) == "web"
-
-
-@pytest.mark.parametrize(
-	("text", "path"),
-	[
-		("0::/system.slice/web.service\n", "/system.slice/web.service"),
-		("1:name=systemd:/system.slice/web.service\n0::/\n", "/system.slice/web.service"),
-		("4:memory:/elsewhere.service\n1:name=systemd:/user.slice\n", "/user.slice"),
-		("", ""),
-	],
-)
-def test_the_own_cgroup_is_that_of_systemds_hierarchy(text, path):
-	assert environment.cgroup_in(text) == path
 
 
 def test_units_that_are_down_and_forgotten_are_known_from_the_benchs_configuration(tmp_path):

@@ -3,19 +3,20 @@
 import json
 from datetime import datetime, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from safe_restart.engine.jobs.retry_policy import Policy
 from safe_restart.engine.managers.base import Service
 from safe_restart.engine.processes.classify import WORKERS
+from safe_restart.engine.restart.options import Options
 from safe_restart.engine.restart.strategies import STRATEGIES
 from safe_restart.engine.rq.snapshot import Job, Queue, RqSnapshot, Worker
 from safe_restart.engine.views.plan import make_plan
 from safe_restart.engine.workers.fleet import Fleet, WorkerProgram
-from tests.unit.restart.test_strategies import options
-
-NOW = 1_800_000_000.0
+from tests.unit.builders import NOW, fleet, worker
+from tests.unit.generated import options
 
 jobs = st.builds(
 	Job,
@@ -77,3 +78,42 @@ def test_any_fleet_has_a_plan_that_counts_each_job_and_interrupts_none_that_it_d
 	assert answer.all_done_within_seconds == (None if None in lefts else max(lefts, default=0))
 	assert not STRATEGIES[answer.recommended].interrupts
 	json.dumps(answer.as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+	("strategy", "grace", "fate", "interrupted"),
+	[
+		("rolling", None, "finishes on the old code", False),
+		("wait-workers", None, "finishes first", False),
+		("no-wait-workers", None, "finishes on the old code", False),
+		("suspend-rq", 10, "interrupted if it needs more than 10 s, then run again", True),
+		("now", 10, "interrupted if it needs more than 10 s, then run again", True),
+		("now", 250, "finishes in the grace", False),
+		("now", None, "finishes in the grace", False),
+	],
+)
+def test_the_plan_tells_a_running_jobs_fate_by_strategy(strategy, grace, fate, interrupted):
+	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
+	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 0)
+	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
+	answer = make_plan(seen, STRATEGIES[strategy], Options(force_kill_timeout=grace), Policy())
+	assert answer.running[0].fate.startswith(fate)
+	assert answer.running[0].may_be_interrupted is interrupted
+	assert answer.running[0].seconds_left == 200
+	assert answer.recommended == "rolling"
+
+
+def test_the_plan_says_that_a_job_interrupted_too_often_is_held():
+	started = datetime.fromtimestamp(NOW - 100, timezone.utc)
+	job = Job("s::1", "b:default", "started", "m", "s", None, started, 300, "w", 2)
+	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
+	answer = make_plan(seen, STRATEGIES["now"], Options(force_kill_timeout=0), Policy())
+	assert "held for a person" in answer.running[0].fate
+
+
+def test_a_restart_of_other_services_does_not_touch_jobs():
+	job = Job("s::1", "b:default", "started", "m", "s", None, None, -1, "w", 0)
+	seen = fleet(worker(state="busy", job="s::1"), jobs=[job])
+	answer = make_plan(seen, STRATEGIES["now"], Options(only=("web",)), Policy())
+	assert answer.running[0].fate.startswith("goes on")
+	assert answer.all_done_within_seconds is None
