@@ -70,7 +70,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-stream: $(READY)
-	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/test_stream.py $(ARGS)
+	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/integration/strategies/test_stream.py $(ARGS)
 
 test-matrix: $(PAIRS:%=matrix/%)
 

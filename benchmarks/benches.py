@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from safe_restart.demo.bench import DemoBench, Workers
 from tests import hosts
-from tests.hosts import Hosts
-from tests.systemd.fixture import SystemdBench, why_not
+from tests.support.hosts import Hosts
+from tests.support.systemd import SystemdBench, why_not
 
 SUPERVISOR, SYSTEMD, HOSTS = "supervisor", "systemd", "hosts"
 

@@ -5,7 +5,7 @@ import sys
 import time
 
 from safe_restart.demo.bench import DemoBench
-from tests.hosts import Hosts
+from tests.support.hosts import Hosts
 
 from .benches import HOSTS, SYSTEMD
 

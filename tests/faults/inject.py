@@ -16,7 +16,9 @@ from redis.exceptions import RedisError
 from safe_restart.demo import app
 from safe_restart.engine.core.errors import RestartError
 from safe_restart.engine.processes import tree
-from tests.conftest import start_cli, wait_for, worker_pids
+from tests.support.cli import start_cli
+from tests.support.restarts import worker_pids
+from tests.support.waiting import wait_for
 
 from .clock import Clock, compiler
 from .scene import Scene

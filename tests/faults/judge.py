@@ -11,7 +11,9 @@ from rq.job import Job
 
 from safe_restart.engine.processes import tree
 from safe_restart.engine.state.records import FAILED, REFUSED
-from tests.conftest import assert_bench_is_healthy, wait_for, worker_pids
+from tests.support.health import assert_bench_is_healthy
+from tests.support.restarts import worker_pids
+from tests.support.waiting import wait_for
 
 from .inject import FOREIGN, site_config
 from .scenario import ENDS, FAULTS, INTERRUPTING

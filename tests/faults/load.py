@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from safe_restart.demo.bench import DemoBench
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 from .scenario import Scenario
 

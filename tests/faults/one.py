@@ -14,7 +14,9 @@ from random import Random
 
 from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine.processes import tree
-from tests.conftest import BOOT_SECONDS, wait_for, worker_pids
+from tests.support.benches import BOOT_SECONDS
+from tests.support.restarts import worker_pids
+from tests.support.waiting import wait_for
 
 from . import judge
 from .inject import BEFORE, FOREIGN, INJECT, MEND, migration, site_config

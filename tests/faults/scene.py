@@ -17,7 +17,7 @@ from safe_restart.engine.rq.suspension import TOKEN_PREFIX
 from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.state.records import Request
 from safe_restart.engine.web import health as web_health
-from tests.conftest import Cli, cli, start_cli
+from tests.support.cli import Cli, cli, start_cli
 
 from .clock import Clock
 from .load import Load

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from safe_restart.commands import safe_restart
 from safe_restart.commands.options import options_typed
 from safe_restart.engine.core.bench import Bench
 from safe_restart.engine.core.errors import Refused
 from safe_restart.engine.core.settings import Settings
+from safe_restart.engine.processes.classify import KINDS
 from safe_restart.engine.restart.options import (
 	COMMAND_LINE,
 	DESK,
@@ -20,6 +23,7 @@ from safe_restart.engine.restart.options import (
 	defaults_of,
 	settable_by,
 )
+from tests.unit.generated import JSON, options
 
 PACKAGE = Path(__file__).parents[3] / "safe_restart"
 DOCTYPES = PACKAGE / "safe_restart/doctype"
@@ -124,3 +128,22 @@ def test_nothing_is_as_if_it_did_not_stand_there():
 	assert (
 		Bench(Path("/nowhere"), {"safe_restart": {"max_attempts": None, "unknown": 1}}).settings == Settings()
 	)
+
+
+@given(options)
+def test_what_was_chosen_is_read_back_from_the_journal_as_it_was_written(options):
+	assert Options.from_dict(options.as_dict()) == options
+	assert Options.from_dict(json.loads(json.dumps(options.as_dict()))) == options
+
+
+@given(st.dictionaries(st.sampled_from(list(Options().as_dict())) | st.text(max_size=3), JSON, max_size=3))
+def test_whatever_stands_in_the_journal_is_refused_in_a_sentence_or_has_a_meaning(values):
+	try:
+		read = Options.from_dict(values)
+	except Refused as refused:
+		assert "Nothing was touched" in str(refused)
+		return
+	assert {*read.only} <= {*KINDS} and all(isinstance(site, str) for site in read.sites)
+	assert isinstance(read.migrate, bool) and isinstance(read.wait_workers_verbose, bool)
+	for seconds in (read.wait_workers_timeout, read.hold_seconds, read.migrate_timeout):
+		assert 0 <= float(seconds) < float("inf")
