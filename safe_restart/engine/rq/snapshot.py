@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
+import psutil
 from redis.exceptions import RedisError, ResponseError
 
 from ..core.bench import Bench
@@ -212,7 +214,7 @@ class RqReader:
 		except ResponseError:  # NoPermissionError is one
 			return []
 
-	def blocked_clients(self, processes: Iterable) -> dict[int, int]:
+	def blocked_clients(self, processes: Iterable[psutil.Process]) -> dict[int, int]:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.
 
 		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
@@ -266,7 +268,7 @@ def read_worker(fields: Mapping[str, str]) -> Worker:
 	)
 
 
-def read_queue(fields: Mapping) -> Queue:
+def read_queue(fields: Mapping[str, Any]) -> Queue:
 	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
 
 
