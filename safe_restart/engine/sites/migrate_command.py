@@ -94,7 +94,9 @@ def run_migration(
 	it started get SIGKILL; so too where a callback raises. Raises RestartError where it cannot be started.
 	"""
 	began = time.monotonic()
-	lines, exit_code, why = OutputLines(on_line), 0, None
+	lines = OutputLines(on_line)
+	exit_code: int | None = 0
+	why: str | None = None
 
 	def why_end() -> str | None:
 		if time.monotonic() - began >= timeout_seconds:

@@ -109,13 +109,13 @@ def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: 
 		keeper = keeper_in(service)
 		is_as_wanted = service.pid != before.pid and (keeper is not None) == wanted
 		silent = [site for site in answered if not web_health.ask(setup.bench, site).is_ok]
-		tells = not keeper or told_by(keeper.with_suffix(".json")).get("pid") == service.pid
-		if service.state == "running" and is_as_wanted and not silent and tells:
+		is_mute = keeper and told_by(keeper.with_suffix(".json")).get("pid") != service.pid
+		if service.state == "running" and is_as_wanted and not silent and not is_mute:
 			return ""
 		if service.state == "failed" or time.monotonic() > deadline:
 			sites = f"; {', '.join(silent)} did not answer 200, as before" if silent else ""
-			dumb = "" if tells else f"; its keeper cannot write into {keeper.parent}"
-			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{dumb})."
+			mute = f"; its keeper cannot write into {keeper.parent}" if keeper and is_mute else ""
+			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{mute})."
 		time.sleep(LOOK_INTERVAL_SECONDS)
 
 
