@@ -10,6 +10,7 @@ from typing import Protocol
 import psutil
 
 from ..core import environment
+from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
 from .classify import is_wrapper, kind_of
 
 INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
@@ -105,9 +106,7 @@ def kill(processes: Iterable[ProcessHandle], wait_seconds: float = 5) -> list[Pr
 	for process in processes:
 		with contextlib.suppress(psutil.Error):
 			process.kill()  # psutil compares the start time first, so a reused pid is not hit
-	deadline = time.monotonic() + wait_seconds
-	while time.monotonic() < deadline and any(map(is_alive, processes)):
-		time.sleep(0.01)
+	wait_until(lambda: not any(map(is_alive, processes)), wait_seconds, FAST_LOOK_INTERVAL_SECONDS)
 	return [process for process in processes if is_alive(process)]
 
 
