@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from ..core.bench import Bench
 from ..core.errors import Blocked, Refused, RestartError, Unreachable
+from ..core.files import write_atomically
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers import detect
 from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
@@ -17,7 +18,7 @@ from ..state.journal import Journal
 from ..state.locks import BenchLock
 from . import health as web_health
 from .keeper import KEEPER, keeper_in, keeper_of, told_by
-from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of, write
+from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of
 from .keeper_supervisor import SupervisorSetup
 from .keeper_systemd import SystemdSetup
 
@@ -77,7 +78,7 @@ def write_files(setup: Setup, change: Change, wanted: bool, note: Callable[[str]
 
 
 def write_keeper(bench: Bench) -> None:
-	write(keeper_path(bench), keeper_text(), like=bench.sites_path / "common_site_config.json")
+	write_atomically(keeper_path(bench), keeper_text(), like=bench.sites_path / "common_site_config.json")
 
 
 def load(setup: Setup, service: Service, change: Change, answered: list[str], wanted: bool) -> None:
