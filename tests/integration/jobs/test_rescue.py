@@ -148,7 +148,7 @@ def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	assert delayed["kind"] == "delayed"
 	assert 0 < held.seconds_to_next_due(demo.bench, redis) < 23
 	time.sleep(held.seconds_to_next_due(demo.bench, redis) + 1)
-	assert held.release_due(demo.bench, redis) == done.requeued
+	assert held.release_due(demo.bench, redis) == done.delayed
 	assert held.release_due(demo.bench, redis) == []
 	assert_bench_is_healthy_after_kill(demo, jobs)
 

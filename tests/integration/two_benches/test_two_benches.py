@@ -217,6 +217,7 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 		"finished_during": 0,
 		"interrupted": 1,
 		"requeued": 0,
+		"delayed": 0,
 		"held": 0,
 		"lost_and_found": 0,
 	}
