@@ -51,9 +51,9 @@ def page(browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def demo(make_demo):
+def demo(make_bench):
 	"""A bench whose web is away long enough for a person to notice."""
-	return make_demo(boot_seconds=1, gunicorn_options=THREADED)
+	return make_bench(boot_seconds=1, gunicorn_options=THREADED)
 
 
 def newest(demo):

@@ -49,11 +49,8 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_is_touched(words_d
 
 
 @pytest.fixture(scope="module")
-def words_demo():
-	from safe_restart.demo.bench import DemoBench
-
-	with DemoBench(boot_seconds=0) as demo:
-		yield demo
+def words_demo(make_shared_bench):
+	return make_shared_bench(boot_seconds=0)
 
 
 def test_under_bench_each_command_means_the_bench_that_was_named(words_demo):

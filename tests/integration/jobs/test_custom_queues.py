@@ -26,8 +26,8 @@ def configure(demo: DemoBench) -> None:
 
 
 @pytest.fixture
-def custom(make_demo) -> DemoBench:
-	return make_demo(configure, workers=PROGRAMS, web=False)
+def custom(make_bench) -> DemoBench:
+	return make_bench(before_start=configure, workers=PROGRAMS, web=False)
 
 
 def run_one_in_each(demo: DemoBench, seconds: float) -> list[str]:

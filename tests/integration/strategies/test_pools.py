@@ -21,8 +21,8 @@ WORKERS = 7
 
 
 @pytest.fixture
-def mixed(make_demo) -> DemoBench:
-	return make_demo(workers=MIXED, web=False)
+def mixed(make_bench) -> DemoBench:
+	return make_bench(workers=MIXED, web=False)
 
 
 def all_pids(demo: DemoBench) -> set[int]:

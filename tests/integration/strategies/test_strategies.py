@@ -138,8 +138,8 @@ def test_now_kills_a_job_that_ignores_signals_with_its_horse_and_runs_it_again(d
 	assert demo.runs("begin") == {"long-0": 2}
 
 
-def test_the_grace_is_no_longer_where_the_web_takes_long_to_boot(make_demo):
-	demo = make_demo(boot_seconds=10)
+def test_the_grace_is_no_longer_where_the_web_takes_long_to_boot(make_bench):
+	demo = make_bench(boot_seconds=10)
 	jobs = run_long(demo, 1, 9)
 	done = cli(demo, "--now", "--force-kill-timeout", "1", "--json")
 	assert done.exit_code == 0, done.text
@@ -243,8 +243,8 @@ def test_a_foreign_suspension_is_respected_reported_and_still_there(demo):
 	assert_bench_is_healthy(demo)
 
 
-def test_a_worker_pool_is_restarted_whole(make_demo):
-	demo = make_demo(workers=(Workers(count=1, pool_size=2),))
+def test_a_worker_pool_is_restarted_whole(make_bench):
+	demo = make_bench(workers=(Workers(count=1, pool_size=2),))
 	old = {worker.pid for worker in demo.fleet_reader().read().workers}
 	parent = worker_pids(demo)
 	jobs = run_long(demo, 1, 2)
@@ -255,8 +255,8 @@ def test_a_worker_pool_is_restarted_whole(make_demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
-def test_workers_of_custom_queues_are_replaced_too(make_demo):
-	demo = make_demo(workers=(Workers(count=1), Workers(queues="reports", count=1)))
+def test_workers_of_custom_queues_are_replaced_too(make_bench):
+	demo = make_bench(workers=(Workers(count=1), Workers(queues="reports", count=1)))
 	jobs = run_long(demo, 1, 2, queue="reports")
 	done = cli(demo, "--wait-workers", "--json")
 	assert done.exit_code == 0, done.text

@@ -12,8 +12,10 @@ pytestmark = pytest.mark.engine
 
 @pytest.mark.parametrize("queues", ["short,default,long", "default"])
 @pytest.mark.parametrize("strategy", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])
-def test_restarts_under_a_stream_of_tiny_jobs_lose_nothing_and_run_nothing_twice(make_demo, strategy, queues):
-	demo = make_demo(workers=(Workers(queues=queues, count=3),), web=False, boot_seconds=0)
+def test_restarts_under_a_stream_of_tiny_jobs_lose_nothing_and_run_nothing_twice(
+	make_bench, strategy, queues
+):
+	demo = make_bench(workers=(Workers(queues=queues, count=3),), web=False, boot_seconds=0)
 	found = 0
 	with Stream(demo) as stream:
 		for _ in range(RESTARTS):

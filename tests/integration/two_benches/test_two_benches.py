@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine.rq import snapshot
 from safe_restart.engine.rq.suspension import LEASE_SECONDS
 from safe_restart.engine.web import health as web_health
-from tests.support.benches import BOOT_SECONDS
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
@@ -28,10 +28,11 @@ pytestmark = pytest.mark.engine
 A_FEW = (Workers(count=2),)
 
 
+@dataclass
 class Guest(DemoBench):
 	"""A bench whose programs run in the supervisord of another one, as those of all benches of a server do."""
 
-	host: DemoBench
+	host: DemoBench | None = None
 
 	def write(self) -> None:
 		super().write()
@@ -61,27 +62,26 @@ Pair = tuple[DemoBench, DemoBench]
 
 
 @pytest.fixture
-def make_pair() -> Iterator[Callable[..., Pair]]:
-	"""Makes `bench` and `bench-2`, which share what is asked for."""
-	folder, made = Path(tempfile.mkdtemp(prefix="safe-restart-")), []
-
-	def make(supervisor: bool = False, redis: bool = False, **kwargs) -> Pair:
-		options = {"boot_seconds": BOOT_SECONDS, "workers": A_FEW, "web": False, **kwargs}
-		one = DemoBench(path=folder / "bench", **options)
-		made.append(one)
-		one.__enter__()
-		two = (Guest if supervisor else DemoBench)(
-			path=folder / "bench-2", queue_url=one.queue_url if redis else "", **options
-		)
-		two.host = one
-		made.append(two)
-		two.__enter__()
-		return one, two
-
-	yield make
-	for demo in made:
-		demo.end()
+def folder() -> Iterator[Path]:
+	"""A folder with a short name, as the path of a socket has 108 bytes at most (unix(7))."""
+	folder = Path(tempfile.mkdtemp(prefix="safe-restart-"))
+	yield folder
 	shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_pair(folder, make_bench) -> Callable[..., Pair]:
+	"""Makes `bench` and `bench-2`, which share what is asked for."""
+
+	def make(supervisor: bool = False, redis: bool = False, **options) -> Pair:
+		options = {"workers": A_FEW, "web": False, **options}
+		one = make_bench(path=folder / "bench", **options)
+		shared = {"queue_url": one.queue_url} if redis else {}
+		if supervisor:
+			return one, make_bench(Guest, path=folder / "bench-2", host=one, **shared, **options)
+		return one, make_bench(path=folder / "bench-2", **shared, **options)
+
+	return make
 
 
 @pytest.fixture

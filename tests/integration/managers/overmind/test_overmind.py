@@ -22,8 +22,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def bench(make_foreground) -> OvermindBench:
-	return make_foreground(OvermindBench)
+def bench(make_bench) -> OvermindBench:
+	return make_bench(OvermindBench)
 
 
 def pids(bench: OvermindBench) -> dict[str, int]:
