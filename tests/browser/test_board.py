@@ -315,7 +315,7 @@ def test_the_history_goes_back_as_far_as_there_are_restarts(demo, page):
 	expect(page.locator(".sr-inside")).to_contain_text("Not now.")
 
 
-def test_a_site_that_does_not_answer_is_asked_again_ever_more_calmly_until_it_is_back(demo, page):
+def test_a_site_that_does_not_answer_is_asked_ever_less_often_until_it_is_back(demo, page):
 	open_board(page, demo)
 	asked = []
 	page.route("**/api/method/**", lambda route: (asked.append(1), route.abort()))

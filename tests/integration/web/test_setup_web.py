@@ -57,6 +57,7 @@ class TestUnderSupervisor(WebPromises):
 	pass
 
 
+@pytest.mark.slow("each of its requests takes a second")
 def test_a_request_that_runs_is_finished_by_the_old_web_and_the_restart_waits_for_it(kept):
 	with WebLoad(kept, clients=2, pause_seconds=0.01, path="/slow") as hammer:
 		wait_for(lambda: hammer.requests)
@@ -76,7 +77,7 @@ def test_every_strategy_replaces_the_web_without_an_outage_of_its_own(kept, stra
 	assert_bench_is_healthy(kept)
 
 
-def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
+def test_a_helper_that_is_killed_between_old_and_new_web_leaves_one_new_web(kept):
 	old = masters(kept)
 	with WebLoad(kept, clients=4) as hammer:
 		process = start_cli(kept, "--only", "web", "--detach")

@@ -93,9 +93,7 @@ def unusual(make_bench) -> DemoBench:
 
 
 @pytest.mark.parametrize("words", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])
-def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced_with_the_shell_before_them(
-	unusual, words
-):
+def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced(unusual, words):
 	old = all_below(unusual)
 	jobs = run_long(unusual, WORKERS - 1, 4)
 	horses = all_below(unusual)
@@ -144,7 +142,12 @@ def test_a_scheduler_behind_a_shell_leaves_with_it(make_bench):
 
 @pytest.mark.parametrize(
 	("group", "restarts"),
-	[("", [(), ("--now", "--yes")]), ("workers", [("--wait-workers",), ("--migrate", "--yes")])],
+	[
+		("", [(), ("--now", "--yes")]),
+		pytest.param(
+			"workers", [("--wait-workers",), ("--migrate", "--yes")], marks=pytest.mark.slow("two restarts")
+		),
+	],
 	ids=["own group", "the bench's group"],
 )
 def test_a_program_that_is_no_service_of_bench_is_left_alone_and_named(make_bench, group, restarts):
@@ -167,7 +170,7 @@ def on_demand(demo: DemoBench):
 	return next(s for s in demo.fleet_reader().manager.services() if s.name.endswith("on-demand"))
 
 
-def test_a_program_that_a_person_keeps_down_stays_down_through_every_restart_and_is_named(make_bench):
+def test_a_program_that_a_person_keeps_down_stays_down_and_is_named(make_bench):
 	"""autostart=false says that it runs when a person wants it to; nobody expects a deployment to want that."""
 	demo = make_bench(before_start=add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
 	name = on_demand(demo).name
@@ -181,7 +184,8 @@ def test_a_program_that_a_person_keeps_down_stays_down_through_every_restart_and
 	assert_bench_is_healthy(demo, down=[name])
 
 
-def test_a_program_that_a_person_started_is_replaced_and_up_again_though_nothing_else_brings_it_back(
+@pytest.mark.slow("three restarts")
+def test_a_program_that_a_person_started_is_replaced_and_up_again(
 	make_bench,
 ):
 	demo = make_bench(before_start=add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
@@ -211,7 +215,7 @@ def test_setup_web_starts_again_what_a_person_had_started_in_the_webs_group(make
 	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
 
 
-def test_a_program_that_was_stopped_though_it_starts_itself_comes_back_with_a_restart(demo):
+def test_a_program_that_was_stopped_but_has_autostart_comes_back_with_a_restart(demo):
 	"""It would come back with supervisord or the machine as well, and `bench restart` starts it too."""
 	fleet_reader = demo.fleet_reader()
 	stopped = next(

@@ -269,7 +269,7 @@ class WithSocket(SystemdBench):
 		self.systemctl("start", f"{self.path.name}.target")
 
 
-def test_a_web_with_a_socket_unit_is_restarted_in_the_ordinary_way_and_setup_refuses_it(make_systemd):
+def test_a_web_with_a_socket_unit_is_restarted_plainly_and_setup_refuses_it(make_systemd):
 	bench = make_systemd(WithSocket, gunicorn_options=SYNC)
 	old = keeper(bench)
 	with WebLoad(bench) as hammer:
