@@ -1,3 +1,3 @@
 """Restart a Frappe bench without breaking a background job."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0-dev"

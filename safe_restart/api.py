@@ -4,8 +4,10 @@ answers. The JSON is that of engine/views/board.py.
 Requests are asked for by inserting a Restart Request, here as over `/api/resource`, so that there is one way in.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from typing import Any
 
 import frappe
 from frappe.rate_limiter import rate_limit
@@ -24,12 +26,12 @@ ACTIVE_WITHIN = timedelta(minutes=10)
 changes = rate_limit(limit=CHANGES_PER_MINUTE, seconds=60)
 
 
-def managers_only(method):
+def managers_only(method: Callable[..., dict]) -> Callable[..., dict]:
 	"""Before anything else: the role, then whether this site may ask."""
 
 	@wraps(method)
 	@as_frappe_errors
-	def checked(*args, **kwargs):
+	def checked(*args: Any, **kwargs: Any) -> dict:
 		check_role()
 		visibility()
 		return method(*args, **kwargs)

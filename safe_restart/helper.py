@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,8 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 	"""
 	from .engine.core import bench, environment
 
-	words, variables = [], os.environ
+	words: list[str] = []
+	variables: Mapping[str, str] = os.environ
 	if environment.runs_in_a_unit():
 		from .engine.managers.systemd.scope import way_out  # a tenth of a second that few have to wait
 

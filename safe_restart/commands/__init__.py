@@ -5,11 +5,12 @@ made of Python's own library alone.
 """
 
 import sys
+from typing import Any
 
 import click
 
 from ..engine.core.bench import Bench
-from .context import Group, print_json, this_bench
+from .context import Group, context_of_group, print_json, this_bench
 from .options import flags, options_typed
 from .setup import setup
 
@@ -38,7 +39,7 @@ STRATEGY_FLAGS = {
 @click.option("--yes", is_flag=True, help="Do not ask before jobs are interrupted.")
 @click.option("--detach", is_flag=True, help="Return as soon as the restart has been handed to its helper.")
 @click.pass_context
-def safe_restart(ctx: click.Context, bench_path: str | None, **params) -> None:
+def safe_restart(ctx: click.Context, bench_path: str | None, **params: Any) -> None:
 	"""Restart a bench without breaking a background job.
 
 	Without a strategy flag the restart is rolling: idle workers are replaced at once, each busy one when its job has
@@ -104,8 +105,8 @@ def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
 	"""
 	from .plan import show_plan
 
-	bench, above = this_bench(ctx), ctx.parent
-	show_plan(bench, strategy or strategy_of(above.params), options_of(above, bench), as_json)
+	bench, group = this_bench(ctx), context_of_group(ctx)
+	show_plan(bench, strategy or strategy_of(group.params), options_of(group, bench), as_json)
 
 
 @safe_restart.command()
@@ -165,7 +166,7 @@ def logs(ctx: click.Context, service: str, tail: int, follow: bool) -> None:
 @click.option("--reason", default="", metavar="TEXT")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def drain(ctx: click.Context, here: bool, reason: str, as_json: bool, **params) -> None:
+def drain(ctx: click.Context, here: bool, reason: str, as_json: bool, **params: Any) -> None:
 	"""Let running jobs finish and hold new ones, for a tool that restarts by itself. Returns when nothing runs."""
 	from .requests import run_drain
 

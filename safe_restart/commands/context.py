@@ -1,12 +1,16 @@
 """What all commands share: the bench they are for, errors as one sentence, JSON."""
 
+from typing import Any
+
 import click
+
+from ..engine.core.bench import Bench
 
 
 class Group(click.Group):
 	"""Turns the engine's errors into one sentence and the right exit code."""
 
-	def invoke(self, ctx: click.Context):
+	def invoke(self, ctx: click.Context) -> Any:
 		from ..engine.core.errors import RestartError
 
 		try:
@@ -20,13 +24,18 @@ class Group(click.Group):
 			ctx.exit(error.exit_code)
 
 
-def this_bench(ctx: click.Context):
+def context_of_group(ctx: click.Context) -> click.Context:
+	"""The context of `safe-restart` itself, from that of one of its commands. Under `bench` it is not the root."""
+	while "bench_path" not in ctx.params and ctx.parent:
+		ctx = ctx.parent
+	return ctx
+
+
+def this_bench(ctx: click.Context) -> Bench:
 	"""The bench named by --bench, or the one the current folder lies in. Raises Refused."""
 	from ..engine.core import bench
 
-	while "bench_path" not in ctx.params:  # under `bench` our group is not the root
-		ctx = ctx.parent
-	path = ctx.params["bench_path"]
+	path = context_of_group(ctx).params["bench_path"]
 	return bench.load(path) if path else bench.find_bench(".")
 
 

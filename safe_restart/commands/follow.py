@@ -7,12 +7,18 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from ..engine.core.bench import Bench
 from ..engine.core.errors import RestartError, Unreadable, Unwritable
 from ..engine.state import records
 from ..engine.state.journal import Journal
 from ..engine.state.records import Request
+
+if TYPE_CHECKING:  # rich takes its time, and only a terminal needs it
+	from .view_live import LiveView
+	from .view_plain import PlainView
 
 POLL_SECONDS = 0.02
 EXIT_LEFT_RUNNING = 130  # what a shell says of a command that Ctrl-C ended
@@ -33,10 +39,10 @@ class Interrupts:
 		self.before = signal.signal(signal.SIGINT, self.note)
 		return self
 
-	def __exit__(self, *_) -> None:
+	def __exit__(self, *_: object) -> None:
 		signal.signal(signal.SIGINT, signal.SIG_IGN if self.is_over else self.before)
 
-	def note(self, number, frame) -> None:
+	def note(self, number: int, frame: FrameType | None) -> None:
 		self.count += 1
 
 
@@ -118,7 +124,7 @@ def last_word(helper: subprocess.Popen) -> dict | None:
 	return json.loads(said.splitlines()[-1]) if said else None
 
 
-def make_view(bench: Bench, journal: Journal, request: Request, params: dict):
+def make_view(bench: Bench, journal: Journal, request: Request, params: dict) -> "LiveView | PlainView":
 	if sys.stdout.isatty() and not params["as_json"]:
 		from .view_live import LiveView
 

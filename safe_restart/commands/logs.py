@@ -10,6 +10,7 @@ import click
 from ..engine.core.bench import Bench
 from ..engine.core.errors import Refused
 from ..engine.managers import detect
+from ..engine.managers.base import ProcessManager, Service
 from ..engine.processes.classify import KINDS
 
 POLL_SECONDS = 0.2
@@ -18,22 +19,12 @@ POLL_SECONDS = 0.2
 def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 	"""Print the last lines of each log of a service, and what comes after. Raises Refused for an unknown service."""
 	manager = detect.find_manager(bench)
-	services = manager.services()
-	chosen = [
-		s
-		for s in services
-		if name in (s.kind, s.name, s.name.partition(":")[2], s.name.removesuffix(".service"))
-	]
-	if not chosen:
-		known = sorted({s.kind for s in services if s.kind in KINDS} | {s.name for s in services})
-		raise Refused(f"{name!r} is no service of this bench. Choose from {', '.join(known)}.")
+	chosen = services_named(name, manager.services())
 	paths = sorted({Path(path) for service in chosen for path in service.log_paths})
-	readable = [path for path in paths if path.is_file()]
-	if not paths and (command := manager.log_command(chosen, tail, follow)):
-		subprocess.run(command)
-		return
 	if not paths:
-		raise Refused(f"{name} writes no log file: {manager.where_output_is()}.")
+		show_output(manager, chosen, name, tail, follow)
+		return
+	readable = [path for path in paths if path.is_file()]
 	if not readable:
 		raise Refused(f"{name} has no log file yet (looked for {', '.join(map(str, paths))}).")
 	for path in readable:
@@ -44,6 +35,27 @@ def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 				click.echo(line.rstrip("\n"))
 	if follow:
 		follow_files(readable)
+
+
+def services_named(name: str, services: list[Service]) -> list[Service]:
+	"""The services of that kind or name; groups and `.service` may be left out. Raises Refused where there is none."""
+	chosen = [
+		s
+		for s in services
+		if name in (s.kind, s.name, s.name.partition(":")[2], s.name.removesuffix(".service"))
+	]
+	if not chosen:
+		known = sorted({s.kind for s in services if s.kind in KINDS} | {s.name for s in services})
+		raise Refused(f"{name!r} is no service of this bench. Choose from {', '.join(known)}.")
+	return chosen
+
+
+def show_output(manager: ProcessManager, services: list[Service], name: str, tail: int, follow: bool) -> None:
+	"""Show what services without log files print, by the manager's own command. Raises Refused where it has none."""
+	command = manager.log_command(services, tail, follow)
+	if not command:
+		raise Refused(f"{name} writes no log file: {manager.where_output_is()}.")
+	subprocess.run(command)
 
 
 def follow_files(paths: list[Path]) -> None:

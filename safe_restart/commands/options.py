@@ -26,7 +26,7 @@ def flags(names: Iterable[str] = NAMES) -> Callable:
 
 
 def flag(row: Option) -> Callable:
-	said = {"help": row.help, "default": None}
+	said: dict[str, Any] = {"help": row.help, "default": None}
 	if row.kind == "flag":
 		return click.option(row.flag, row.name, is_flag=True, help=row.help)
 	if row.kind == "seconds":

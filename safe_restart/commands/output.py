@@ -1,6 +1,6 @@
 """Plain text for people: statuses, plans, histories. Only formats what the engine says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -15,6 +15,7 @@ from ..engine.state.records import ASK, OUTPUT, Event, Request, Step
 from ..engine.views.doctor import OK, Finding
 from ..engine.views.plan import Plan
 from ..engine.views.status import Status
+from ..engine.workers.fleet import Fleet
 from ..engine.workers.identity import is_local
 
 
@@ -73,7 +74,7 @@ def closing_lines(request: Request) -> list[str]:
 	return lines
 
 
-def table(rows: list[tuple[str, ...]], headings: tuple[str, ...]) -> None:
+def table(rows: Sequence[tuple[str, ...]], headings: tuple[str, ...]) -> None:
 	"""Columns as wide as their widest cell; nothing where there is no row."""
 	if not rows:
 		return
@@ -110,7 +111,7 @@ def status(seen: Status, verbose: bool) -> None:
 		click.echo(
 			f"Workers: {len(seen.fleet.workers)}, with a job: {len(seen.fleet.running)}, waiting: {snapshot.queued}"
 		)
-		table(worker_rows(seen), ("PID", "STATE", "JOB", "SITE", "AGE", "LEFT", "NOTE"))
+		table(worker_rows(seen.fleet), ("PID", "STATE", "JOB", "SITE", "AGE", "LEFT", "NOTE"))
 		for worker in seen.fleet.stale:
 			click.echo(f"  registered without a process: {worker.name} (pid {worker.pid or 'unknown'})")
 	if verbose:
@@ -140,12 +141,12 @@ def status_of_requests(seen: Status) -> None:
 		)
 
 
-def worker_rows(seen: Status) -> list[tuple[str, ...]]:
-	unmanaged = {worker.name for worker in seen.fleet.unmanaged}
-	rows = []
-	for worker in sorted(seen.fleet.workers, key=lambda worker: (worker.hostname, worker.pid)):
-		job = seen.fleet.snapshot.job_of(worker)
-		now = seen.fleet.snapshot.now
+def worker_rows(fleet: Fleet) -> list[tuple[str, ...]]:
+	unmanaged = {worker.name for worker in fleet.unmanaged}
+	now = fleet.snapshot.now
+	rows: list[tuple[str, ...]] = []
+	for worker in sorted(fleet.workers, key=lambda worker: (worker.hostname, worker.pid)):
+		job = fleet.snapshot.job_of(worker)
 		notes = ["old code, leaves after this job"] * worker.shutdown_requested
 		if worker.name in unmanaged:
 			notes.append(f"on {worker.hostname}, not kept by the process manager")

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..engine.core.bench import Bench
-from ..engine.rq import snapshot
-from ..engine.rq.snapshot import RqSnapshot, Worker
+from ..engine.rq.snapshot import RqReader, RqSnapshot, Worker
 from ..engine.state.journal import Journal
 from ..engine.state.records import Request
 from .output import EventLines, closing_lines, seconds, step_line
@@ -27,7 +26,7 @@ class LiveView:
 		self.bench = bench
 		self.journal = journal
 		self.request = request
-		self.rq_reader = snapshot.RqReader(bench)
+		self.rq_reader = RqReader(bench)
 		self.console = Console(highlight=False)
 		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
 		self.snapshot: RqSnapshot | None = None
@@ -39,7 +38,7 @@ class LiveView:
 		self.live.start()
 		return self
 
-	def __exit__(self, *_) -> None:
+	def __exit__(self, *_: object) -> None:
 		self.live.stop()
 
 	def say(self, text: str) -> None:
@@ -81,20 +80,20 @@ class LiveView:
 		for heading in ("pid", "state", "job", "site", "age", "at most", "left"):
 			table.add_column(heading, header_style="dim", no_wrap=True)
 		for worker in sorted(self.snapshot.workers, key=lambda worker: worker.pid):
-			table.add_row(*self.row(worker))
+			table.add_row(*row(worker, self.snapshot))
 		waiting = f"{self.snapshot.queued} jobs wait"
 		table.caption = waiting + (", new ones are held" if self.snapshot.suspended_by else "")
 		return table
 
-	def row(self, worker: Worker) -> list:
-		job = self.snapshot.job_of(worker)
-		state = f"{worker.state}, leaves" if worker.shutdown_requested else worker.state
-		if job is None:
-			return [str(worker.pid), state, "", "", "", "", ""]
-		age, left = job.age_seconds(self.snapshot.now), job.seconds_left(self.snapshot.now)
-		bar = (
-			ProgressBar(total=max(1, job.timeout_seconds), completed=age, width=16)
-			if left is not None
-			else ""
-		)
-		return [str(worker.pid), state, job.method[-48:], job.site, seconds(age), bar, seconds(left)]
+
+def row(worker: Worker, snapshot: RqSnapshot) -> list[str | ProgressBar]:
+	"""The cells of one worker."""
+	job = snapshot.job_of(worker)
+	state = f"{worker.state}, leaves" if worker.shutdown_requested else worker.state
+	if job is None:
+		return [str(worker.pid), state, "", "", "", "", ""]
+	age, left = job.age_seconds(snapshot.now), job.seconds_left(snapshot.now)
+	bar: str | ProgressBar = ""
+	if left is not None:
+		bar = ProgressBar(total=max(1, job.timeout_seconds), completed=age, width=16)
+	return [str(worker.pid), state, job.method[-48:], job.site, seconds(age), bar, seconds(left)]

@@ -24,7 +24,7 @@ class PlainView:
 		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
 		return self
 
-	def __exit__(self, *_) -> None:
+	def __exit__(self, *_: object) -> None:
 		pass
 
 	def say(self, text: str) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 BOOT_SECONDS = float(os.environ.get("SAFE_RESTART_DEMO_BOOT", "1"))
 SITE = "demo.localhost"
@@ -33,7 +34,7 @@ def boot() -> None:
 	time.sleep(max(0, BOOT_SECONDS - age))
 
 
-def execute_job(site: str, method: str, **kwargs) -> None:
+def execute_job(site: str, method: str, **kwargs: Any) -> None:
 	"""Called like frappe.utils.background_jobs.execute_job, so that a job's description reads the same."""
 	globals()[method.rpartition(".")[2]](**kwargs)
 

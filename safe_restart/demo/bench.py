@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 from redis import Redis
@@ -61,7 +62,7 @@ class DemoBench:
 	gunicorn_options: str = "-w 1 --preload -t 120"
 	has_setup_web: bool = False
 
-	def __post_init__(self):
+	def __post_init__(self) -> None:
 		self.path = self.path.resolve()
 		self.redis_port, self.web_port = free_port(), free_port()
 		self.queue_url = self.queue_url or f"redis://127.0.0.1:{self.redis_port}"
@@ -78,7 +79,7 @@ class DemoBench:
 			raise
 		return self
 
-	def __exit__(self, *_) -> None:
+	def __exit__(self, *_: object) -> None:
 		self.end()
 
 	@property
@@ -101,7 +102,7 @@ class DemoBench:
 	@property
 	def manager_pids(self) -> set[int]:
 		"""All that belongs to the bench is below one of these."""
-		return {self.supervisord.pid}
+		return {self.supervisord.pid} if self.supervisord else set()
 
 	@property
 	def supervisor_socket(self) -> Path:
@@ -158,7 +159,9 @@ class DemoBench:
 		(self.path / "config/supervisor.conf").write_text("\n".join(self.programs()))
 
 	def programs(self) -> list[str]:
-		name, groups, programs = self.path.name, {}, []
+		name = self.path.name
+		groups: dict[str, list[str]] = {}
+		programs: list[str] = []
 
 		def add(
 			group: str, label: str, command: str, grace: int, more: str = "", restarts: bool = True
@@ -218,7 +221,8 @@ class DemoBench:
 		self.launch()
 		deadline = time.monotonic() + START_TIMEOUT_SECONDS
 		while not self.is_up():
-			if time.monotonic() > deadline or self.supervisord.poll() is not None:
+			has_ended = self.supervisord is not None and self.supervisord.poll() is not None
+			if has_ended or time.monotonic() > deadline:
 				raise RestartError(f"The demo bench did not start; its logs are in {self.path}/logs.")
 			time.sleep(0.05)
 
@@ -257,7 +261,7 @@ class DemoBench:
 		kill(process for process in inside(self.path) if process.pid != os.getpid())
 		shutil.rmtree(self.path, ignore_errors=True)
 
-	def enqueue(self, seconds: float, name: str, queue: str = "default", **kwargs) -> str:
+	def enqueue(self, seconds: float, name: str, queue: str = "default", **kwargs: Any) -> str:
 		"""Queue one job as Frappe would; returns its id."""
 		return enqueue(self.bench, self.redis, seconds, name, queue, **kwargs)
 

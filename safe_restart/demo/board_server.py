@@ -5,23 +5,28 @@ There is no login here, so only a page of this very server may ask, under a name
 
 import json
 import uuid
+from collections.abc import Callable
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from ..engine.core import bench as benches
+from ..engine.core.bench import Bench
 from ..engine.core.errors import Refused, RestartError
 from ..engine.restart.options import Options
 from ..engine.restart.strategies import strategy_named
 from ..engine.rq.snapshot import RqReader
 from ..engine.sites import app_hooks
-from ..engine.sites.visibility import visibility_of
+from ..engine.sites.visibility import SiteVisibility, visibility_of
 from ..engine.state.journal import Journal
 from ..engine.state.records import new_id
 from ..engine.views import board
 from ..helper import start_helper
 from . import app
 from .jobs import enqueue
+
+Environ = dict[str, Any]  # of WSGI
 
 PAGE = "/app/safe-restart"
 METHODS = "/api/method/safe_restart.api."
@@ -47,7 +52,7 @@ def files() -> dict[str, Path]:
 FILES = files()
 
 
-def answer(environ, start_response):
+def answer(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
 	"""The WSGI application for the board's page, its files and its methods."""
 	status, kind, body = route(environ)
 	headers = [
@@ -61,7 +66,7 @@ def answer(environ, start_response):
 	return [body]
 
 
-def route(environ) -> tuple[str, str, bytes]:
+def route(environ: Environ) -> tuple[str, str, bytes]:
 	path, verb = environ["PATH_INFO"], environ["REQUEST_METHOD"]
 	if path in FILES and FILES[path].suffix in TYPES and verb == "GET":
 		return "200 OK", TYPES[FILES[path].suffix], FILES[path].read_bytes()
@@ -79,7 +84,7 @@ def as_json(status: str, answer: dict) -> tuple[str, str, bytes]:
 	return status, "application/json", json.dumps(answer).encode()
 
 
-def is_own_page(environ) -> bool:
+def is_own_page(environ: Environ) -> bool:
 	"""Whether this comes from a page of this server, or from no page at all; another name for this address may be
 	somebody else's page."""
 	host = environ.get("HTTP_HOST", "")
@@ -87,7 +92,7 @@ def is_own_page(environ) -> bool:
 	return host.partition(":")[0] in NAMES and origin in (None, f"http://{host}")
 
 
-def read(environ) -> dict:
+def read(environ: Environ) -> dict:
 	"""The arguments in the body. Raises Refused."""
 	body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), LONGEST_BODY))
 	try:
@@ -101,7 +106,7 @@ def read(environ) -> dict:
 	return arguments
 
 
-def call(method: str, arguments: dict):
+def call(method: str, arguments: dict) -> dict:
 	"""Answer as safe_restart.api would on a site. Raises RestartError, OSError where no helper can be started."""
 	if method not in CALLS:
 		raise Refused(f"There is no method {method!r}. Nothing was touched.")
@@ -113,18 +118,18 @@ def call(method: str, arguments: dict):
 	return CALLS[method](*bound.args, **bound.kwargs)
 
 
-def overview(bench, visibility) -> dict:
+def overview(bench: Bench, visibility: SiteVisibility) -> dict:
 	return {**board.overview(bench, visibility), "site": app.SITE}
 
 
-def preview(bench, visibility, options: dict | None = None) -> dict:
+def preview(bench: Bench, visibility: SiteVisibility, options: dict | None = None) -> dict:
 	blockers = [{"by": one.by, "sentence": one.sentence} for one in app_hooks.objections(bench)]
 	return {**board.previews(bench, options or {}, visibility), "blockers": blockers}
 
 
 def request(
-	bench,
-	visibility,
+	bench: Bench,
+	visibility: SiteVisibility,
 	strategy: str,
 	options: dict | None = None,
 	reason: str = "",
@@ -142,7 +147,7 @@ def request(
 	return {"request": id}
 
 
-def give_work(bench, visibility) -> dict:
+def give_work(bench: Bench, visibility: SiteVisibility) -> dict:
 	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
 	redis = RqReader(bench).redis
 	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
@@ -151,7 +156,7 @@ def give_work(bench, visibility) -> dict:
 	return {"sentence": "Queued."}
 
 
-CALLS = {
+CALLS: dict[str, Callable[..., dict]] = {
 	"overview": overview,
 	"preview": preview,
 	"progress": lambda bench, visibility, request, after=0: board.progress(bench, request, after, visibility),

@@ -1,6 +1,7 @@
 """Jobs of a bench in miniature."""
 
 import uuid
+from typing import Any
 
 from redis import Redis
 from rq import VERSION as RQ_VERSION
@@ -11,7 +12,7 @@ from . import app
 
 
 def enqueue(
-	bench: benches.Bench, redis: Redis, seconds: float, name: str, queue: str = "default", **kwargs
+	bench: benches.Bench, redis: Redis, seconds: float, name: str, queue: str = "default", **kwargs: Any
 ) -> str:
 	"""Queue one job on a bench in miniature, as Frappe would; returns its id."""
 	job = Queue(f"{bench.queue_prefix}{queue}", connection=redis).enqueue(

@@ -32,7 +32,7 @@ class WebLoad:
 			thread.start()
 		return self
 
-	def __exit__(self, *_) -> None:
+	def __exit__(self, *_: object) -> None:
 		self._stop.set()
 		for thread in self._threads:
 			thread.join()

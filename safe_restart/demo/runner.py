@@ -5,6 +5,8 @@ import shlex
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -20,6 +22,8 @@ from .parts import redis_server
 from .templates import THREADED
 from .watcher import Seen, Watcher
 
+Say = Callable[[str], None]
+
 LONG_JOBS, LONG_SECONDS = 3, 8
 SHORT_JOBS, SHORT_SECONDS = 200, 0.01
 FINISH_TIMEOUT_SECONDS = 120
@@ -33,7 +37,7 @@ def run_demo(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	suspended."""
 	strategy_named(strategy)
 	check_parts()
-	say = lambda text: click.echo(text, err=as_json)  # noqa: E731
+	say = partial(click.echo, err=as_json)
 	demo = DemoBench(boot_seconds=boot, dies_with_us=not keep)
 	if keep:
 		demo.gunicorn_options = THREADED
@@ -61,7 +65,7 @@ def check_parts() -> None:
 		raise RestartError("The demo needs gunicorn: `pip install safe_restart[demo]`.") from None
 
 
-def restart_under_load(demo: DemoBench, strategy: str, say) -> dict:
+def restart_under_load(demo: DemoBench, strategy: str, say: Say) -> dict:
 	"""Three long jobs running, two hundred short ones queued; then the restart."""
 	long_jobs = [f"long-{number}" for number in range(LONG_JOBS)]
 	short_jobs = [f"short-{number}" for number in range(SHORT_JOBS)]
@@ -114,7 +118,7 @@ def fate(begun: int, ended: int) -> str:
 	return f"began {begun} times, ended {ended} times"
 
 
-def print_account(report: dict, say) -> None:
+def print_account(report: dict, say: Say) -> None:
 	report = report["report"]
 	say(f"Exit code {report['exit_code']} after {report['seconds']} s. {report['outcome']}")
 	for step in report["steps"]:
@@ -140,7 +144,7 @@ def print_commands(demo: DemoBench) -> None:
 	)
 
 
-def wait_for(condition) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
 	deadline = time.monotonic() + FINISH_TIMEOUT_SECONDS
 	while not condition() and time.monotonic() < deadline:
 		time.sleep(POLL_SECONDS)

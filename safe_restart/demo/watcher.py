@@ -52,7 +52,7 @@ class Watcher:
 		self._thread.start()
 		return self
 
-	def __exit__(self, *_) -> None:
+	def __exit__(self, *_: object) -> None:
 		self._stop.set()
 		self._thread.join()
 		if self.demo.web:

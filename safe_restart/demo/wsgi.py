@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from . import app
 
@@ -19,7 +21,7 @@ def load_web() -> None:
 		sys.exit("The web of this bench does not boot, as its web.json says.")
 
 
-def application(environ, start_response):
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
 	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second. The desk has
 	nothing but the board."""
 	if environ["PATH_INFO"] == "/slow":

@@ -18,8 +18,6 @@ from frappe import _
 
 TIME_LIMIT_SECONDS = 30
 
-hanging: dict[str, threading.Thread] = {}
-
 
 class Call(threading.Thread):
 	"""One function of an app, as Administrator, in a thread of its own."""
@@ -49,6 +47,9 @@ class Call(threading.Thread):
 		return _("{0} failed: {1}").format(self.dotted, repr(self.error)) if self.error else None
 
 
+hanging: dict[str, Call] = {}  # functions that have not answered, by their dotted names
+
+
 def ask_blockers() -> list[dict]:
 	"""The objections, as {"by", "sentence"}. One that fails or does not answer in time objects too."""
 	calls = call_all("safe_restart_blockers")
@@ -70,7 +71,7 @@ def complaints(calls: list[Call]) -> list[dict]:
 	return [{"by": call.dotted, "sentence": call.complaint} for call in calls if call.complaint]
 
 
-def call_all(hook: str, *arguments) -> list[Call]:
+def call_all(hook: str, *arguments: str) -> list[Call]:
 	"""Call every function of that hook side by side, and wait for all of them at most the time limit. One that still
 	hangs from before is not called again."""
 	calls = [Call(dotted, arguments) for dotted in frappe.get_hooks(hook)]

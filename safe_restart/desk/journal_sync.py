@@ -9,6 +9,7 @@ from datetime import datetime
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 from frappe.utils import add_to_date, convert_utc_to_system_timezone, now_datetime
 
 from ..engine.core.bench import Bench
@@ -77,14 +78,14 @@ def bring_up(journal: Journal, request: Request, seen: SiteVisibility) -> None:
 		frappe.db.commit()  # the log of the error
 
 
-def insert(doc, name: str, request: Request) -> None:
+def insert(doc: Document, name: str, request: Request) -> None:
 	doc.insert(ignore_permissions=True, set_name=name)
 	# Not the user who happened to look, nor the time when that was.
 	made = {"owner": "Administrator", "creation": local(request.created_at)}
 	doc.db_set(made, update_modified=False)
 
 
-def fill(doc, request: Request, shown: dict) -> None:
+def fill(doc: Document, request: Request, shown: dict) -> None:
 	"""Write all that the journal knows into the document."""
 	options = shown["options"]
 	doc.update(

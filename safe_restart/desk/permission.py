@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import frappe
 from frappe import _
@@ -41,7 +42,7 @@ def as_frappe_errors(method: Callable) -> Callable:
 	"""Let what the engine refuses or cannot do reach a person as Frappe's own kind of error."""
 
 	@wraps(method)
-	def told(*args, **kwargs):
+	def checked(*args: Any, **kwargs: Any) -> Any:
 		try:
 			return method(*args, **kwargs)
 		except RestartError as error:
@@ -49,4 +50,4 @@ def as_frappe_errors(method: Callable) -> Callable:
 		except (RedisError, OSError) as error:
 			frappe.throw(_("Redis or a file of the bench could not be reached: {0}").format(error))
 
-	return told
+	return checked

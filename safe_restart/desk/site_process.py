@@ -8,6 +8,7 @@ runs in `sites/` and prints, beside whatever apps print, a line of JSON for each
 
 import json
 import sys
+from collections.abc import Callable
 
 import frappe
 
@@ -26,7 +27,7 @@ def sync() -> list[dict]:
 	return []
 
 
-VERBS = {
+VERBS: dict[str, Callable[..., list[dict]]] = {
 	"blockers": hook_runner.ask_blockers,
 	"before": hook_runner.run_before,
 	"after": hook_runner.run_after,

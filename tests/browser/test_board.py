@@ -112,7 +112,7 @@ def test_a_restart_is_followed_through_the_webs_replacement_to_its_true_account(
 	page.get_by_label("Reason").fill("deploy of Friday")
 	submit(page).click()
 	headline = page.get_by_role("status").first
-	expect(headline).to_contain_text("Restarting (wait-workers), step 4 of 9: Wait for the running jobs")
+	expect(headline).to_contain_text("Restarting (wait-workers), step 4 of 10: Wait for the running jobs")
 	expect(headline).to_have_text("The site is restarting … This page goes on by itself.")
 	expect(page.get_by_text("The site is back; it was away for")).to_be_visible()
 	restart = page.locator(".sr-card-restart")
@@ -247,9 +247,16 @@ def hostile(value, key: str = ""):
 		return {name: hostile(one, name) for name, one in value.items()}
 	if isinstance(value, list):
 		return [hostile(one, key) for one in value]
-	works_with = key in ("name", "strategy", "status", "recommended", "request", "now", "at") or key.endswith(
-		"_at"
-	)
+	works_with = key in (
+		"name",
+		"type",
+		"strategy",
+		"status",
+		"recommended",
+		"request",
+		"now",
+		"at",
+	) or key.endswith("_at")
 	return value if not isinstance(value, str) or works_with else HOSTILE
 
 

@@ -1,3 +1,27 @@
-"""How long to wait between two looks at something that is about to change."""
+"""Waiting for something to become true."""
 
-LOOK_INTERVAL_SECONDS = 0.02  # between two looks while something is waited for
+import time
+from collections.abc import Callable
+
+# Between two checks: the first where each asks Redis or a process manager, the second where a check costs next to nothing
+LOOK_INTERVAL_SECONDS = 0.02
+FAST_LOOK_INTERVAL_SECONDS = 0.01
+
+
+def wait_until(
+	is_done: Callable[[], object],
+	timeout_seconds: float,
+	interval_seconds: float = LOOK_INTERVAL_SECONDS,
+) -> bool:
+	"""Call `is_done` until its answer is true; False if that takes longer than `timeout_seconds`.
+
+	`is_done` is called at least once, and a last time when the timeout is over. The timeout may be 0 or infinite. What
+	`is_done` raises ends the wait.
+	"""
+	deadline = time.monotonic() + timeout_seconds
+	while not is_done():
+		seconds_left = deadline - time.monotonic()
+		if seconds_left <= 0:
+			return False
+		time.sleep(min(interval_seconds, seconds_left))
+	return True

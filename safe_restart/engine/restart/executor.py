@@ -43,7 +43,7 @@ TURN_SECONDS = (
 
 stop_requested = threading.Event()
 
-ENDS = {
+ENDS: dict[type[Exception], str] = {
 	Cancelled: records.CANCELLED,
 	Refused: records.REFUSED,
 	Unwritable: records.REFUSED,
@@ -88,6 +88,7 @@ def await_request(journal: Journal, request_id: str) -> Request:
 	"""The request, as soon as it is open: whoever asks starts the helper first (helper.hand_over). Raises Refused where
 	that does not come."""
 	deadline = time.monotonic() + ASKED_SECONDS
+	problem: RestartError
 	while True:
 		try:
 			request = journal.request(request_id)

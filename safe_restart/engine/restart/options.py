@@ -49,7 +49,7 @@ class Option:
 		"""For the dialog in the browser."""
 		return {
 			"name": self.name,
-			"kind": self.kind,
+			"type": self.kind,
 			"default": list(self.default) if isinstance(self.default, tuple) else self.default,
 			"choices": list(self.choices),
 			"may_be_none": self.may_be_none,
@@ -158,9 +158,8 @@ def row_of(one: Field) -> Option:
 
 
 def check_seconds(row: Option, value: object) -> None:
-	# `not >= 0` rather than `< 0`: it also refuses NaN
-	is_number = isinstance(value, int | float) and not isinstance(value, bool)
-	if not (is_number and 0 <= value <= sys.float_info.max):  # type: ignore[operator]
+	# `not 0 <=` rather than `< 0`: that also refuses NaN
+	if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
 		raise Refused(
 			f"{row.flag} must be a number of seconds, 0 or more, not {value!r}. Nothing was touched."
 		)

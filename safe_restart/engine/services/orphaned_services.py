@@ -3,14 +3,13 @@
 Workers among them are no concern of this room: they may have a job, and are retired as units of the fleet.
 """
 
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 
 import psutil
 
 from ..core.bench import Bench
-from ..core.waiting import LOOK_INTERVAL_SECONDS
+from ..core.waiting import wait_until
 from ..managers.base import Service
 from ..processes import tree
 from ..processes.classify import REDIS, SCHEDULER, SOCKETIO, WEB, kind_of
@@ -40,12 +39,7 @@ def ask_to_end(process: psutil.Process, wait_seconds: float) -> bool:
 	"""SIGTERM; True once it is gone."""
 	with suppress(psutil.Error):
 		process.terminate()
-	deadline = time.monotonic() + wait_seconds
-	while tree.is_alive(process):
-		if time.monotonic() > deadline:
-			return False
-		time.sleep(LOOK_INTERVAL_SECONDS)
-	return True
+	return wait_until(lambda: not tree.is_alive(process), wait_seconds)
 
 
 def end(process: psutil.Process, grace_seconds: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ..core.errors import RestartError
 from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
 from .replacement import Replacement
-from .web_replacement import replacement_for
+from .web_replacement import replacement_of
 
 
 class PendingServices:
@@ -18,7 +18,7 @@ class PendingServices:
 
 	def expect(self, service: Service) -> Replacement:
 		"""Wait for this service to come back from here on; the caller makes its process leave."""
-		replacement = self.pending[service.name] = replacement_for(service)(self.manager, service)
+		replacement = self.pending[service.name] = replacement_of(self.manager, service)
 		return replacement
 
 	def poll(self) -> set[str]:

@@ -2,11 +2,10 @@
 
 import time
 
-import psutil
-
 from ..core.errors import RestartError
 from ..managers.base import ProcessManager, Service
 from ..processes import tree
+from ..processes.tree import ProcessHandle
 
 
 class Replacement:
@@ -19,7 +18,7 @@ class Replacement:
 	def __init__(self, manager: ProcessManager, service: Service):
 		self.manager = manager
 		self.old = service
-		self.process: psutil.Process | None = manager.process(service)
+		self.process: ProcessHandle | None = manager.process(service)
 		self.started = False
 		self.kill_at: float | None = None
 

@@ -14,19 +14,22 @@ from ..core.errors import RestartError
 from ..managers.base import ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import WEB
+from ..processes.tree import ProcessHandle
 from ..web.keeper import keeper_in, told_by
 from .replacement import Replacement
 
 RELOAD_SECONDS = 15  # until gunicorn must have a new worker; it starts them before the old ones leave
 
 
-def replacement_for(service: Service) -> type[Replacement]:
-	"""How a service is replaced with the least harm."""
-	if service.kind == WEB and service.pid and keeper_in(service):
-		return KeeperReplacement
-	if service.kind == WEB and service.pid and loads_code_on_hup(service):
-		return ReloadReplacement
-	return Replacement
+def replacement_of(manager: ProcessManager, service: Service) -> Replacement:
+	"""The kind of replacement that does the least harm to this service, not begun yet."""
+	if service.kind != WEB or not service.pid:
+		return Replacement(manager, service)
+	if keeper := keeper_in(service):
+		return KeeperReplacement(manager, service, keeper)
+	if loads_code_on_hup(service):
+		return ReloadReplacement(manager, service)
+	return Replacement(manager, service)
 
 
 class KeeperReplacement(Replacement):
@@ -35,9 +38,9 @@ class KeeperReplacement(Replacement):
 
 	patience_seconds = 240  # the keeper's own: two boots of 90 s, and 60 for requests that run
 
-	def __init__(self, manager: ProcessManager, service: Service):
+	def __init__(self, manager: ProcessManager, service: Service, keeper: Path):
 		super().__init__(manager, service)
-		self.status_path = keeper_in(service).with_suffix(".json")
+		self.status_path = keeper.with_suffix(".json")
 		self.asked_at: float | None = None
 
 	def begin(self) -> None:
@@ -80,8 +83,7 @@ class ReloadReplacement(Replacement):
 		self.manager.signal(self.old, "HUP")
 
 	def is_done(self, now: Service) -> bool:
-		is_reloading = self.process and self.kill_at is None and tree.is_alive(self.process)
-		if not is_reloading:
+		if not self.process or self.kill_at is not None or not tree.is_alive(self.process):
 			return super().is_done(now)
 		new = [worker for worker in children(self.process) if worker not in self.workers]
 		if not new and time.monotonic() > self.give_up_at:
@@ -90,7 +92,7 @@ class ReloadReplacement(Replacement):
 		return bool(new) and not any(tree.is_alive(worker) for worker in self.workers)
 
 
-def children(process: psutil.Process) -> list[psutil.Process]:
+def children(process: ProcessHandle) -> list[ProcessHandle]:
 	with suppress(psutil.Error):
 		return process.children()
 	return []

@@ -4,10 +4,7 @@ The caller journals what `read_prior` found before it calls `turn_on`; from then
 another process if need be.
 """
 
-import fcntl
 import json
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +12,13 @@ from pathlib import Path
 
 from ..core.bench import Bench
 from ..core.errors import Refused, RestartError
+from ..core.files import FileLock, give_to_owner, write_atomically
+from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
 
 KEYS = ("maintenance_mode", "pause_scheduler")
 ON = 1
 ABSENT = object()
 LOCK_TIMEOUT_SECONDS = 30  # as frappe.utils.synchronization.filelock waits
-LOCK_LOOK_SECONDS = 0.01  # sooner than the package filelock, which looks each 0.05 s
 HALF_WRITTEN_SECONDS = 1  # Frappe and bench write the file in place, so it is empty for an instant
 
 
@@ -126,36 +124,24 @@ def config_lock(folder: Path) -> Iterator[None]:
 	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock, which is
 	flock(2) on a file that stays; a kernel lock, so a dead holder never blocks.
 	"""
-	path, deadline = folder / "locks" / "site_config.lock", time.monotonic() + LOCK_TIMEOUT_SECONDS
-	while (handle := take_lock(path)) is None:
-		if time.monotonic() > deadline:
-			raise TimeoutError(f"another process has held {path} for {LOCK_TIMEOUT_SECONDS} s")
-		time.sleep(LOCK_LOOK_SECONDS)
+	lock = FileLock(folder / "locks" / "site_config.lock", mode=0o644)
+	# Sooner than the package filelock, which tries each 0.05 s
+	if not wait_until(lambda: take_lock(lock, folder), LOCK_TIMEOUT_SECONDS, FAST_LOOK_INTERVAL_SECONDS):
+		raise TimeoutError(f"another process has held {lock.path} for {LOCK_TIMEOUT_SECONDS} s")
 	try:
 		yield
 	finally:
-		os.close(handle)
+		lock.release()
 
 
-def take_lock(path: Path) -> int | None:
-	"""The open lock file, or None where somebody holds it. Where root makes it, it belongs to the site's owner."""
-	owner, made = path.parent.parent.stat(), [new for new in (path.parent, path) if not new.exists()]
-	path.parent.mkdir(exist_ok=True)  # not its parents: a site that was dropped does not come back
-	handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-	try:
-		for new in made if os.geteuid() == 0 else []:
-			os.chown(new, owner.st_uid, owner.st_gid)
-		fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-		is_in_place = os.fstat(handle).st_nlink > 0  # Frappe 16 can remove the folder with its locks
-		if is_in_place:
-			return handle
-	except BlockingIOError:
-		pass
-	except BaseException:
-		os.close(handle)
-		raise
-	os.close(handle)
-	return None
+def take_lock(lock: FileLock, site_folder: Path) -> bool:
+	"""Take the lock, and make its file and folder where they are missing. True where it is ours now."""
+	made = [path for path in (lock.path.parent, lock.path) if not path.exists()]
+	lock.path.parent.mkdir(exist_ok=True)  # not its parents: a site that was dropped does not come back
+	is_ours = lock.take()
+	for path in made:
+		give_to_owner(path, site_folder)
+	return is_ours
 
 
 def read_config(path: Path) -> dict:
@@ -175,21 +161,5 @@ def read_config(path: Path) -> dict:
 
 
 def write_config(path: Path, config: dict) -> None:
-	"""Replace the file in one go, formatted as Frappe does, with the mode and owner it has. Raises OSError.
-
-	Whoever reads meanwhile sees the old content or the new; where the disk is full the old one stays.
-	"""
-	path = path.resolve()  # a symbolic link stays one
-	old, new = path.stat(), path.with_name(f".{path.name}.safe-restart")
-	new.unlink(missing_ok=True)  # left by a process that was killed in the middle of this; it holds passwords
-	try:
-		with open(new, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-			file.write(json.dumps(config, indent=1, sort_keys=True))
-			file.flush()
-			os.fchown(file.fileno(), old.st_uid, old.st_gid)
-			os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
-			os.fsync(file.fileno())
-		os.replace(new, path)
-	except BaseException:
-		new.unlink(missing_ok=True)
-		raise
+	"""Replace the file in one go, formatted as Frappe does, with the mode and owner it has. Raises OSError."""
+	write_atomically(path, json.dumps(config, indent=1, sort_keys=True))

@@ -1,13 +1,12 @@
 """Running `bench migrate`: streamed, bounded in time, and gone with all it started when it is ended."""
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..core.bench import Bench
+from ..core.files import FileLock
 from ..processes.subprocess_runner import OutputLines, SubprocessRunner
 
 TIMED_OUT, STOPPED = "timed out", "stopped"
@@ -21,7 +20,7 @@ def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
 	for site in sites:
 		path = bench.sites_path / site / "locks" / "bench_migrate.lock"
 		try:
-			if is_locked(path):
+			if not FileLock(path).is_free():
 				return (
 					f"Site {site} is being migrated by another process, which holds {path}. "
 					"Wait until that has ended, then try again."
@@ -29,21 +28,6 @@ def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
 		except OSError as error:
 			return f"Whether site {site} is being migrated cannot be told ({error}). Run this as the bench's owner."
 	return None
-
-
-def is_locked(path: Path) -> bool:
-	try:
-		handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-	except FileNotFoundError:
-		return False
-	try:
-		# Held for microseconds, and a migration that starts just then tries again for 1 s.
-		fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-		return False
-	except BlockingIOError:
-		return True
-	finally:
-		os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -94,7 +78,9 @@ def run_migration(
 	it started get SIGKILL; so too where a callback raises. Raises RestartError where it cannot be started.
 	"""
 	began = time.monotonic()
-	lines, exit_code, why = OutputLines(on_line), 0, None
+	lines = OutputLines(on_line)
+	exit_code: int | None = 0
+	why: str | None = None
 
 	def why_end() -> str | None:
 		if time.monotonic() - began >= timeout_seconds:

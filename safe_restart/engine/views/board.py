@@ -1,5 +1,6 @@
 """What the board in the browser shows and asks for, as JSON: the desk's API and the demo answer with these."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from redis.exceptions import RedisError
@@ -201,7 +202,13 @@ def discard(bench: Bench, job_id: str, who: str, visibility: SiteVisibility) -> 
 	return {"sentence": f"{job_id} is marked as failed and will not run."}
 
 
-def settle_by_hand(action, bench: Bench, job_id: str, who: str, visibility: SiteVisibility) -> None:
+def settle_by_hand(
+	action: Callable[[Bench, RqReader, str, str], object],
+	bench: Bench,
+	job_id: str,
+	who: str,
+	visibility: SiteVisibility,
+) -> None:
 	with held.reading_rq(bench) as rq_reader:
 		if not visibility.covers(rq_reader.job(job_id).site):
 			raise Refused(f"Job {job_id!r} does not belong to this site. Nothing was changed.")

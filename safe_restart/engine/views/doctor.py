@@ -17,8 +17,8 @@ from ..managers import detect
 from ..managers.base import Drawback, ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import OTHER, WEB, WORKERS
-from ..rq import connection, snapshot
-from ..rq.snapshot import Worker
+from ..rq import connection
+from ..rq.snapshot import RqReader, RqSnapshot, Worker
 from ..rq.suspension import describe_holder
 from ..services import orphaned_services
 from ..state.journal import Journal, journal_path
@@ -56,14 +56,18 @@ def examine(bench: Bench) -> list[Finding]:
 	except RestartError as error:
 		findings.append(Finding(PROBLEM, str(error)))
 	findings += examine_requests(bench)
-	rq_reader = snapshot.RqReader(bench)
+	rq_reader = RqReader(bench)
 	if not connection.is_up(rq_reader.redis):
 		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
 		return findings
 	findings += examine_redis(rq_reader.redis)
 	if manager:
 		fleet_reader = FleetReader(bench, manager, rq_reader)
-		findings += examine_workers(fleet_reader, fleet_reader.read())
+		fleet = fleet_reader.read()
+		findings += examine_suspension(bench, fleet.snapshot)
+		findings += examine_workers(fleet)
+		findings += examine_orphans(fleet_reader)
+		findings += examine_code(bench, fleet.workers)
 	return findings
 
 
@@ -113,7 +117,8 @@ def examine_services(bench: Bench, manager: ProcessManager, services: list[Servi
 def drawbacks(bench: Bench, manager: ProcessManager, services: list[Service]) -> list[Drawback]:
 	"""What would harm jobs if somebody else stopped the workers."""
 	workers = [service for service in services if service.kind == WORKERS]
-	return manager.drawbacks({worker.name: longest_job_seconds(bench, worker.command) for worker in workers})
+	longest = {worker.name: longest_job_seconds(bench, worker.command) for worker in workers}
+	return list(manager.drawbacks(longest))
 
 
 def longest_job_seconds(bench: Bench, command: str) -> int:
@@ -157,10 +162,9 @@ def examine_redis(redis: Redis) -> Iterator[Finding]:
 		)
 
 
-def examine_workers(fleet_reader: FleetReader, fleet: Fleet) -> Iterator[Finding]:
-	snapshot = fleet.snapshot
+def examine_suspension(bench: Bench, snapshot: RqSnapshot) -> Iterator[Finding]:
 	if snapshot.suspended_by:
-		who, fix = describe_holder(snapshot.suspended_by, fleet_reader.bench.bench_id)
+		who, fix = describe_holder(snapshot.suspended_by, bench.bench_id)
 		yield Finding(WARNING, f"the queues are suspended {who}: no worker takes a job", fix)
 	if snapshot.other_queues:
 		yield Finding(
@@ -169,6 +173,9 @@ def examine_workers(fleet_reader: FleetReader, fleet: Fleet) -> Iterator[Finding
 			"workers as well",
 			"give each bench its own Redis",
 		)
+
+
+def examine_workers(fleet: Fleet) -> Iterator[Finding]:
 	for worker in fleet.stale:
 		yield Finding(
 			WARNING,
@@ -181,15 +188,17 @@ def examine_workers(fleet_reader: FleetReader, fleet: Fleet) -> Iterator[Finding
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is kept by nobody this tool can reach",
 			"start it through the process manager, or stop it",
 		)
+
+
+def examine_orphans(fleet_reader: FleetReader) -> Iterator[Finding]:
 	for program in fleet_reader.orphans:
 		yield Finding(
 			WARNING,
 			f"workers process {program.service.pid} was left by a process manager that died; it runs old code",
 			"`safe-restart` ends it when it holds no job",
 		)
-	for kind, process in orphaned_services.find_orphaned_services(
-		fleet_reader.bench, fleet_reader.manager.services()
-	):
+	services = fleet_reader.manager.services()
+	for kind, process in orphaned_services.find_orphaned_services(fleet_reader.bench, services):
 		yield Finding(
 			WARNING,
 			f"process {process.pid} ({kind}) was left by a process manager that died; nobody would bring it back",
@@ -204,17 +213,19 @@ def examine_workers(fleet_reader: FleetReader, fleet: Fleet) -> Iterator[Finding
 			f"process {process.pid} is a work-horse or worker that nobody keeps; it runs old code",
 			f"let it finish, or `kill -9 {process.pid}`: its job is then found and queued again",
 		)
-	yield from examine_code(fleet_reader.bench, fleet.workers)
 
 
 def examine_code(bench: Bench, workers: list[Worker]) -> Iterator[Finding]:
 	newest = newest_code(bench.path / "apps")
-	old = [w for w in workers if w.birth and newest and w.birth.timestamp() < newest[0]]
+	if newest is None:
+		return
+	changed_at, path = newest
+	old = [worker for worker in workers if worker.birth and worker.birth.timestamp() < changed_at]
 	if old:
-		when = datetime.fromtimestamp(newest[0], timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+		when = datetime.fromtimestamp(changed_at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 		yield Finding(
 			WARNING,
-			f"{pluralize(len(old), 'worker')} older than the code on disk ({newest[1]}, changed {when})",
+			f"{pluralize(len(old), 'worker')} older than the code on disk ({path}, changed {when})",
 			"`safe-restart`",
 		)
 

@@ -54,7 +54,6 @@ def make_plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy)
 		for worker in (program.workers if program else fleet.unmanaged)
 		if (job := fleet.snapshot.job_of(worker))
 	]
-	left = [fate.seconds_left for fate in running]
 	recommended, reason = recommend(running, strategy)
 	return Plan(
 		strategy=strategy.name,
@@ -64,37 +63,38 @@ def make_plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy)
 		queued_fate=queued_fate(strategy, options, fleet.snapshot.other_benches),
 		scheduled=fleet.snapshot.scheduled,
 		scheduled_fate="stay scheduled and run when they are due",
-		all_done_within_seconds=None if None in left else max(left, default=0.0),
+		all_done_within_seconds=longest_left(running),
 		recommended=recommended,
 		reason=reason,
 	)
 
 
+def longest_left(running: list[Fate]) -> float | None:
+	"""The longest that these jobs may still take, in seconds; None where one of them has no limit."""
+	left = [fate.seconds_left for fate in running if fate.seconds_left is not None]
+	return max(left, default=0.0) if len(left) == len(running) else None
+
+
 def fate_of(
 	job: Job, program: WorkerProgram | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
 ) -> Fate:
+	"""What becomes of one running job; `program` is None where its worker has no process manager within reach."""
 	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
 	left = job.seconds_left(fleet.snapshot.now)
-	touched = options.touches_workers
-	fate, interrupted = "goes on: no worker is restarted", False
-	if touched and program is None:
+	interrupted = False
+	if not options.touches_workers:
+		fate = "goes on: no worker is restarted"
+	elif program is None:
 		fate = "goes on: its worker is not kept by this bench's process manager"
-	elif touched and strategy.busy == FINISH_FIRST:
+	elif strategy.busy == FINISH_FIRST:
 		fate = f"finishes first, within {options.wait_workers_timeout:g} s, or nothing is stopped"
-	elif touched and not strategy.interrupts:
+	elif not strategy.interrupts:
 		fate = "finishes on the old code; then its worker is replaced"
-	elif touched:
+	else:
 		grace = options.force_kill_timeout
 		grace = program.service.stop_wait_seconds if grace is None else grace
 		interrupted = left is None or left > grace
-		action, delay = rules.decide(job.method, job.attempts + 1, options.interrupted)
-		after = {HOLD: "held for a person", FAIL: "marked as failed"}.get(action, "run again")
-		after += f" after {delay:.0f} s" if delay else ""
-		fate = (
-			f"interrupted if it needs more than {grace:g} s, then {after}"
-			if interrupted
-			else "finishes in the grace"
-		)
+		fate = fate_after(grace, job, options, rules) if interrupted else "finishes in the grace"
 	return Fate(
 		job=job.id,
 		method=job.method,
@@ -105,6 +105,14 @@ def fate_of(
 		fate=fate,
 		may_be_interrupted=interrupted,
 	)
+
+
+def fate_after(grace_seconds: float, job: Job, options: Options, rules: Policy) -> str:
+	"""What becomes of a job that outlasts the grace."""
+	action, delay = rules.decide(job.method, job.attempts + 1, options.interrupted)
+	then = {HOLD: "held for a person", FAIL: "marked as failed"}.get(action, "run again")
+	then += f" after {delay:.0f} s" if delay else ""
+	return f"interrupted if it needs more than {grace_seconds:g} s, then {then}"
 
 
 def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) -> str:

@@ -9,7 +9,7 @@ from ..core.bench import Bench
 from ..core.errors import RestartError, Unreachable
 from ..managers import detect
 from ..managers.base import ProcessManager, Service
-from ..rq.snapshot import RqReader
+from ..rq.snapshot import Job, RqReader, RqSnapshot, Worker
 from ..rq.suspension import holding_bench
 from ..state.journal import Journal
 from ..state.records import Request
@@ -86,45 +86,16 @@ def read_status(bench: Bench) -> Status:
 
 
 def as_json(status: Status) -> dict:
+	"""What `status --json` prints."""
 	fleet = status.fleet
-	now = fleet.snapshot.now if fleet else 0
 	return {
 		"bench": str(status.bench.path),
-		"services": [
-			{
-				"name": service.name,
-				"kind": service.kind,
-				"state": service.state,
-				"pid": service.pid or None,
-				"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
-				"is_intentionally_stopped": service.is_intentionally_stopped,
-			}
-			for service in status.services
-		],
+		"services": [service_as_json(service) for service in status.services],
 		"suspended_by": fleet.snapshot.suspended_by if fleet else None,
 		"suspended_by_bench": other_bench(status),
-		"workers": [
-			{
-				"name": worker.name,
-				"pid": worker.pid,
-				"hostname": worker.hostname,
-				"state": worker.state,
-				"queues": [status.bench.short_queue_name(queue) for queue in worker.queues],
-				"leaves_after_job": worker.shutdown_requested,
-				"job": None
-				if (job := fleet.snapshot.job_of(worker)) is None
-				else {
-					"id": job.id,
-					"method": job.method,
-					"site": job.site,
-					"user": job.user,
-					"age_seconds": round(job.age_seconds(now), 1),
-					"seconds_left": job.seconds_left(now),
-					"attempts": job.attempts,
-				},
-			}
-			for worker in (fleet.workers if fleet else [])
-		],
+		"workers": [worker_as_json(status.bench, worker, fleet.snapshot) for worker in fleet.workers]
+		if fleet
+		else [],
 		"queues": [
 			{**asdict(queue), "name": status.bench.short_queue_name(queue.name)}
 			for queue in (fleet.snapshot.queues if fleet else [])
@@ -133,6 +104,42 @@ def as_json(status: Status) -> dict:
 		"abandoned": status.is_abandoned,
 		"last": summary(status.last) if status.last else None,
 		"problems": [problem for problem in (status.manager_problem, status.redis_problem) if problem],
+	}
+
+
+def service_as_json(service: Service) -> dict:
+	return {
+		"name": service.name,
+		"kind": service.kind,
+		"state": service.state,
+		"pid": service.pid or None,
+		"age_seconds": round(time.time() - service.started_at, 1) if service.pid else None,
+		"is_intentionally_stopped": service.is_intentionally_stopped,
+	}
+
+
+def worker_as_json(bench: Bench, worker: Worker, snapshot: RqSnapshot) -> dict:
+	job = snapshot.job_of(worker)
+	return {
+		"name": worker.name,
+		"pid": worker.pid,
+		"hostname": worker.hostname,
+		"state": worker.state,
+		"queues": [bench.short_queue_name(queue) for queue in worker.queues],
+		"leaves_after_job": worker.shutdown_requested,
+		"job": job_as_json(job, snapshot.now) if job else None,
+	}
+
+
+def job_as_json(job: Job, now: float) -> dict:
+	return {
+		"id": job.id,
+		"method": job.method,
+		"site": job.site,
+		"user": job.user,
+		"age_seconds": round(job.age_seconds(now), 1),
+		"seconds_left": job.seconds_left(now),
+		"attempts": job.attempts,
 	}
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from ..core.bench import Bench
+from ..core.waiting import wait_until
 
 PING = "/api/method/ping"  # frappe.ping: open to guests, answers 200 without touching the database
 HEALTH_TIMEOUT_SECONDS = 5
@@ -69,19 +70,16 @@ class Probe:
 
 	def wait_until_down(self, timeout_seconds: float) -> bool:
 		"""Wait until the site has not answered 200 for half a second; False where it still does in the end."""
-		deadline = time.monotonic() + timeout_seconds
-		while time.monotonic() < deadline:
-			if self.down_since is not None and time.monotonic() - self.down_since > SURELY_DOWN_SECONDS:
-				return True
-			time.sleep(POLL_SECONDS / 2)
-		return False
+
+		def is_surely_down() -> bool:
+			since = self.down_since
+			return since is not None and time.monotonic() - since > SURELY_DOWN_SECONDS
+
+		return wait_until(is_surely_down, timeout_seconds, POLL_SECONDS / 2)
 
 	def wait_until_ok(self, timeout_seconds: float) -> bool:
 		"""Wait until the site answers again; False where it does not in time."""
-		deadline = time.monotonic() + timeout_seconds
-		while self.down_since is not None and time.monotonic() < deadline:
-			time.sleep(POLL_SECONDS / 2)
-		return self.down_since is None
+		return wait_until(lambda: self.down_since is None, timeout_seconds, POLL_SECONDS / 2)
 
 	@property
 	def outage_ms(self) -> int:

@@ -4,10 +4,8 @@ All that ever differs is the beginning of one command. keeper_supervisor.py and 
 """
 
 import difflib
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,14 +142,3 @@ def warnings_of(gunicorn: Gunicorn) -> tuple[str, ...]:
 		"gunicorn's gthread workers (--threads) drop a few requests that they have accepted when they are stopped, "
 		"whoever holds the socket: a restart then costs 1 to 3 requests instead of none. Without --threads it costs none.",
 	)
-
-
-def write(path: Path, text: str, like: Path) -> None:
-	"""Written whole or not at all, with owner and mode of another file."""
-	model = like.stat()
-	new = path.with_name(f".{path.name}.new")
-	new.write_text(text)
-	new.chmod(model.st_mode & 0o777)
-	with suppress(PermissionError):
-		os.chown(new, model.st_uid, model.st_gid)
-	os.replace(new, path)

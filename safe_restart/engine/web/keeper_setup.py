@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from ..core.bench import Bench
 from ..core.errors import Blocked, Refused, RestartError, Unreachable
+from ..core.files import write_atomically
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers import detect
 from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
@@ -17,7 +18,7 @@ from ..state.journal import Journal
 from ..state.locks import BenchLock
 from . import health as web_health
 from .keeper import KEEPER, keeper_in, keeper_of, told_by
-from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of, write
+from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of
 from .keeper_supervisor import SupervisorSetup
 from .keeper_systemd import SystemdSetup
 
@@ -77,7 +78,7 @@ def write_files(setup: Setup, change: Change, wanted: bool, note: Callable[[str]
 
 
 def write_keeper(bench: Bench) -> None:
-	write(keeper_path(bench), keeper_text(), like=bench.sites_path / "common_site_config.json")
+	write_atomically(keeper_path(bench), keeper_text(), like=bench.sites_path / "common_site_config.json")
 
 
 def load(setup: Setup, service: Service, change: Change, answered: list[str], wanted: bool) -> None:
@@ -109,13 +110,13 @@ def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: 
 		keeper = keeper_in(service)
 		is_as_wanted = service.pid != before.pid and (keeper is not None) == wanted
 		silent = [site for site in answered if not web_health.ask(setup.bench, site).is_ok]
-		tells = not keeper or told_by(keeper.with_suffix(".json")).get("pid") == service.pid
-		if service.state == "running" and is_as_wanted and not silent and tells:
+		is_mute = keeper and told_by(keeper.with_suffix(".json")).get("pid") != service.pid
+		if service.state == "running" and is_as_wanted and not silent and not is_mute:
 			return ""
 		if service.state == "failed" or time.monotonic() > deadline:
 			sites = f"; {', '.join(silent)} did not answer 200, as before" if silent else ""
-			dumb = "" if tells else f"; its keeper cannot write into {keeper.parent}"
-			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{dumb})."
+			mute = f"; its keeper cannot write into {keeper.parent}" if keeper and is_mute else ""
+			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{mute})."
 		time.sleep(LOOK_INTERVAL_SECONDS)
 
 

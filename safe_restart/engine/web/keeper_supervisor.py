@@ -1,15 +1,16 @@
 """The web in bench's supervisor.conf, and how supervisor loads a change of it: its group is stopped and started once."""
 
 import re
-import time
 import xmlrpc.client
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from ..core.bench import Bench
 from ..core.errors import Refused
-from ..core.waiting import LOOK_INTERVAL_SECONDS
+from ..core.files import write_atomically
+from ..core.waiting import wait_until
 from ..managers.base import Service
 from ..managers.supervisor import Supervisor
 from ..processes.classify import WEB, kind_of
@@ -68,12 +69,12 @@ class SupervisorSetup(Setup):
 
 	def write(self, change: Change, note: Callable[[str], None]) -> None:
 		if change.before != change.after and not keeper_of(change.before):
-			keeper_change.write(Path(f"{change.path}{BACKUP_SUFFIX}"), change.before, change.path)
-		keeper_change.write(change.path, change.after, change.path)
+			write_atomically(Path(f"{change.path}{BACKUP_SUFFIX}"), change.before, like=change.path)
+		write_atomically(change.path, change.after, like=change.path)
 		try:
 			self.check_loading(change.path, note)
 		except BaseException:
-			keeper_change.write(change.path, change.before, change.path)
+			write_atomically(change.path, change.before, like=change.path)
 			raise
 
 	def check_loading(self, path: Path, note: Callable[[str], None]) -> None:
@@ -96,7 +97,7 @@ class SupervisorSetup(Setup):
 			)
 
 	def put_back(self, change: Change) -> None:
-		keeper_change.write(change.path, change.before, change.path)
+		write_atomically(change.path, change.before, like=change.path)
 		self.reread()
 
 	def reread(self) -> set[str]:
@@ -128,12 +129,15 @@ class SupervisorSetup(Setup):
 
 	def wait_stopped(self, group: str) -> None:
 		"""Until nothing of the group runs; supervisor itself kills what outlasts its grace."""
-		while any(
-			info["pid"] or info["statename"] == "STOPPING"
-			for info in self.manager.call("getAllProcessInfo")
-			if info["group"] == group
-		):
-			time.sleep(LOOK_INTERVAL_SECONDS)
+
+		def is_stopped() -> bool:
+			return not any(
+				info["pid"] or info["statename"] == "STOPPING"
+				for info in self.manager.call("getAllProcessInfo")
+				if info["group"] == group
+			)
+
+		wait_until(is_stopped, inf)
 
 	def tidy(self) -> None:
 		"""The backup stays where it differs from what is there now."""

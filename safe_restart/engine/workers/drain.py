@@ -21,6 +21,9 @@ from .stopper import PATIENCE_SECONDS, WorkerStopper
 # Idle workers are looked for again after this time: finding their sockets costs more than a look.
 WAKE_SECONDS = 0.1
 
+# Wakes idle workers: (fleet, those of them without proof, whether proof has been waited for)
+Wake = Callable[[Fleet, tuple[Worker, ...], bool], None]
+
 
 @dataclass(frozen=True)
 class Undrained:
@@ -70,7 +73,7 @@ def drain(
 	stopper: WorkerStopper,
 	timeout_seconds: float,
 	on_change: Callable[[Fleet, Undrained], None],
-	wake: Callable[[Fleet, tuple[Worker, ...], bool], None],
+	wake: Wake,
 	leaves_busy: bool = False,
 ) -> Fleet:
 	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
@@ -119,7 +122,7 @@ def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool)
 
 
 @contextmanager
-def waking(bench: Bench, stopper: WorkerStopper) -> Iterator[Callable]:
+def waking(bench: Bench, stopper: WorkerStopper) -> Iterator[Wake]:
 	"""How idle workers are woken here. Errands that nobody took are gone afterwards."""
 	if stopper.fleet_reader.manager.restart_mode == RestartMode.INDIVIDUAL:
 		yield stopper.wake

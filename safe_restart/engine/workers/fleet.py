@@ -81,10 +81,10 @@ class Fleet:
 
 def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
 	"""Join what RQ says with what the process manager says of processes on this host."""
-	programs = [service for service in services if service.kind == WORKERS]
-	by_pid = {service.pid: service for service in programs if service.pid}
+	worker_services = [service for service in services if service.kind == WORKERS]
+	by_pid = {service.pid: service for service in worker_services if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
-	names = {service.name for service in programs}
+	names = {service.name for service in worker_services}
 	orphans: dict[int, list[Worker]] = {}
 	unmanaged, stale = [], list(snapshot.stale)
 	newest = newest_births(snapshot.workers)
@@ -99,20 +99,16 @@ def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fl
 		manager_service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
 		if manager_service:
 			members[manager_service.name].append(worker)
-		elif programs and (root := tree.orphan_root(process, WORKERS, names)):
+		elif worker_services and (root := tree.orphan_root(process, WORKERS, names)):
 			orphans.setdefault(root.pid, []).append(worker)
 		else:
 			unmanaged.append(worker)
 	programs = [WorkerProgram(service, tuple(members[service.name])) for service in by_pid.values()]
 	programs += [
-		WorkerProgram(orphan_service(pid, programs), tuple(found), True) for pid, found in orphans.items()
+		WorkerProgram(orphan_service(pid, worker_services), tuple(found), True)
+		for pid, found in orphans.items()
 	]
-	return Fleet(
-		snapshot=snapshot,
-		programs=tuple(programs),
-		unmanaged=tuple(unmanaged),
-		stale=tuple(stale),
-	)
+	return Fleet(snapshot, tuple(programs), tuple(unmanaged), tuple(stale))
 
 
 def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
@@ -127,9 +123,9 @@ def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fle
 	return Fleet(snapshot=snapshot, programs=tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
 
 
-def orphan_service(pid: int, programs: list[Service]) -> Service:
+def orphan_service(pid: int, worker_services: list[Service]) -> Service:
 	"""An orphan, with the grace that its program has."""
-	grace = max(service.stop_wait_seconds for service in programs)
+	grace = max(service.stop_wait_seconds for service in worker_services)
 	return Service(f"orphan {pid}", WORKERS, "running", pid, 0, grace, "", ())
 
 

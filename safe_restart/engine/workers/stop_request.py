@@ -3,9 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
-import psutil
-
 from ..processes import tree
+from ..processes.tree import ProcessHandle
 from .fleet import WorkerProgram
 from .stop_safety import StopAction
 
@@ -18,7 +17,7 @@ class StopRequest:
 	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
 
 	program: WorkerProgram
-	process: psutil.Process | None
+	process: ProcessHandle | None
 	how: str
 	was_busy: bool
 	at: float = field(default_factory=time.monotonic)

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-import psutil
 from redis.exceptions import RedisError
 
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import RestartMode
 from ..processes import tree
+from ..processes.tree import ProcessHandle
 from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
 from . import identity
@@ -160,9 +160,7 @@ class WorkerStopper:
 			process = self.fleet_reader.manager.process(program.service)
 			unblocked = self._unblock(program, waiting)
 			if self._leaves(program, unblocked):
-				self.stop_requests[program.name] = StopRequest(
-					program, process, StopAction.UNBLOCK.value, False
-				)
+				self._record(program, process, StopAction.UNBLOCK.value, False)
 			elif idle and not unblocked and has_been_waited and program.name not in self.stop_requests:
 				self._record(program, process, self._stop_unproven(program), False)
 
@@ -171,7 +169,9 @@ class WorkerStopper:
 		(`join(timeout=1)` in Worker.unsubscribe), while nobody serves their queues."""
 		registered = {worker.name for worker in snapshot.workers}
 		for asked in self.stop_requests.values():
-			if asked.lingers and not registered & {worker.name for worker in asked.program.workers}:
+			if not asked.lingers or registered & {worker.name for worker in asked.program.workers}:
+				continue
+			if asked.process:
 				tree.kill([asked.process])
 
 	def _stop_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
@@ -207,10 +207,9 @@ class WorkerStopper:
 
 	def _is_on_its_way(self, program: WorkerProgram) -> bool:
 		asked = self.stop_requests.get(program.name)
-		is_same = (
-			asked is not None and asked.program.service.process_identity == program.service.process_identity
-		)
-		return is_same and asked.process is not None
+		if asked is None or asked.process is None:
+			return False
+		return asked.program.service.process_identity == program.service.process_identity
 
 	def _notice_who_left(self, fleet: Fleet, old: dict[str, WorkerProgram], waited: bool) -> None:
 		"""A worker may end by itself meanwhile; its manager then brings a new one, which needs not be told.
@@ -270,7 +269,7 @@ class WorkerStopper:
 		)
 
 	def _record(
-		self, program: WorkerProgram, process: psutil.Process | None, how: str, was_busy: bool
+		self, program: WorkerProgram, process: ProcessHandle | None, how: str, was_busy: bool
 	) -> None:
 		self.stop_requests[program.name] = StopRequest(program, process, how, was_busy)
 
@@ -296,9 +295,9 @@ class WorkerStopper:
 		program = fleet.program(name)
 		if program is None or not self._is_on_its_way(program):
 			return True
-		asked = {worker.pid for worker in program.workers if worker.shutdown_requested}
+		confirmed = {worker.pid for worker in program.workers if worker.shutdown_requested}
 		is_pool = bool(program.service.pid) and any(
 			worker.pid != program.main_pid for worker in program.workers
 		)
 		expected = tree.children(program.main_pid) if is_pool else set(program.pids_by_worker.values())
-		return bool(program.workers) and asked >= expected
+		return bool(program.workers) and confirmed >= expected

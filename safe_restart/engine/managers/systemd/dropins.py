@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.bench import Bench
 from ...core.errors import Refused, RestartError
+from ...core.files import write_atomically
 from .manager import SYSTEM, USER, Systemd, find_systemd
 from .unit_properties import Properties
 
@@ -30,7 +31,7 @@ def manager_of(bench: Bench, scope: str, command: str) -> Systemd:
 	tried: list[str] = []
 	found = {manager.scope: manager for manager in find_systemd(bench, tried)}
 	if scope not in found:
-		other = next(iter(found), None)
+		other = next(iter(found), "")
 		flag = {USER: "add --user", SYSTEM: "leave out --user"}.get(other, "; ".join(tried))
 		raise Refused(f"systemd ({scope}) has no units of {bench.path}. Nothing was changed. Mend: {flag}.")
 	check_rights(found[scope], command)
@@ -113,10 +114,7 @@ def put(manager: Systemd, texts: dict[Path, str]) -> None:
 			if not path.parent.exists():
 				path.parent.mkdir(parents=True)
 				path.parent.chmod(0o755)  # whatever root's umask is: doctor reads it as the bench's owner
-			new = path.with_suffix(".new")  # not .conf, which systemd would read half written
-			new.write_text(text)
-			new.chmod(0o644)
-			os.replace(new, path)
+			write_atomically(path, text)
 			continue
 		path.unlink(missing_ok=True)
 		if path.parent.exists() and not any(path.parent.iterdir()):

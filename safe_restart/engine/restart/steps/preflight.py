@@ -8,13 +8,36 @@ from ...managers.base import RestartMode, Service
 from ...processes.classify import REDIS, WEB, WORKERS
 from ...rq import connection
 from ...web import health as web_health
+from ...workers.fleet import Fleet
 from ..run import Run
 from ..strategies import LEAVE, NOW, check_foreground, check_migrate, check_redis
 from .migration import check_migration
 
 
 def preflight(run: Run, detail: list[str]) -> None:
-	"""See that this can succeed, and remember how the bench was. Touches nothing."""
+	"""Check that the restart can succeed, and remember how the bench was. Touches nothing."""
+	check_request(run)
+	check_redis_answers(run)
+	services = run.manager.services()
+	check_services(run, services)
+	run.remember_processes(services)
+	if run.state.redis_is_up:
+		fleet = remember_workers(run)
+		if stops_redis(run, services):
+			check_redis_may_stop(run, fleet)
+	else:
+		go_without_redis(run, services)
+	if WEB in run.options.only and any(service.kind == WEB for service in services):
+		remember_sites(run)
+	counts = run.report
+	detail.append(
+		f"{pluralize(counts.workers.before, 'worker')}, {pluralize(counts.jobs.running_at_start, 'job')} running, "
+		f"{counts.jobs.queued_at_start} waiting"
+	)
+
+
+def check_request(run: Run) -> None:
+	"""Check that strategy, options and bench go together. Raises Refused."""
 	check_foreground(run.strategy, run.options)
 	check_redis(run.strategy, run.options)
 	check_migrate(run.strategy, run.options)
@@ -25,13 +48,20 @@ def preflight(run: Run, detail: list[str]) -> None:
 			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type `safe-restart --only "
 			"workers`."
 		)
+
+
+def check_redis_answers(run: Run) -> None:
+	"""Remember whether Redis is up. Raises Refused where nothing can be done without it."""
 	run.state.redis_is_up = connection.is_up(run.fleet_reader.redis)
 	if run.manager.is_seen_through_redis and not run.state.redis_is_up:
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached through it alone. "
 			"Nothing was touched. Start it, or see redis_queue in sites/common_site_config.json."
 		)
-	services = run.manager.services()
+
+
+def check_services(run: Run, services: list[Service]) -> None:
+	"""Check that the process manager can replace what was chosen. Raises Refused."""
 	if not any(service.kind in run.options.only for service in services):
 		raise Refused(
 			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
@@ -41,23 +71,6 @@ def preflight(run: Run, detail: list[str]) -> None:
 		raise Refused(hindrance)
 	if left := run.manager.out_of_reach(run.options.only):
 		run.warn(left)
-	run.remember_processes(services)
-	if run.state.redis_is_up:
-		see_workers(run)
-	else:
-		go_without_redis(run, services)
-	stops_redis = run.strategy.restart_mode == RestartMode.MANUAL and any(
-		service.kind == REDIS for service in services
-	)
-	if (REDIS in run.options.only or stops_redis) and run.state.redis_is_up:
-		check_redis_may_go(run)
-	if WEB in run.options.only and any(service.kind == WEB for service in services):
-		remember_sites(run)
-	counts = run.report
-	detail.append(
-		f"{pluralize(counts.workers.before, 'worker')}, {pluralize(counts.jobs.running_at_start, 'job')} running, "
-		f"{counts.jobs.queued_at_start} waiting"
-	)
 
 
 def remember_sites(run: Run) -> None:
@@ -88,7 +101,8 @@ def go_without_redis(run: Run, services: list[Service]) -> None:
 	)
 
 
-def see_workers(run: Run) -> None:
+def remember_workers(run: Run) -> Fleet:
+	"""Which workers and jobs there are now, for the report and to know them again; a warning for each that is left out."""
 	fleet = run.state.workers_before = run.fleet_reader.read()
 	run.state.running_at_start = {worker.job_id: job for worker, job in fleet.running if worker.job_id}
 	run.report.workers.before = len(fleet.workers)
@@ -104,16 +118,24 @@ def see_workers(run: Run) -> None:
 			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
 			"not replaced and goes on with its old code"
 		)
+	return fleet
 
 
-def check_redis_may_go(run: Run) -> None:
+def stops_redis(run: Run, services: list[Service]) -> bool:
+	"""Whether Redis stops in this restart: because it was named, or because a person stops the whole bench."""
+	is_manual = run.strategy.restart_mode == RestartMode.MANUAL
+	return REDIS in run.options.only or (is_manual and any(service.kind == REDIS for service in services))
+
+
+def check_redis_may_stop(run: Run, fleet: Fleet) -> None:
+	"""Check that no job is lost or broken while Redis is away. Raises Refused."""
 	if not connection.keeps_jobs(run.fleet_reader.redis):
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
 			"would lose every queued job. Nothing was touched. Leave redis out of --only; where it restarts with all else, let "
 			f"it save first: redis-cli -u {run.bench.redis_queue_url} CONFIG SET save '3600 1'"
 		)
-	if others := run.state.workers_before.snapshot.other_benches:
+	if others := fleet.snapshot.other_benches:
 		raise Refused(
 			f"{', '.join(others)} uses the Redis at {run.bench.redis_queue_url} too, and nobody waits for the jobs that run "
 			"there: restarting it would break them. Nothing was touched. Leave redis out of --only, or stop those workers "

@@ -86,7 +86,7 @@ export function more_options({ __ }, { options, defaults }, form) {
 					})
 				)
 			),
-			others.map((row) => FIELDS[row.kind](__, row, option_label(__, row, form), defaults, form))
+			others.map((row) => FIELDS[row.type](__, row, option_label(__, row, form), defaults, form))
 		)
 	);
 }
@@ -95,10 +95,10 @@ export function more_options({ __ }, { options, defaults }, form) {
 export function chosen_options({ options, defaults }, data, strategy) {
 	return Object.fromEntries(
 		option_rows(options).map((row) => {
-			const { name, kind } = row;
+			const { name, type } = row;
 			if (!data) return [name, name in defaults ? defaults[name] : row.default];
 			if (name === "migrate") return [name, strategy === MIGRATION_STRATEGY && data.has(name)];
-			return [name, READERS[kind](data, row, defaults)];
+			return [name, READERS[type](data, row, defaults)];
 		})
 	);
 }

@@ -71,19 +71,19 @@ class RestartRequest(Document):
 		workers_still_old: DF.Int
 	# end: auto-generated types
 
-	def autoname(self):
+	def autoname(self) -> None:
 		self.name = records.new_id()
 
-	def before_insert(self):
+	def before_insert(self) -> None:
 		if not self.flags.from_journal:
 			self.ask()
 
-	def after_insert(self):
+	def after_insert(self) -> None:
 		if not self.flags.from_journal:
 			# A rollback starts nothing.
 			frappe.db.after_commit.add(partial(submit_committed_request, self.name, self.flags.options))
 
-	def validate(self):
+	def validate(self) -> None:
 		"""`flags` cannot be set from outside (BaseDocument._reserved_keywords), so this holds for REST and for
 		Administrator too."""
 		if not self.is_new() and not self.flags.from_journal:
@@ -91,21 +91,21 @@ class RestartRequest(Document):
 		if not ID.fullmatch(self.name):
 			frappe.throw(_("A Restart Request gets its name from the journal."))
 
-	def on_update(self):
+	def on_update(self) -> None:
 		# What runs on this event must not write on with our licence.
 		self.flags.from_journal = False
 
-	def on_trash(self):
+	def on_trash(self) -> None:
 		refuse()
 
-	def before_rename(self, old, new, merge=False):
+	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
 		refuse()
 
-	def before_discard(self):
+	def before_discard(self) -> None:
 		refuse()
 
 	@as_frappe_errors
-	def ask(self):
+	def ask(self) -> None:
 		"""Check what is asked, and write down what that means in full; nothing of the account comes from outside."""
 		check_role()
 		visibility()
@@ -136,7 +136,7 @@ class RestartRequest(Document):
 		"""The options as they came, before any of them is checked."""
 		return {name: self.services if name == "only" else self.get(name) for name in request_options.ROWS}
 
-	def check_blockers(self):
+	def check_blockers(self) -> None:
 		if self.override_blockers:
 			if not (self.reason or "").strip():
 				frappe.throw(_("Who overrides a blocker says why. Nothing was touched. Give a reason."))
@@ -149,7 +149,7 @@ class RestartRequest(Document):
 				).format(said)
 			)
 
-	def clear(self):
+	def clear(self) -> None:
 		"""Forget an account that somebody sent along."""
 		for field in self.meta.fields:
 			if field.no_copy:

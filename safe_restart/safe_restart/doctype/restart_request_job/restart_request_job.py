@@ -21,12 +21,12 @@ class RestartRequestJob(Document):
 		site: DF.Data | None
 	# end: auto-generated types
 
-	def validate(self):
+	def validate(self) -> None:
 		"""Runs only where somebody writes this row by itself, past its Restart Request."""
 		refuse()
 
-	def on_trash(self):
+	def on_trash(self) -> None:
 		refuse()
 
-	def before_rename(self, old, new, merge=False):
+	def before_rename(self, old: str, new: str, merge: bool = False) -> None:
 		refuse()

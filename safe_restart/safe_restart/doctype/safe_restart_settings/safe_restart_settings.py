@@ -46,20 +46,20 @@ class SafeRestartSettings(Document):
 		wait_workers_timeout: DF.Float
 	# end: auto-generated types
 
-	def load_from_db(self):
+	def load_from_db(self) -> "SafeRestartSettings":
 		super().load_from_db()
 		self.show(this_bench())
 		return self
 
 	@as_frappe_errors
-	def validate(self):
+	def validate(self) -> None:
 		check_role()
 		visibility()
 		self.flags.checked = self.as_config()
 		check(this_bench(), self.flags.checked)
 
 	@as_frappe_errors
-	def on_update(self):
+	def on_update(self) -> None:
 		# Frappe saves every Single unchecked when an app is installed; that is nobody's choice (installer.init_singles).
 		if self.flags.checked:
 			write(this_bench(), self.flags.checked)
