@@ -293,14 +293,26 @@ def test_a_new_restart_may_begin_while_the_last_one_only_watches(demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
-def test_a_web_that_does_not_come_back_is_a_failure_that_says_so(demo):
-	(demo.path / "env/bin/bench").chmod(0o755)
-	config = demo.path / "config/supervisor.conf"
-	assert "gunicorn" in config.read_text()
-	demo_web = next(s for s in demo.fleet_reader().manager.services() if s.kind == "scheduler")
+def break_scheduler(demo) -> None:
 	(demo.path / "env/bin/bench").write_text("#!/bin/sh\nexit 3\n")
 
-	done = cli(demo, "--only", "scheduler", "--json")
+
+def break_web(demo) -> None:
+	(demo.path / "web.json").write_text('{"exits": true}')
+
+
+@pytest.mark.parametrize(
+	("kind", "breaks"),
+	[
+		("scheduler", break_scheduler),
+		pytest.param("web", break_web, marks=pytest.mark.slow("a web has a minute to come back")),
+	],
+)
+def test_a_service_that_does_not_come_back_is_a_failure_that_says_so(demo, kind, breaks):
+	broken = next(s for s in demo.fleet_reader().manager.services() if s.kind == kind)
+	breaks(demo)
+
+	done = cli(demo, "--only", kind, "--json")
 
 	assert done.exit_code == 1, done.text
-	assert demo_web.name in done.json["outcome"]
+	assert broken.name in done.json["outcome"]
