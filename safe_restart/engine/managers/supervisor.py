@@ -144,33 +144,26 @@ class Supervisor(ProcessManager):
 		except ProcessLookupError:
 			return
 		except PermissionError:
-			self.signal_by_name(service, signal_name)
-
-	def signal_by_name(self, service: Service, signal_name: str) -> None:
-		"""Have supervisord signal a service. Raises RestartError where supervisord refuses."""
-		try:
-			self.call("signalProcess", service.name, signal_name)
-		except xmlrpc.client.Fault as fault:
-			if "NOT_RUNNING" not in fault.faultString and "NO_SUCH" not in fault.faultString:
-				raise RestartError(
-					f"supervisor refused to signal {service.name}: {fault.faultString}"
-				) from None
+			self.act("signal", service, signal_name, done_already=("NOT_RUNNING", "NO_SUCH"))
 
 	def start(self, service: Service) -> None:
-		try:
-			self.call("startProcess", service.name, False)
-		except xmlrpc.client.Fault as fault:
-			if "ALREADY_STARTED" not in fault.faultString:
-				raise RestartError(
-					f"supervisor could not start {service.name}: {fault.faultString}"
-				) from None
+		self.act("start", service, False, done_already=("ALREADY_STARTED",))
 
 	def stop(self, service: Service) -> None:
+		self.act("stop", service, False, done_already=("NOT_RUNNING",))
+
+	def act(self, verb: str, service: Service, argument: object, done_already: tuple[str, ...]) -> None:
+		"""Have supervisord start, stop or signal a service. Raises RestartError where supervisord refuses.
+
+		done_already: the faults by which supervisord says that there is nothing to do
+		"""
 		try:
-			self.call("stopProcess", service.name, False)
+			self.call(f"{verb}Process", service.name, argument)
 		except xmlrpc.client.Fault as fault:
-			if "NOT_RUNNING" not in fault.faultString:
-				raise RestartError(f"supervisor could not stop {service.name}: {fault.faultString}") from None
+			if not any(name in fault.faultString for name in done_already):
+				raise RestartError(
+					f"supervisor could not {verb} {service.name}: {fault.faultString}"
+				) from None
 
 	def start_command(self, service: Service | None) -> str:
 		return f"supervisorctl start {service.name if service else 'all'}"
