@@ -15,7 +15,8 @@ from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..rq import keys
 from ..rq.snapshot import Job
 from ..workers.fleet import Fleet, FleetReader
-from ..workers.orphans import find_orphans, orphan_of
+from ..workers.orphans import find_orphans
+from ..workers.stale_registrations import remove_stale_registrations
 from . import retry_policy
 from .actions import DELAY, FAIL, HOLD, REQUEUE
 from .settle import ACTED, Settler, ordinal
@@ -197,15 +198,3 @@ def confirm_lost(fleet_reader: FleetReader, suspects: set[str], note: Callable[[
 def is_waiting(redis: Redis, job_id: str) -> bool:
 	origin = redis.hget(f"rq:job:{job_id}", "origin")
 	return origin is None or redis.lpos(keys.queue_key(origin), job_id) is not None
-
-
-def remove_stale_registrations(fleet_reader: FleetReader, fleet: Fleet) -> None:
-	"""Remove the registrations of workers without a process, which RQ would list for minutes (FACTS 1.10)."""
-	with fleet_reader.rq_reader.redis.pipeline() as pipe:
-		for worker in fleet.stale:
-			key = f"rq:worker:{worker.name}"
-			pipe.srem("rq:workers", key)
-			for queue in worker.queues or [queue.name for queue in fleet.snapshot.queues]:
-				pipe.srem(f"rq:workers:{queue}", key)
-			pipe.delete(key)
-		pipe.execute()
