@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from .errors import Refused
 from .settings import Settings, read_settings
@@ -24,7 +25,7 @@ class Bench:
 	"""A bench on disk. `path` is absolute and resolved; `config` is common_site_config.json."""
 
 	path: Path
-	config: dict = field(repr=False, hash=False)
+	config: dict[str, Any] = field(repr=False, hash=False)
 
 	@cached_property
 	def bench_id(self) -> str:

@@ -6,7 +6,7 @@ is the same for people, and a test holds both together.
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import Refused
 
@@ -16,7 +16,7 @@ MAX_DELAY_SECONDS = 30 * 24 * 3600  # what is to wait longer is for a person
 MAX_RETURN_SECONDS = 3600
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
 	return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -39,7 +39,7 @@ def is_whole_number_from_1(value: object) -> bool:
 
 
 def is_return_time(value: object) -> bool:
-	return is_number(value) and 0 < value <= MAX_RETURN_SECONDS  # type: ignore[operator]
+	return is_number(value) and 0 < value <= MAX_RETURN_SECONDS
 
 
 def key(default: Any, must_be: str, is_right: Callable[[Any], bool]) -> Any:
@@ -97,7 +97,7 @@ def read_settings(values: object, path: object) -> Settings:
 	return Settings(**{**given, **lists})
 
 
-def wrong(one: Field, value: object, path: object) -> Refused:
+def wrong(one: Field[Any], value: object, path: object) -> Refused:
 	return Refused(
 		f"safe_restart.{one.name} in {path} is {value!r}; it must be {one.metadata['must_be']}. Nothing was touched. Correct "
 		"the file and try again."

@@ -22,7 +22,7 @@ class Slot:
 class Slots:
 	"""The slots of one bench, filled anew with each look."""
 
-	def __init__(self):
+	def __init__(self) -> None:
 		self.slots: list[Slot] = []
 
 	def fill(self, workers: Iterable[Worker], prefix: str) -> list[Slot]:

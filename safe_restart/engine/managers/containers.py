@@ -49,7 +49,7 @@ class RemoteProcess:
 	def status(self) -> str:
 		return "running"
 
-	def children(self, recursive: bool = False) -> list:
+	def children(self, recursive: bool = False) -> list["RemoteProcess"]:
 		return []
 
 	def kill(self) -> None:
@@ -114,7 +114,7 @@ class Containers(ProcessManager):
 	def stop(self, service: Service) -> None:
 		raise RestartError(f"{service.name} cannot be kept down from here. Nothing was stopped.")
 
-	def start_command(self, service: Service) -> str:
+	def start_command(self, service: Service | None) -> str:
 		return "docker compose up -d, or kubectl rollout restart deployment/NAME"
 
 	def where_output_is(self) -> str:

@@ -55,7 +55,7 @@ class Foreground(ProcessManager):
 		return [service for service, _ in self.seen]
 
 	def find_services(self) -> list[tuple[Service, psutil.Process]]:
-		found = []
+		found: list[tuple[Service, psutil.Process]] = []
 		for label, root in self.roots():
 			for kind, process in topmost(root):
 				with suppress(psutil.Error, OSError):
@@ -85,7 +85,7 @@ class Foreground(ProcessManager):
 	def start(self, service: Service) -> None:
 		raise RestartError(f"{self.name} can start {service.name} only with all others: {self.start_words}")
 
-	def start_command(self, service: Service) -> str:
+	def start_command(self, service: Service | None) -> str:
 		return self.start_words
 
 	def where_output_is(self) -> str:
@@ -166,7 +166,8 @@ def name_of(process: psutil.Process) -> str:
 	"""What its line in the Procfile is called; empty where nobody tells. Redis writes over its own environment, so the
 	shell around it is asked too."""
 	with suppress(psutil.Error):
-		for environment in (process.environ(), process.parent().environ()):
+		for one in filter(None, (process, process.parent())):
+			environment = one.environ()
 			if found := next((environment[name] for name in NAMES if name in environment), ""):
 				return found
 	return ""

@@ -55,8 +55,8 @@ class Overmind(Foreground):
 		with suppress(ProcessLookupError):
 			os.kill(service.pid, signal.Signals[f"SIG{signal_name}"])
 
-	def start_command(self, service: Service) -> str:
-		return f"overmind restart {service.name}"
+	def start_command(self, service: Service | None) -> str:
+		return f"overmind restart {service.name}" if service else "overmind start"
 
 	def where_output_is(self) -> str:
 		return "`overmind echo` shows what it says"
@@ -106,4 +106,4 @@ def find_overmind(bench: Bench, tried: list[str]) -> list[Overmind]:
 def addresses(process: psutil.Process) -> list[Path]:
 	"""The sockets at which it listens, which it may have bound by a path within its folder. Raises psutil.Error."""
 	ask = process.net_connections if hasattr(process, "net_connections") else process.connections
-	return [Path(process.cwd(), one.laddr) for one in ask("unix") if one.laddr]
+	return [Path(process.cwd(), str(one.laddr)) for one in ask("unix") if one.laddr]

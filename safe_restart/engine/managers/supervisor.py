@@ -11,10 +11,11 @@ import os
 import pwd
 import signal
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from xml.parsers.expat import ExpatError
 
 from supervisor.xmlrpc import SupervisorTransport
@@ -69,11 +70,13 @@ STATES = {
 class Transport(SupervisorTransport):
 	"""Supervisor's transport, with a bound on how long a silent supervisord is waited for."""
 
-	def __init__(self, *args):
-		super().__init__(*args)
+	_get_connection: Callable[[], http.client.HTTPConnection]
+
+	def __init__(self, username: str | None, password: str | None, server_url: str):
+		super().__init__(username, password, server_url)
 		connect = self._get_connection
 
-		def get_connection():
+		def get_connection() -> http.client.HTTPConnection:
 			connection = connect()
 			connection.timeout = ANSWER_TIMEOUT_SECONDS
 			return connection
@@ -163,8 +166,8 @@ class Supervisor(ProcessManager):
 			if "NOT_RUNNING" not in fault.faultString:
 				raise RestartError(f"supervisor could not stop {service.name}: {fault.faultString}") from None
 
-	def start_command(self, service: Service) -> str:
-		return f"supervisorctl start {service.name}"
+	def start_command(self, service: Service | None) -> str:
+		return f"supervisorctl start {service.name if service else 'all'}"
 
 	def drawbacks(self, longest_seconds: Mapping[str, int]) -> list[Drawback]:
 		return [
@@ -178,7 +181,7 @@ class Supervisor(ProcessManager):
 			if program.stop_wait_seconds < longest_seconds.get(program.name, 0)
 		]
 
-	def call(self, method: str, *args):
+	def call(self, method: str, *args: object) -> Any:
 		"""Ask supervisord; once more where the connection had been closed in between (it was restarted)."""
 		for attempt in (1, 2):
 			try:
@@ -243,7 +246,7 @@ def present(bench: Bench) -> list[tuple[str, str, str]]:
 	]
 
 
-def candidates(bench: Bench):
+def candidates(bench: Bench) -> Iterator[tuple[str, str, str]]:
 	"""(server url, username, password) in the order in which they are tried."""
 	configured = bench.settings.supervisor_socket
 	if configured:
@@ -256,7 +259,7 @@ def candidates(bench: Bench):
 		yield f"unix://{socket}", "", ""
 
 
-def urls_in(config_file: str):
+def urls_in(config_file: str) -> Iterator[tuple[str, str, str]]:
 	"""What a supervisord.conf, and the files it includes, say about how to reach it."""
 	parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";",))
 	try:
@@ -271,8 +274,8 @@ def urls_in(config_file: str):
 	for section, option in (("supervisorctl", "serverurl"), ("unix_http_server", "file")):
 		if parser.has_option(section, option):
 			value = parser.get(section, option).replace("%(here)s", str(Path(config_file).parent))
-			username = ctl.get("username") or parser.get(section, "username", fallback="")
-			password = ctl.get("password") or parser.get(section, "password", fallback="")
+			username = ctl.get("username") or parser.get(section, "username", fallback="") or ""
+			password = ctl.get("password") or parser.get(section, "password", fallback="") or ""
 			yield as_url(value), username, password
 
 

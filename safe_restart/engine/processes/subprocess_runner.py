@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import IO, Any, cast
 
 import psutil
 
@@ -57,6 +58,8 @@ class SubprocessRunner:
 				"and can be run by this user, then try again."
 			) from None
 
+		self.output = cast(IO[bytes], self.process.stdout)  # there, since Popen was given a PIPE
+
 	def follow(self, why_end: Callable[[], str | None]) -> tuple[int | None, str | None]:
 		"""Its exit code once it has ended; or None, and why we ended it."""
 		why = None
@@ -71,31 +74,31 @@ class SubprocessRunner:
 				self.end()
 			raise
 		finally:
-			self.process.stdout.close()
+			self.output.close()
 		return (None, why) if why else (self.process.returncode, None)
 
 	def read(self, seconds: float) -> None:
 		"""Pass on what comes within `seconds`, which end however silent it is; sooner where the process does."""
 		until = time.monotonic() + seconds
-		while (left := until - time.monotonic()) > 0 and not self.process.stdout.closed:
+		while (left := until - time.monotonic()) > 0 and not self.output.closed:
 			self.read_once(left)
 		if left > 0:
 			self.wait(left)
 		self.lines.show_unfinished()
 
 	def read_once(self, seconds: float) -> None:
-		pipe, poller = self.process.stdout, select.poll()
-		poller.register(pipe, select.POLLIN)
+		poller = select.poll()
+		poller.register(self.output, select.POLLIN)
 		if not poller.poll(seconds * 1000):
 			return
-		if chunk := os.read(pipe.fileno(), PIPE_BYTES):
+		if chunk := os.read(self.output.fileno(), PIPE_BYTES):
 			self.lines.feed(chunk)
 		else:
-			pipe.close()
+			self.output.close()
 
 	def read_rest(self) -> None:
 		"""What it wrote last. Not to the end of the pipe, which a child that goes on may keep open for ever."""
-		if not self.process.stdout.closed:
+		if not self.output.closed:
 			self.read_once(0)
 		self.lines.finish()
 
@@ -148,7 +151,7 @@ class SubprocessRunner:
 		return found
 
 
-def as_owner(bench: Bench) -> tuple[dict[str, str], dict]:
+def as_owner(bench: Bench) -> tuple[dict[str, str], dict[str, Any]]:
 	"""Environment and Popen's options: root migrates as the bench's owner, or logs and locks would become root's.
 
 	So does `bench` (bench.cli.change_uid, bench.utils.drop_privileges); which user that is, it reads from its own config.

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import psutil
 
@@ -14,6 +14,9 @@ from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
 from .classify import is_wrapper, kind_of
 
 INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
+
+
+P = TypeVar("P", bound="ProcessHandle")
 
 
 class ProcessHandle(Protocol):
@@ -26,7 +29,7 @@ class ProcessHandle(Protocol):
 
 	def status(self) -> str: ...
 
-	def children(self, recursive: bool = False) -> list: ...
+	def children(self: P, recursive: bool = False) -> list[P]: ...
 
 	def kill(self) -> None: ...
 
@@ -92,7 +95,7 @@ def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psu
 		return None
 
 
-def family(process: ProcessHandle) -> list[ProcessHandle]:
+def family(process: P) -> list[P]:
 	"""The process and all below it: a worker with its work-horse, in whatever session that is (FACTS 1.5)."""
 	try:
 		return [process, *process.children(recursive=True)]
@@ -100,7 +103,7 @@ def family(process: ProcessHandle) -> list[ProcessHandle]:
 		return [process]
 
 
-def kill(processes: Iterable[ProcessHandle], wait_seconds: float = 5) -> list[ProcessHandle]:
+def kill(processes: Iterable[P], wait_seconds: float = 5) -> list[P]:
 	"""SIGKILL all of them, parents first so that none starts another; returns those that still live."""
 	processes = list(processes)
 	for process in processes:
@@ -128,7 +131,7 @@ def children(pid: int) -> set[int]:
 		return set()
 
 
-def inside(folder: os.PathLike) -> list[psutil.Process]:
+def inside(folder: os.PathLike[str]) -> list[psutil.Process]:
 	"""Every process that runs in a bench: its working directory lies inside `folder`."""
 	root = os.path.join(os.fspath(folder), "")
 	found = []

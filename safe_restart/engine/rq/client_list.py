@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psutil
+
 
 @dataclass(frozen=True)
 class Client:
@@ -27,7 +29,7 @@ def read_client(fields: Mapping[str, str]) -> Client:
 	return Client(int(fields["id"]), fields.get("name", ""), address, port, is_blocked, fields.get("cmd", ""))
 
 
-def local_addresses(process) -> list[tuple[str, int]]:
+def local_addresses(process: psutil.Process) -> list[tuple[str, int]]:
 	try:
 		connections = (
 			process.net_connections("tcp")

@@ -1,6 +1,8 @@
 """Connecting to the bench's queue Redis, and what that server is able to do."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -33,7 +35,7 @@ def connect(bench: Bench) -> Redis:
 	)
 
 
-def script(redis: Redis, name: str):
+def script(redis: Redis, name: str) -> Callable[..., Any]:
 	"""The script lua/<name>.lua, sent whole once and by its hash from then on."""
 	return redis.register_script((LUA / f"{name}.lua").read_text())
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timezone
+from typing import Any
 
 from redis import Redis
 
@@ -11,7 +12,7 @@ from .snapshot import RqSnapshot
 
 KEPT_SECONDS = 15 * 60
 EVERY_SECONDS = 5
-NONE = {"at": [], "queues": {}}
+NONE: dict[str, Any] = {"at": [], "queues": {}}
 
 
 def add_sample(bench: Bench, redis: Redis, snapshot: RqSnapshot) -> None:
@@ -27,7 +28,7 @@ def add_sample(bench: Bench, redis: Redis, snapshot: RqSnapshot) -> None:
 		pipe.execute()
 
 
-def read_samples(bench: Bench, redis: Redis) -> dict:
+def read_samples(bench: Bench, redis: Redis) -> dict[str, Any]:
 	"""The samples of the last minutes, the oldest first; a queue that was not there then had none waiting."""
 	samples = [json.loads(text) for text in redis.zrange(depths_key(bench), 0, -1)]
 	names = sorted({name for sample in samples for name in sample["depths"]})

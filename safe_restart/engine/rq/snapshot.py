@@ -7,14 +7,16 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
+import psutil
 from redis.exceptions import RedisError, ResponseError
 
 from ..core.bench import Bench
+from . import keys
 from .client_list import Client, local_addresses, port_key, read_client
 from .connection import connect, script
 from .job_description import method_of, site_of, user_of
-from .keys import OUR_FIELDS, SUSPENDED
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class RqReader:
 	def __init__(self, bench: Bench):
 		self.bench = bench
 		self.redis = connect(bench)
-		self.snapshot_script = script(self.redis, "look")
+		self.snapshot_script = script(self.redis, "snapshot")
 		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
 
 	def snapshot(self) -> RqSnapshot:
@@ -155,7 +157,7 @@ class RqReader:
 	def suspended_by(self) -> str | None:
 		"""The token of whoever holds the queues; None where nobody does, or Redis is away."""
 		try:
-			return self.redis.get(SUSPENDED)
+			return self.redis.get(keys.SUSPENDED)
 		except (RedisError, OSError):
 			return None
 
@@ -173,10 +175,10 @@ class RqReader:
 			started_at=parse_time(fields.get("started_at")),
 			timeout_seconds=int(float(fields.get("timeout") or 180)),  # rq/defaults.py: DEFAULT_TIMEOUT
 			worker=fields.get("worker_name", ""),
-			attempts=int(fields.get("safe_restart_attempts") or 0),
-			why=fields.get("safe_restart_why", ""),
-			who=fields.get("safe_restart_who", ""),
-			at=fields.get("safe_restart_at", ""),
+			attempts=int(fields.get(keys.ATTEMPTS) or 0),
+			why=fields.get(keys.WHY, ""),
+			who=fields.get(keys.WHO, ""),
+			at=fields.get(keys.AT, ""),
 		)
 
 	def job(self, job_id: str) -> Job:
@@ -193,12 +195,12 @@ class RqReader:
 			"started_at",
 			"timeout",
 			"worker_name",
-			*OUR_FIELDS,
+			*keys.OUR_FIELDS,
 		)
 		ids = list(job_ids)
 		with self.redis.pipeline(transaction=False) as pipe:
 			for id in ids:
-				pipe.hmget(f"rq:job:{id}", *fields)
+				pipe.hmget(keys.job_key(id), *fields)
 			found = [dict(zip(fields, values)) for values in pipe.execute()]
 		return [
 			self.read_job(id, {name: value for name, value in values.items() if value is not None})
@@ -212,7 +214,7 @@ class RqReader:
 		except ResponseError:  # NoPermissionError is one
 			return []
 
-	def blocked_clients(self, processes: Iterable) -> dict[int, int]:
+	def blocked_clients(self, processes: Iterable[psutil.Process]) -> dict[int, int]:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.
 
 		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
@@ -245,14 +247,15 @@ class RqReader:
 	def send_shutdown(self, worker_name: str) -> bool:
 		"""RQ's own shutdown command; True where somebody received it. The worker sends itself SIGINT."""
 		try:
-			return bool(self.redis.publish(f"rq:pubsub:{worker_name}", json.dumps({"command": "shutdown"})))
+			command = json.dumps({"command": "shutdown"})
+			return bool(self.redis.publish(keys.command_channel(worker_name), command))
 		except (RedisError, OSError):
 			return False
 
 
 def read_worker(fields: Mapping[str, str]) -> Worker:
 	return Worker(
-		name=fields["key"].removeprefix("rq:worker:"),
+		name=fields["key"].removeprefix(keys.WORKER_PREFIX),
 		pid=int(fields.get("pid") or 0),
 		hostname=fields.get("hostname", ""),
 		ip_address=fields.get("ip_address", ""),
@@ -265,7 +268,7 @@ def read_worker(fields: Mapping[str, str]) -> Worker:
 	)
 
 
-def read_queue(fields: Mapping) -> Queue:
+def read_queue(fields: Mapping[str, Any]) -> Queue:
 	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
 
 

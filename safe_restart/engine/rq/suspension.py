@@ -37,7 +37,7 @@ def describe_holder(token: str, bench_id: str) -> tuple[str, str]:
 			f"by a restart of {holder}, on the same Redis",
 			"nothing to do: it ends by itself, with that restart",
 		)
-	return f"by {token!r}", "find out why; to lift it: redis-cli DEL rq:suspended"
+	return f"by {token!r}", f"find out why; to lift it: redis-cli DEL {keys.SUSPENDED}"
 
 
 class Lease:

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import WatchError
 
 from ..core.bench import Bench
-from .keys import queue_key
+from .keys import job_key, queue_key
 from .snapshot import Worker
 
 # Letters and dashes only, since rq 3 takes nothing else; no site's prefix, so Frappe shows it to nobody.
@@ -68,4 +68,4 @@ def remove_wakeup_jobs(bench: Bench, redis: Redis) -> None:
 		key = queue_key(bench.queue_prefix + name)
 		for job_id in redis.lrange(key, 0, -1):
 			if job_id.startswith(PREFIX) and redis.lrem(key, 0, job_id):
-				redis.delete(f"rq:job:{job_id}")
+				redis.delete(job_key(job_id))

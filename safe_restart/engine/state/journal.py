@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..core.bench import Bench
 from ..core.errors import Refused, Unreadable
@@ -35,8 +36,8 @@ class Journal:
 	def __init__(self, bench: Bench):
 		"""Open it, and make it where it is missing. Raises Refused where this user may not write it."""
 		self.path = journal_path(bench)
-		self.last_word: dict | None = None
-		self.remembered: dict[str, dict] = {}
+		self.last_word: dict[str, Any] | None = None
+		self.remembered: dict[str, dict[str, Any]] = {}
 		self.numbers: dict[str, int] = {}
 		self.lives: dict[str, HelperLock] = {}
 		try:
@@ -53,7 +54,7 @@ class Journal:
 				"owner or with sudo, and see that the disk has room."
 			) from None
 
-	def read(self, sql: str, values: tuple = ()) -> list[sqlite3.Row]:
+	def read(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
 		try:
 			return self.db.execute(sql, values).fetchall()
 		except sqlite3.Error as error:
@@ -74,7 +75,9 @@ class Journal:
 			f"The journal {self.path} cannot be read ({error}): {why}. This command touched nothing. {fix}"
 		)
 
-	def add(self, strategy: str, options: dict, requested_by: str, reason: str = "", id: str = "") -> Request:
+	def add(
+		self, strategy: str, options: dict[str, Any], requested_by: str, reason: str = "", id: str = ""
+	) -> Request:
 		"""Write a request down, under the id it was given or a new one. Nobody acts on it before a helper takes it."""
 		id = id or new_id()
 		row = (id, utc_now(), strategy, json.dumps(options), requested_by, reason, QUEUED)
@@ -133,7 +136,9 @@ class Journal:
 		begun = [request for request in self.open_requests() if request.status != QUEUED]
 		return [request for request in begun if self.is_abandoned(request)]
 
-	def write_report(self, id: str, status: str, exit_code: int, outcome: str, report: dict | None) -> None:
+	def write_report(
+		self, id: str, status: str, exit_code: int, outcome: str, report: dict[str, Any] | None
+	) -> None:
 		"""Write what became of it; with status WATCHING the helper stays for the stragglers."""
 		finished = None if status in OPEN else utc_now()
 		self.last_word = dict(
@@ -193,7 +198,7 @@ class Journal:
 			"INSERT INTO events (request, at, kind, text) VALUES (?, ?, ?, ?)", (id, utc_now(), kind, text)
 		)
 
-	def remember(self, id: str, **values) -> None:
+	def remember(self, id: str, **values: Any) -> None:
 		"""Keep what it takes to undo or finish a request; call it before acting."""
 		self.remembered.setdefault(id, {}).update(values)
 

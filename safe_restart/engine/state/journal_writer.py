@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import Unwritable
 
@@ -30,7 +31,7 @@ class JournalWriter:
 		self.problem = ""
 		self.backlog: list[Callable[[], object]] = []
 
-	def execute(self, sql: str, values: tuple, is_end: bool = False) -> None:
+	def execute(self, sql: str, values: tuple[Any, ...], is_end: bool = False) -> None:
 		self.act(lambda: self.db.execute(sql, values), is_end)
 
 	def act(self, change: Callable[[], object], is_end: bool = False) -> None:

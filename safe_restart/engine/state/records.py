@@ -5,6 +5,7 @@ import sqlite3
 import uuid
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
+from typing import Any
 
 from ..core.timestamps import seconds_between
 
@@ -21,7 +22,7 @@ class Request:
 	id: str
 	created_at: str
 	strategy: str
-	options: dict
+	options: dict[str, Any]
 	requested_by: str
 	reason: str
 	status: str
@@ -31,8 +32,8 @@ class Request:
 	finished_at: str | None
 	helper_pid: int | None
 	cancel_requested: bool
-	report: dict | None
-	state: dict
+	report: dict[str, Any] | None
+	state: dict[str, Any]
 
 	@property
 	def is_open(self) -> bool:

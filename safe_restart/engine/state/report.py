@@ -1,6 +1,7 @@
 """The account of a restart: what was counted, and what it says to a person. The JSON form is a contract."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ..core.errors import COMPLETED, COMPLETED_WITH_WARNINGS, RestartError
 from ..core.text import pluralize
@@ -47,7 +48,7 @@ class RestartReport:
 	web: WebCounts = field(default_factory=WebCounts)
 	warnings: list[str] = field(default_factory=list)
 	problems: list[str] = field(default_factory=list)
-	affected: list[dict] = field(default_factory=list)
+	affected: list[dict[str, Any]] = field(default_factory=list)
 
 	@property
 	def exit_code(self) -> int:
@@ -55,7 +56,7 @@ class RestartReport:
 			return 1
 		return COMPLETED_WITH_WARNINGS if self.warnings else COMPLETED
 
-	def as_dict(self) -> dict:
+	def as_dict(self) -> dict[str, Any]:
 		return asdict(self)
 
 	@property
@@ -85,7 +86,7 @@ class RestartReport:
 		return ", ".join(said) + "."
 
 
-def as_json(request: Request, steps: list[Step]) -> dict:
+def as_json(request: Request, steps: list[Step]) -> dict[str, Any]:
 	"""The object `--json` prints, complete also for a request that was refused or is still running."""
 	return {
 		**skeleton(request.report or asdict(RestartReport())),
@@ -104,7 +105,7 @@ def as_json(request: Request, steps: list[Step]) -> dict:
 	}
 
 
-def refusal(error: RestartError) -> dict:
+def refusal(error: RestartError) -> dict[str, Any]:
 	"""The object `--json` prints where it never came to a request."""
 	status = REFUSED if error.exit_code == 2 else FAILED
 	return {
@@ -115,7 +116,7 @@ def refusal(error: RestartError) -> dict:
 	}
 
 
-def skeleton(report: dict) -> dict:
+def skeleton(report: dict[str, Any]) -> dict[str, Any]:
 	"""All keys of the contract, in its order, with what was counted."""
 	return {
 		"request": None,

@@ -31,7 +31,7 @@ def manager_of(bench: Bench, scope: str, command: str) -> Systemd:
 	tried: list[str] = []
 	found = {manager.scope: manager for manager in find_systemd(bench, tried)}
 	if scope not in found:
-		other = next(iter(found), None)
+		other = next(iter(found), "")
 		flag = {USER: "add --user", SYSTEM: "leave out --user"}.get(other, "; ".join(tried))
 		raise Refused(f"systemd ({scope}) has no units of {bench.path}. Nothing was changed. Mend: {flag}.")
 	check_rights(found[scope], command)

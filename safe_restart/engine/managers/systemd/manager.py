@@ -140,8 +140,8 @@ class Systemd(ProcessManager):
 				f"`{self.typed(verb, *words)}` failed: {done.stderr.strip()}. See `{self.typed('status', *words[-1:])}`."
 			)
 
-	def start_command(self, service: Service) -> str:
-		return self.typed("start", service.name)
+	def start_command(self, service: Service | None) -> str:
+		return self.typed("start", *([service.name] if service else self.names))
 
 	def typed(self, *words: str) -> str:
 		return " ".join(["systemctl", *self.flags, *words])
@@ -195,10 +195,10 @@ class Systemd(ProcessManager):
 			raise Unreachable(f"systemd ({self.scope}) does not answer: {done.stderr.strip()}")
 		return unit_properties.parse(done.stdout)
 
-	def ask(self, *words: str) -> subprocess.CompletedProcess:
+	def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
 		return self.run(["systemctl", *self.flags, "--no-pager", "--no-ask-password", *words])
 
-	def run(self, words: list[str]) -> subprocess.CompletedProcess:
+	def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
 		"""Run a command as one that this systemd listens to. Raises Unreachable."""
 		try:
 			return subprocess.run(

@@ -91,7 +91,7 @@ def seconds(span: str) -> int:
 
 
 def log_files(paths: Iterable[str]) -> tuple[str, ...]:
-	files = {}
+	files: dict[str, str] = {}
 	for path in filter(os.path.isfile, paths):
 		settings = re.findall(
 			r"^(Standard(?:Output|Error))=(.*)$", Path(path).read_text(errors="replace"), re.MULTILINE

@@ -2,6 +2,7 @@
 --
 -- KEYS[1] the bench's delayed jobs, by the time they are due
 -- returns the ids that were put at the front of their queues
+-- RQ's keys are spelled here as in rq/keys.py, which a script cannot import.
 local now = tonumber(redis.call('TIME')[1])
 local released = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)) do

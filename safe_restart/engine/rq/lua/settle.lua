@@ -9,6 +9,7 @@
 -- or '' to leave that as it was
 -- ARGV[8] seconds of delay
 -- returns 'done', or why nothing was done: 'gone', 'waiting' (it stands in its queue), or its present status
+-- RQ's keys and our fields are spelled here as in rq/keys.py, which a script cannot import.
 local id, expected, action, why, who, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local held, delayed = KEYS[1], KEYS[2]
 local job = 'rq:job:' .. id

@@ -4,6 +4,7 @@
 -- ARGV[1]  the prefix of the bench's queues, with its separator
 -- ARGV[2…] full names of queues that are known from the configuration
 -- returns  JSON: {now, suspended, suspended_ttl_ms, workers, jobs, queues, other_queues, other_addresses}
+-- RQ's keys are spelled here as in rq/keys.py, which a script cannot import.
 local prefix = ARGV[1]
 
 local WORKER_FIELDS = {'pid', 'hostname', 'ip_address', 'state', 'queues', 'current_job', 'birth', 'death',
