@@ -80,12 +80,12 @@ def as_json(bench: Bench, one: HeldJob) -> dict[str, object]:
 
 
 def requeue(bench: Bench, rq_reader: RqReader, job_id: str, who: str) -> None:
-	"""Put a job at the front of its queue; its interruptions are counted anew. Raises Refused, RestartError, RedisError."""
+	"""Put a job at the front of its queue; its interruptions are counted anew. Raises RestartError, RedisError."""
 	settle_by_hand(bench, rq_reader, job_id, who, REQUEUE, "queued again by hand")
 
 
 def discard(bench: Bench, rq_reader: RqReader, job_id: str, who: str) -> None:
-	"""Mark a job as failed; Frappe and RQ then show it as such. Raises Refused, RestartError, RedisError."""
+	"""Mark a job as failed; Frappe and RQ then show it as such. Raises RestartError, RedisError."""
 	settle_by_hand(bench, rq_reader, job_id, who, FAIL, "discarded by hand")
 
 

@@ -1,7 +1,7 @@
 """Interrupted and lost jobs: found, and run again, held or failed, each exactly once.
 
-A job is *interrupted* when its status is `started` and its worker is dead. It is *lost* when its status is `queued` and it
-stands in no queue, because its worker was stopped between the pop and the start, or after it moved the job to
+A job is *interrupted* when its status is `started` and its worker is dead. It is *lost* when its status is `queued` and
+it stands in no queue, because its worker was stopped between the pop and the start, or after it moved the job to
 `:intermediate`.
 """
 
@@ -13,6 +13,7 @@ import psutil
 from redis import Redis
 
 from ..core.bench import Bench
+from ..core.text import pluralize
 from ..core.waiting import wait_until
 from ..rq import keys
 from ..rq.snapshot import Job
@@ -66,9 +67,9 @@ def rescue(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str]
 	asked: requeue, hold or fail, for jobs that had started; retry_policy.py may decide otherwise
 	who: the name that `safe-restart jobs` shows beside the reason
 	"""
-	settler = Settler(fleet_reader.bench, fleet_reader.rq_reader.redis, who)
+	settler = Settler(fleet_reader.bench, fleet_reader.redis, who)
 	fleet = fleet_reader.read()
-	suspects = find_suspects(fleet_reader.bench, fleet_reader.rq_reader.redis, fleet)
+	suspects = find_suspects(fleet_reader.bench, fleet_reader.redis, fleet)
 	interrupted = find_interrupted(fleet) + confirm_interrupted(fleet_reader, suspects.started)
 	done = settle_interrupted(fleet_reader, settler, interrupted, asked, note)
 	for job_id in confirm_lost(fleet_reader, suspects.queued, note):
@@ -83,10 +84,10 @@ def rescue(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str]
 def rescue_earlier(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Settle what was interrupted before this restart, while the bench still has its old workers. Raises RedisError.
 
-	A new worker begins with RQ's maintenance, which marks the started jobs of dead workers as failed after 90 s (FACTS 1.7).
+	A new worker begins with RQ's maintenance, which marks started jobs of dead workers as failed after 90 s (FACTS 1.7).
 	The parameters are those of `rescue`.
 	"""
-	settler = Settler(fleet_reader.bench, fleet_reader.rq_reader.redis, who)
+	settler = Settler(fleet_reader.bench, fleet_reader.redis, who)
 	done = settle_interrupted(fleet_reader, settler, find_interrupted(fleet_reader.read()), asked, note)
 	done.lost_and_found = done.all_found
 	return done
@@ -152,8 +153,8 @@ class Suspects:
 def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
 	"""Find the jobs whose status is queued and which are in no queue, or started and which are in no registry.
 
-	This is one pass over the hashes of all jobs, so what it finds has to be confirmed: jobs come and go while it runs. From
-	rq 2 on a worker writes a job into the registry before the work-horse sets its status to started
+	This is one pass over the hashes of all jobs, so what it finds has to be confirmed: jobs come and go while it runs.
+	From rq 2 on a worker writes a job into the registry before the work-horse sets its status to started
 	(Worker.prepare_execution), so a queued job in the registry may be lost as well.
 	"""
 	known = set(map(keys.job_key, fleet.snapshot.jobs))
@@ -186,16 +187,17 @@ def confirm_interrupted(fleet_reader: FleetReader, suspects: set[str]) -> list[J
 def confirm_lost(fleet_reader: FleetReader, suspects: set[str], note: Callable[[str], None]) -> set[str]:
 	"""Those of the queued suspects that no live worker and no orphaned work-horse can have popped.
 
-	Suspects that stand in their queue after all are dropped first: they came in while the search ran. A worker that has one
-	of the others has popped it already. So a worker is cleared once it waits in Redis, is suspended, or is in another job
-	from here on. The script that settles a job checks it once more.
+	Suspects that stand in their queue after all are dropped first: they came in while the search ran. A worker that has
+	one of the others has popped it already. So a worker is cleared once it waits in Redis, is suspended, or is in another
+	job from here on. The script that settles a job checks it once more.
 	"""
-	suspects = {id for id in suspects if not is_waiting(fleet_reader.rq_reader.redis, id)}
+	suspects = {id for id in suspects if not is_waiting(fleet_reader.redis, id)}
 	if not suspects:
 		return set()
 	if orphans := find_orphans(fleet_reader):
 		note(
-			f"{len(suspects)} jobs may be lost, or run by process {orphans[0].pid}; they are left until that process has ended"
+			f"{pluralize(len(suspects), 'job')} may be lost, or run by process {orphans[0].pid}; nothing is done before that "
+			"process has ended"
 		)
 		return set()
 	cleared: set[str] = set()
@@ -212,7 +214,7 @@ def confirm_lost(fleet_reader: FleetReader, suspects: set[str], note: Callable[[
 	if wait_until(is_every_worker_cleared, CONFIRM_SECONDS):
 		return suspects
 	note(
-		f"{len(suspects)} jobs stand in no queue and could not be proved lost; the next restart checks them again"
+		f"{pluralize(len(suspects), 'job')} in no queue could not be proved lost; the next restart checks again"
 	)
 	return set()
 

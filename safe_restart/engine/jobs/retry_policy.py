@@ -1,4 +1,4 @@
-"""What becomes of an interrupted job: how often and how soon it is run again, and when it is held or marked as failed."""
+"""What becomes of an interrupted job: when and how often it is run again, and when it is held or marked as failed."""
 
 import random
 from collections.abc import Callable
@@ -43,11 +43,8 @@ class Policy:
 			return HOLD, 0
 		if action != REQUEUE:
 			return action, 0
-		delay = (
-			self.delays_seconds[min(interruptions, len(self.delays_seconds)) - 1]
-			if self.delays_seconds
-			else 0
-		)
+		delays = self.delays_seconds or (0,)
+		delay = delays[min(interruptions, len(delays)) - 1]
 		return (DELAY, delay * (1 + JITTER * random_number())) if delay else (REQUEUE, 0)
 
 

@@ -20,7 +20,7 @@ KINDS = (SCHEDULER, WEB, SOCKETIO, REDIS)
 def find_orphaned_services(
 	bench: Bench, services: Iterable[Service], kinds: Iterable[str] = KINDS
 ) -> list[tuple[str, psutil.Process]]:
-	"""Find them: kind and process of each, without its children. Only of kinds of which the manager has a service."""
+	"""Find orphaned services: the kind of each, and its process without children. Only kinds that the manager has too."""
 	managed = {service.pid for service in services if service.pid}
 	wanted = {service.kind for service in services} & set(kinds)
 	names = {service.name for service in services}

@@ -1,4 +1,4 @@
-"""What the bench's apps say about restarts: hooks.py is read here, and the apps' functions run in a process with Frappe.
+"""What the bench's apps say about restarts: hooks.py is read here, and their functions run in a process with Frappe.
 
 hooks.py is read and not imported, since an app that no longer imports may be the reason for the restart.
 """
@@ -83,8 +83,8 @@ def call(bench: Bench, verb: str, sites: tuple[str, ...], *words: str) -> list[O
 	"""Run `verb` of desk/site_process.py on these sites, in a process with Frappe; returns what they object to.
 
 	words: further arguments of the verb
-	The process prints a line of JSON for each objection, {"site", "by", "sentence"}, and {"site"} when it is through with a
-	site. A site with which it does not get through counts as an objection: what its apps would have said is unknown.
+	The process prints a line of JSON for each objection, {"site", "by", "sentence"}, and {"site"} at the end of a site.
+	Where a site's end does not come, that counts as an objection: what its apps would have said is unknown.
 	"""
 	objections: list[Objection] = []
 	answered: set[str] = set()

@@ -31,9 +31,9 @@ def read_prior(bench: Bench, sites: Sequence[str]) -> dict[str, Config]:
 	Raises Refused where the configuration of a site cannot be read.
 
 	What counts is each site's own site_config.json: Frappe reads common_site_config.json first and updates that with the
-	site's file (frappe.get_site_config in 15, frappe.config.get_site_config in 16), so a 0 there wins over a 1 in the common
-	file. `bench set-maintenance-mode` and `scheduler pause` write the site's file too. Web processes of 16 notice a change
-	up to 60 s later.
+	site's file (frappe.get_site_config in 15, frappe.config.get_site_config in 16), so a 0 there wins over a 1 in the
+	common file. `bench set-maintenance-mode` and `scheduler pause` write the site's file too. Web processes of 16 notice
+	a change up to 60 s later.
 	"""
 	prior = {}
 	for site in sites:
@@ -64,7 +64,7 @@ def turn_on(bench: Bench, prior: dict[str, Config]) -> None:
 
 
 def restore(bench: Bench, prior: dict[str, Config]) -> list[str]:
-	"""Write the prior values back where `turn_on`'s still stand; a sentence for each value that was set otherwise meanwhile.
+	"""Write the prior values back where those of `turn_on` still stand; a sentence for each value that was changed since.
 
 	Twice is the same as once. Raises RestartError with the sites that could not be restored, after all others were.
 	"""
@@ -127,8 +127,8 @@ def change_config(bench: Bench, site: str, change: Callable[[Config], None]) -> 
 def config_lock(folder: Path) -> Iterator[None]:
 	"""Hold Frappe's own lock on the site_config.json in `folder`. Raises TimeoutError after LOCK_TIMEOUT_SECONDS.
 
-	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock, which is flock(2)
-	on a file that stays. The kernel frees that when its holder dies.
+	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock: flock(2) on a
+	file that stays. The kernel frees the lock when its holder dies.
 	"""
 	lock = FileLock(folder / "locks" / "site_config.lock", mode=0o644)
 	# Sooner than the package filelock, which tries each 0.05 s

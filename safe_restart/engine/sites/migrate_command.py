@@ -15,8 +15,8 @@ TIMED_OUT, STOPPED = "timed out", "stopped"
 def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
 	"""Say, in sentences for people, that another process migrates one of the sites; None where none does. Touches nothing.
 
-	`bench migrate` holds `locks/bench_migrate.lock` by flock(2) (frappe.migrate.SiteMigration.run, 15 and 16), and where it
-	does not get it tries again for 1 s, so it is not disturbed by this.
+	`bench migrate` holds `locks/bench_migrate.lock` by flock(2) (frappe.migrate.SiteMigration.run, 15 and 16). Where it
+	does not get the lock it tries again for 1 s, so that it is not disturbed by this.
 	"""
 	for site in sites:
 		path = bench.sites_path / site / "locks" / "bench_migrate.lock"

@@ -39,8 +39,8 @@ class SiteVisibility:
 
 
 def is_site_allowed(bench: Bench, site: str) -> bool:
-	"""Whether a site may ask for restarts. On a bench with several sites only those may that the bench's administrator named
-	in common_site_config.json: `safe_restart: {"sites": […]}`."""
+	"""Whether a site may ask for restarts: the only site of a bench, or one that the bench's administrator named in
+	common_site_config.json, `safe_restart: {"sites": […]}`."""
 	return bench.sites == (site,) or site in bench.settings.sites
 
 

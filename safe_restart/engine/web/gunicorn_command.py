@@ -34,13 +34,13 @@ WITH_VALUE = {
 	"--statsd-host",
 	"--statsd-prefix",
 }
-FLAGS = {"--preload", "--capture-output", "--no-control-socket"}
+WITHOUT_VALUE = {"--preload", "--capture-output", "--no-control-socket"}
 MEASURED_CLASSES = ("sync", "gthread")
 
 
 @dataclass(frozen=True)
 class Gunicorn:
-	"""What a command line says: the interpreter with which gunicorn runs, its port on 127.0.0.1, the class of its workers."""
+	"""What a command line says: gunicorn's interpreter, its port on 127.0.0.1, and the class of its workers."""
 
 	python: str
 	port: int
@@ -57,7 +57,7 @@ def read(command: str) -> Gunicorn:
 	while rest:
 		word = rest.pop(0)
 		option, glued, value = word.partition("=") if word.startswith("--") else (word, "", "")
-		if option in FLAGS and not glued:
+		if option in WITHOUT_VALUE and not glued:
 			continue
 		if option in WITH_VALUE | {"-b"} and (glued or rest) and option not in values:
 			values[option] = value if glued else rest.pop(0)
@@ -71,7 +71,7 @@ def read(command: str) -> Gunicorn:
 
 
 def start_of(words: list[str]) -> tuple[str, list[str]]:
-	"""The interpreter, and the words after gunicorn's name. Raises Refused where gunicorn is not named by its full path."""
+	"""The interpreter, and the words after gunicorn's name. Raises Refused unless gunicorn is named by its full path."""
 	program = Path(words[0]) if words else Path()
 	if program.name == "gunicorn" and program.is_absolute():
 		return str(program.parent / "python"), words[1:]
@@ -91,7 +91,7 @@ def port_of(values: dict[str, str]) -> int:
 
 
 def class_of(values: dict[str, str]) -> str:
-	"""The class of the workers, from the options by name: with threads, gunicorn takes gthread for sync. Raises Refused."""
+	"""The class of the workers, from the options by name; threads make it gthread. Raises Refused for other classes."""
 	threads = values.get("--threads", "1")
 	name = values.get("-k") or values.get("--worker-class") or "sync"
 	if name not in MEASURED_CLASSES:

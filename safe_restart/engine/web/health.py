@@ -48,7 +48,7 @@ def health(bench: Bench) -> dict[str, Health]:
 
 
 class Probe:
-	"""Measures for how long a site does not answer 200: pings it each POLL_SECONDS, in a thread, from `start` to `stop`."""
+	"""Measures how long a site does not answer 200: pings it each POLL_SECONDS, in a thread, from `start` to `stop`."""
 
 	def __init__(self, bench: Bench, site: str):
 		self.bench = bench
@@ -66,7 +66,7 @@ class Probe:
 		self._thread.join()
 
 	def wait_until_down(self, timeout_seconds: float) -> bool:
-		"""Wait until the site has not answered 200 for SURELY_DOWN_SECONDS; False where it still answers after the timeout."""
+		"""Wait until the site has not answered 200 for SURELY_DOWN_SECONDS; False where it still answers in the end."""
 
 		def is_surely_down() -> bool:
 			since = self.down_since

@@ -1,7 +1,7 @@
 """The web's command with and without the keeper, under any process manager. Reads files, touches nothing.
 
-All that ever differs is the beginning of one command. keeper_supervisor.py and keeper_systemd.py know where that command
-is written.
+All that ever differs is the beginning of one command. keeper_supervisor.py and keeper_systemd.py know where that
+command is written.
 """
 
 import difflib
@@ -51,7 +51,10 @@ class Setup(ABC):
 
 	@abstractmethod
 	def plan(self, undo: bool = False) -> Change:
-		"""The change that puts the keeper in front of gunicorn, or takes it away. Raises Refused for what is not understood."""
+		"""The change that puts the keeper in front of gunicorn, or takes it away.
+
+		Raises Refused where the web's service is not understood.
+		"""
 
 	@abstractmethod
 	def write(self, change: Change, note: Callable[[str], None]) -> None:

@@ -27,7 +27,7 @@ FIX = f"`safe-restart {COMMAND}`"
 
 
 def setup_of(bench: Bench) -> Setup:
-	"""The setup for the bench's process manager. Raises Refused where none is found, or one for which there is no setup."""
+	"""The setup for the bench's process manager. Raises Refused where none is found, or one that has no setup."""
 	manager = detect.find_manager(bench)
 	if manager.name not in SETUPS:
 		raise Refused(
@@ -46,8 +46,8 @@ def apply(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None
 	"""Write the change and load it.
 
 	wanted: True to have the keeper, False to have it no longer
-	Raises Blocked while a restart runs, Refused where the manager does not accept the change, and RestartError where the web
-	did not come back; then all is as it was before.
+	Raises Blocked while a restart runs, Refused where the manager does not accept the change, and RestartError where the
+	web did not come back; then all is as it was before.
 	"""
 	Journal(setup.bench)  # makes the folder of the lock
 	lock = BenchLock(setup.bench)
@@ -152,8 +152,8 @@ def is_refreshed(bench: Bench) -> bool:
 
 
 def what_is_lost(bench: Bench, manager: ProcessManager, services: list[Service]) -> str:
-	"""Say, in a sentence without a full stop, why `setup web` was done and is not in force; empty where all is well. FIX is
-	what to type."""
+	"""Say why the keeper that `setup web` installed is not in force, in a sentence without a full stop; empty where it is,
+	or where there is none. FIX is what to type."""
 	web_services = [service for service in services if service.kind == WEB]
 	if not keeper_path(bench).exists() or manager.name not in SETUPS or len(web_services) != 1:
 		return ""

@@ -1,4 +1,4 @@
-"""The web's command in bench's supervisor.conf, and how supervisor loads a change: it stops and starts the web's group."""
+"""The web's command in bench's supervisor.conf. supervisor loads a change by a stop and start of the web's group."""
 
 import re
 import xmlrpc.client
@@ -109,8 +109,10 @@ class SupervisorSetup(Setup):
 		return {*added, *changed}
 
 	def restart(self, service: Service) -> None:
-		"""Do what `supervisorctl update` does, for the web's group alone. It is started again whatever happens, and so is what
-		a person had started in it by hand."""
+		"""Do what `supervisorctl update` does, for the web's group alone.
+
+		A group that was stopped is started again whatever happens; what a person had started in it is started too.
+		"""
 		group = group_of(service)
 		by_hand = [
 			one

@@ -132,7 +132,7 @@ def files_of(unit: Properties, but: Path) -> list[Path]:
 
 
 def read_settings(files: Iterable[Path]) -> list[tuple[str, str]]:
-	"""The settings under [Service], in order (systemd.syntax(7)). Raises Refused for a line that is continued, and OSError."""
+	"""The settings under [Service], in order (systemd.syntax(7)). Raises OSError, and Refused for a continued line."""
 	found = []
 	for file in files:
 		section = ""

@@ -135,7 +135,7 @@ class Keeper:
 		self.start_candidate("tries the new code", [*self.words, "-w", "1"])
 
 	def find_proof(self) -> str:
-		"""A site that the new process must answer with 200, since the old one does; empty where there is none."""
+		"""Find a site that the new process must answer with 200, since the old one does; empty where there is none."""
 		sites = sorted(one.name for one in os.scandir() if os.path.exists(f"{one.name}/site_config.json"))
 		for site in [site for site in sites if not is_in_maintenance(site)][:ASKED_SITES]:
 			if self.serving.answer(site, ASK_SECONDS) in (200, 0):
@@ -152,7 +152,7 @@ class Keeper:
 		self.write_status()
 
 	def judge(self) -> None:
-		"""Take the new one, turn it away, or wait for its next answer. Its trial over, it is started to stay."""
+		"""Take the new one, turn it away, or wait for its next answer. After its trial, the new code is started to stay."""
 		new, now = self.candidate, time.monotonic()
 		status = new.answer(self.proof)
 		if status:
@@ -192,7 +192,7 @@ class Keeper:
 		self.write_status()
 
 	def reap(self) -> None:
-		"""Notice which have ended, and kill those that hang."""
+		"""Notice which gunicorns have ended, and kill those that hang."""
 		for one in self.leaving:
 			if time.monotonic() - one.asked_to_leave_at > LEAVE_SECONDS:
 				os.kill(one.pid, signal.SIGKILL)
@@ -211,7 +211,7 @@ class Keeper:
 		self.write_status()
 
 	def lose(self, one: Gunicorn, exit_code: int) -> None:
-		"""What served has ended. Requests wait at the socket, which we hold, until the next one is there."""
+		"""Replace the one that served and has ended; requests wait at the shared socket until the next one is there."""
 		self.serving = None
 		if self.is_ending:
 			return
@@ -220,14 +220,14 @@ class Keeper:
 			self.serving = Gunicorn(self.words, self.shared)
 
 	def end_workers_without_master(self, gently: bool) -> None:
-		"""They would go on serving old code, and hold the port against the next keeper."""
+		"""End workers whose master was killed: they would serve old code, and hold the port against the next keeper."""
 		# Where this cannot be read, they notice by themselves, only later.
 		with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
 			for pid in set(map(int, file.read().split())) - {one.pid for one in self.all}:
 				os.kill(pid, signal.SIGTERM if gently else signal.SIGKILL)
 
 	def write_status(self) -> None:
-		"""Written whole or not at all; serving goes on where it cannot be written."""
+		"""Write the status file, whole or not at all; serving goes on where it cannot be written."""
 		serving = self.serving.pid if self.serving else None
 		leaving = [one.pid for one in self.leaving]
 		status = {"pid": os.getpid(), "serving": serving, "leaving": leaving, "swap": self.swap}
@@ -249,7 +249,7 @@ def ended_children() -> dict[int, int]:
 
 
 def become(words: list[str], parent: int, sockets: tuple[socket.socket, ...]) -> None:
-	"""In the child: turn into gunicorn, which ends when its keeper does, since it would hold the port as an orphan."""
+	"""Turn this child into gunicorn. It ends when its keeper does, since it would hold the port as an orphan."""
 	try:
 		libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 		for one in sockets:

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from ..core.bench import Bench
 from ..core.errors import JobsStillRunning
+from ..core.text import pluralize
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import RestartMode
 from ..processes import tree
@@ -27,7 +28,7 @@ Wake = Callable[[Fleet, tuple[Worker, ...], bool], None]
 
 @dataclass(frozen=True)
 class Undrained:
-	"""Why a bench is not drained yet; false where it is.
+	"""Why a bench is not drained yet. Empty, and then false, where it is drained.
 
 	busy: workers that have a job, with the job where it is known
 	unproven: idle workers that have not provably read the suspension
@@ -43,9 +44,9 @@ class Undrained:
 def what_runs(fleet: Fleet, stopper: WorkerStopper) -> Undrained:
 	"""Find the workers that could still run a job: each live one that has not provably read the suspension.
 
-	A program without a registered worker that started under the suspension is booting, and will read it first; one that has
-	a child runs a job, even if Redis knows of none. Unmanaged workers count only while they have a job: an idle one is not
-	woken, since nothing would bring it back.
+	A program without a registered worker that started under the suspension is booting, and will read it first; one that
+	has a child runs a job, even if Redis knows of none. Unmanaged workers count only while they have a job: an idle one is
+	not woken, since nothing would bring it back.
 	"""
 	stop_safety = stopper.stop_safety
 	busy = [(worker, job) for worker, job in fleet.running if not stop_safety.has_read_suspension(worker)]
@@ -112,6 +113,7 @@ def drain(
 
 
 def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool) -> str:
+	"""The sentence for people where jobs did not finish in time."""
 	names = [
 		f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy
 	]
@@ -120,7 +122,7 @@ def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool)
 	]
 	rolling = ", or let each worker finish by itself with the default strategy (rolling)" if may_leave else ""
 	return (
-		f"{len(names)} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
+		f"{pluralize(len(names), 'worker')} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
 		f"{' …' if len(names) > 5 else ''}. Nothing was interrupted and the bench works as before. Wait longer with "
 		f"--wait-workers-timeout SECONDS{rolling}."
 	)
@@ -132,7 +134,7 @@ def waking(bench: Bench, stopper: WorkerStopper) -> Iterator[Wake]:
 	if stopper.fleet_reader.manager.restart_mode == RestartMode.INDIVIDUAL:
 		yield stopper.wake
 		return
-	redis = stopper.fleet_reader.rq_reader.redis
+	redis = stopper.fleet_reader.redis
 	try:
 		yield lambda fleet, unproven, has_been_waited: send_wakeup_jobs(redis, unproven)
 	finally:

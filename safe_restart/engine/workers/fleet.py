@@ -96,9 +96,9 @@ def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fl
 		if process is None or worker.birth != newest[worker.hostname, worker.pid]:
 			stale.append(worker)
 			continue
-		manager_service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
-		if manager_service:
-			members[manager_service.name].append(worker)
+		service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
+		if service:
+			members[service.name].append(worker)
 		elif worker_services and (root := tree.orphan_root(process, WORKERS, names)):
 			orphans.setdefault(root.pid, []).append(worker)
 		else:
@@ -112,7 +112,7 @@ def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fl
 
 
 def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
-	"""Join RQ's registrations with services that are known from Redis alone: each living worker is a program of its own."""
+	"""Join RQ's registrations with services that only Redis knows of: each living worker is a program of its own."""
 	by_name = {service.worker: service for service in services if service.worker}
 	programs = [
 		WorkerProgram(by_name[worker.name], (worker,))
@@ -120,7 +120,7 @@ def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fle
 		if worker.name in by_name
 	]
 	stale = [worker for worker in snapshot.workers if worker.name not in by_name]
-	return Fleet(snapshot=snapshot, programs=tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
+	return Fleet(snapshot, tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
 
 
 def orphan_service(pid: int, worker_services: list[Service]) -> Service:
@@ -143,7 +143,7 @@ class FleetReader:
 		return self.rq_reader.redis
 
 	def read(self) -> Fleet:
-		"""The workers as they are now. Raises RedisError where Redis does not answer, Unreachable where the manager does not."""
+		"""The workers as they are now. Raises RedisError, and Unreachable where the process manager does not answer."""
 		if self.manager.is_seen_through_redis:
 			snapshot = self.rq_reader.snapshot()
 			fleet = join_through_redis(snapshot, self.manager.services_in(snapshot))

@@ -9,7 +9,7 @@ from ..processes import tree
 from ..processes.classify import WORKERS, is_wrapper, kind_of
 from .fleet import FleetReader
 
-PAUSE_SECONDS = 0.1  # in which a work-horse that is ending ends
+PAUSE_SECONDS = 0.1  # a work-horse that is about to end is gone by then
 
 
 def find_orphans(fleet_reader: FleetReader) -> list[psutil.Process]:

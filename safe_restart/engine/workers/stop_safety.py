@@ -51,8 +51,8 @@ class StopSafety:
 	"""Collects what snapshots say of each worker since the queues were suspended.
 
 	suspended_at: in seconds since the machine booted
-	before: the workers right before, where there was no suspension then: those that were not suspended, or not there, can
-	    only have become suspended by ours
+	before: the workers right before, if there was no suspension then: those that were not suspended or not there can only
+	    have been suspended by this one
 	"""
 
 	def __init__(self, suspended_at: float, before: Fleet | None = None):
@@ -79,7 +79,7 @@ class StopSafety:
 		"""Whether a worker provably read the suspension since it was set.
 
 		RQ writes the heartbeat in the transaction in which it reads the suspension (rq/suspension.py). So a suspended worker
-		has read ours if its heartbeat moved since then, or if it came or became suspended since then.
+		has read this one if its heartbeat moved since then, or if it came or became suspended since then.
 		"""
 		moved = worker.last_heartbeat != self.first_heartbeat.get(worker.name, worker.last_heartbeat)
 		is_new = self.known_before is not None and worker.name not in self.known_before

@@ -4,7 +4,7 @@ Between the pop of a job and the moment a worker is busy (1 to 4 ms) any stop si
 a worker is asked to stop only while it provably cannot pop:
 
 - it waits in Redis: CLIENT UNBLOCK answers 1 only for a client that was given nothing, and the worker ends
-- it is suspended: it has read the suspension since we set it, and reads nothing else
+- it is suspended: it has read this restart's suspension, and takes nothing
 - it is in a job under the suspension: after the job it reads the suspension before the next pop. One SIGTERM, never
   two, since the second would kill the job (FACTS 1.4)
 - in between: it is read again
