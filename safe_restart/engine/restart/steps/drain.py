@@ -8,7 +8,7 @@ from .batches import prove_return
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
-	"""Wait until nothing runs; or, where running jobs are allowed to go on, until no worker can take a new one."""
+	"""Wait until no job runs; or, where running jobs may go on, until no worker can take a new one."""
 	if not run.options.touches_workers:
 		detail.append("no worker is touched")
 		return
@@ -25,14 +25,17 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 			wake,
 			leaves_busy,
 		)
-	detail.append("no worker takes a new job, seen twice" if leaves_busy else "nothing runs, seen twice")
+	detail.append(
+		"no worker takes a new job, confirmed twice" if leaves_busy else "nothing runs, confirmed twice"
+	)
 
 
 def note_progress(run: Run, undrained: Undrained) -> None:
+	"""Note what the drain still waits for."""
 	if undrained.busy:
 		jobs = ", ".join(f"{job or 'a job'} on pid {worker.pid}" for worker, job in undrained.busy)
-		run.note(f"waiting for {len(undrained.busy)}: {jobs}")
+		run.note(f"waiting for {pluralize(len(undrained.busy), 'job')}: {jobs}")
 	elif undrained.unproven:
-		run.note(f"waking {pluralize(len(undrained.unproven), 'worker')} that wait for a job")
+		run.note(f"waking {pluralize(len(undrained.unproven), 'worker without a job')}")
 	else:
 		run.note("no worker can take a job")
