@@ -72,7 +72,7 @@ def update_document(journal: Journal, request: Request, visible: SiteVisibility)
 	try:
 		is_new = not frappe.db.exists(DOCTYPE, name)
 		doc = frappe.new_doc(DOCTYPE) if is_new else frappe.get_doc(DOCTYPE, name, for_update=True)
-		fill(doc, request, board.progress_of(request, journal.steps(name), visible))
+		fill(doc, board.progress_of(request, journal.steps(name), visible))
 		doc.flags.from_journal = True
 		if is_new:
 			insert(doc, name, request)
@@ -95,7 +95,7 @@ def insert(doc: Document, name: str, request: Request) -> None:
 	doc.db_set(made, update_modified=False)
 
 
-def fill(doc: Document, request: Request, shown: dict) -> None:
+def fill(doc: Document, shown: dict) -> None:
 	"""Write all that the journal knows into the fields of the document."""
 	options = shown["options"]
 	doc.update(

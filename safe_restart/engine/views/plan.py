@@ -150,7 +150,7 @@ def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	)
 
 
-def plan_without_redis(options: Options) -> Plan:
+def plan_without_redis() -> Plan:
 	"""The plan while Redis is down: jobs are unknown, and only one strategy works."""
 	unknown = "unknown: Redis does not answer"
 	reason = "Redis does not answer. Start it first if you can: without it, running and interrupted jobs are not known."

@@ -54,7 +54,7 @@ def preview(
 	try:
 		fleet = FleetReader(bench, manager, RqReader(bench)).read()
 	except (RedisError, OSError):
-		only = plan_without_redis(options)
+		only = plan_without_redis()
 		return Preview({only.strategy: only}, {})
 	grace = grace_seconds(fleet, options)
 	plans, estimates = {}, {}

@@ -5,15 +5,13 @@ from ...workers.drain import Undrained, drain, waking
 from ..run import Run
 from ..strategies import FINISH_FIRST
 from .batches import prove_return
+from .workers import why_workers_are_left
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
 	"""Wait until no job runs; or, where running jobs may go on, until no worker can take a new one."""
-	if not run.options.touches_workers:
-		detail.append("no worker is touched")
-		return
-	if not run.state.redis_is_up:
-		detail.append("not possible: Redis is down")
+	if reason := why_workers_are_left(run):
+		detail.append(reason)
 		return
 	leaves_busy = run.strategy.busy != FINISH_FIRST
 	prove_return(run)

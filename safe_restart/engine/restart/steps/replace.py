@@ -12,18 +12,15 @@ from ...workers.fleet import Fleet, WorkerProgram
 from ..run import WAITING_FOR_PEER, Run
 from .batches import next_batch, prove_return
 from .services import end_probe
-from .workers import kill_overdue, request_stop, wait_gone, wait_out_grace
+from .workers import kill_overdue, request_stop, wait_gone, wait_out_grace, why_workers_are_left
 
 CALM_INTERVAL_SECONDS = 0.25  # while only stragglers are watched
 
 
 def request_stops(run: Run, detail: list[str]) -> None:
 	"""Ask the first batch of workers to stop: idle ones now, busy ones after their job."""
-	if not run.options.touches_workers:
-		detail.append("no worker is touched")
-		return
-	if not run.state.redis_is_up:
-		detail.append("not possible: Redis is down")
+	if reason := why_workers_are_left(run):
+		detail.append(reason)
 		return
 	prove_return(run)
 	run.pass_point_of_no_return()

@@ -13,6 +13,13 @@ from ..run import Run
 GOODBYE_SECONDS = 5  # what a worker without a job has at least, to say goodbye to Redis
 
 
+def why_workers_are_left(run: Run) -> str:
+	"""Why this restart does not touch workers, as a detail of a step; empty where it does."""
+	if not run.options.touches_workers:
+		return "no worker is touched"
+	return "" if run.state.redis_is_up else "not possible: Redis is down"
+
+
 def request_stop(run: Run, names: set[str]) -> None:
 	"""Ask these worker programs to stop, and expect each to come back. The lease must be held."""
 	run.stopper.request_stop([program for program in run.unasked_programs() if program.name in names])
