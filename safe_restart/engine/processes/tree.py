@@ -11,8 +11,10 @@ import psutil
 
 from ..core import environment
 from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
-from .classify import is_wrapper, kind_of
+from .classify import is_in_front_of, kind_of
 
+# In how many ways a process can end while it is looked at: psutil 5.9 lets the errors of /proc through.
+VANISHED = (psutil.Error, OSError)
 INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
 
 
@@ -39,7 +41,7 @@ def get(pid: int) -> psutil.Process | None:
 	try:
 		process = psutil.Process(pid)
 		return process if process.status() != psutil.STATUS_ZOMBIE else None
-	except psutil.Error:
+	except VANISHED:
 		return None
 
 
@@ -65,7 +67,7 @@ def is_alive(process: ProcessHandle) -> bool:
 	"""Whether this very process lives; never fooled by a pid that was given out again."""
 	try:
 		return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-	except psutil.Error:
+	except VANISHED:
 		return False
 
 
@@ -73,7 +75,7 @@ def ancestors(process: psutil.Process) -> list[int]:
 	"""The pid itself and those of its parents, nearest first."""
 	try:
 		return [process.pid, *(parent.pid for parent in process.parents())]
-	except psutil.Error:
+	except VANISHED:
 		return [process.pid]
 
 
@@ -91,7 +93,7 @@ def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psu
 		root = chain[above - 1] if above else None
 		is_of_kind = root and (root.pid == process.pid or kind_of(" ".join(root.cmdline())) == kind)
 		return root if is_of_kind else None
-	except psutil.Error:
+	except VANISHED:
 		return None
 
 
@@ -99,7 +101,7 @@ def family(process: P) -> list[P]:
 	"""The process and all below it: a worker with its work-horse, in whatever session that is (FACTS 1.5)."""
 	try:
 		return [process, *process.children(recursive=True)]
-	except psutil.Error:
+	except VANISHED:
 		return [process]
 
 
@@ -107,27 +109,34 @@ def kill(processes: Iterable[P], wait_seconds: float = 5) -> list[P]:
 	"""SIGKILL all of them, parents first so that none starts another; returns those that still live."""
 	processes = list(processes)
 	for process in processes:
-		with contextlib.suppress(psutil.Error):
+		with contextlib.suppress(*VANISHED):
 			process.kill()  # psutil compares the start time first, so a reused pid is not hit
 	wait_until(lambda: not any(map(is_alive, processes)), wait_seconds, FAST_LOOK_INTERVAL_SECONDS)
 	return [process for process in processes if is_alive(process)]
 
 
 def main_pid(pid: int) -> int:
-	"""The process behind a shell that only waits for it, as with `sh -c 'cd … && bench worker'`; else the pid itself. A
-	shell that is signalled ends alone, and leaves its child to nobody."""
-	with contextlib.suppress(psutil.Error):
+	"""The process behind a shell or another program that only waits for it, as with `sh -c 'cd … && bench worker'` or
+	`setsid -w bench worker`; else the pid itself. Such a program that is signalled ends alone, and leaves its child to
+	nobody."""
+	with contextlib.suppress(*VANISHED):
 		process = psutil.Process(pid)
-		while is_wrapper(process.cmdline()) and len(below := process.children()) == 1:
+		while len(below := process.children()) == 1 and is_in_front_of(process.cmdline(), below[0].cmdline()):
 			process = below[0]
 		return process.pid
 	return pid
 
 
+def parent_pid(process: psutil.Process) -> int | None:
+	with contextlib.suppress(*VANISHED):
+		return process.ppid()
+	return None
+
+
 def children(pid: int) -> set[int]:
 	try:
 		return {child.pid for child in psutil.Process(pid).children()}
-	except psutil.Error:
+	except VANISHED:
 		return set()
 
 
@@ -137,7 +146,7 @@ def inside(folder: os.PathLike[str]) -> list[psutil.Process]:
 	found = []
 	for process in psutil.process_iter():
 		# psutil leaves it at FileNotFoundError where a process has just ended and is still in the list
-		with contextlib.suppress(psutil.Error, OSError):
+		with contextlib.suppress(*VANISHED):
 			if os.path.join(process.cwd(), "").startswith(root):
 				found.append(process)
 	return found

@@ -25,7 +25,7 @@ from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
 from . import identity
 from .fleet import Fleet, FleetReader, WorkerProgram
-from .stop_request import StopRequest
+from .stop_request import HANG_SECONDS, StopRequest
 from .stop_safety import StopAction, StopSafety, WorkerPhase, decide_stop
 
 # How long a worker may stay in between before the next way of stopping it is tried. RQ's registry maintenance, during
@@ -169,9 +169,13 @@ class WorkerStopper:
 		(`join(timeout=1)` in Worker.unsubscribe), while nobody serves their queues."""
 		registered = {worker.name for worker in snapshot.workers}
 		for asked in self.stop_requests.values():
-			if not asked.lingers or registered & {worker.name for worker in asked.program.workers}:
+			if not asked.lingers or asked.process is None:
 				continue
-			if asked.process:
+			if asked.hangs:
+				name = f"{asked.program.name} (pid {asked.process.pid})"
+				self.note(f"{name} holds no job and did not leave within {HANG_SECONDS} s; it was killed")
+				tree.kill(tree.family(asked.process))
+			elif not registered & {worker.name for worker in asked.program.workers}:
 				tree.kill([asked.process])
 
 	def _stop_who_can_go(self, fleet: Fleet, names: set[str], waited: bool) -> None:
