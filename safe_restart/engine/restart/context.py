@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from ..core.bench import Bench
 from ..core.errors import Cancelled, Unreachable
+from ..rq.failures import is_transient
 from ..state.journal import Journal
 from ..state.locks import BenchLock
 from ..state.records import ASK, Request
@@ -65,7 +66,7 @@ class RequestContext:
 	def retry_transient(self, act: Callable[[], Found]) -> Found:
 		"""Do something that may safely be repeated, again while Redis or the process manager is away.
 
-		Raises what it raised last after PATIENCE_SECONDS, and Cancelled.
+		Raises what it raised last after PATIENCE_SECONDS, at once an error with which Redis answered, and Cancelled.
 		"""
 		deadline = time.monotonic() + PATIENCE_SECONDS
 		said = ""
@@ -73,7 +74,8 @@ class RequestContext:
 			try:
 				return act()
 			except (RedisError, OSError, Unreachable) as error:
-				if time.monotonic() > deadline:
+				may_pass = isinstance(error, Unreachable) or is_transient(error)
+				if not may_pass or time.monotonic() > deadline:
 					raise
 				if str(error) != said:
 					said = str(error)

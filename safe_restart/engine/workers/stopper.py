@@ -21,6 +21,7 @@ from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import RestartMode
 from ..processes import tree
 from ..processes.tree import ProcessHandle
+from ..rq.failures import is_transient
 from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
 from . import identity
@@ -91,6 +92,8 @@ class WorkerStopper:
 				self.note(f"the suspension {was}; all workers are looked at anew")
 				self.take_suspension()
 			except (RedisError, OSError) as error:
+				if not is_transient(error):
+					raise
 				if away_since is None:
 					away_since = time.monotonic()
 					self.note(f"Redis went away ({error}); waiting for it")
