@@ -9,8 +9,10 @@ RESTARTS ?= 100
 N ?= 40
 SEED ?=
 JOBS ?= 2
-# Tests wait more than they compute, each on a bench of its own.
-WORKERS ?= 2
+# Tests wait more than they compute, each on a bench of its own, so there are twice as many at a time as two cores.
+WORKERS ?= 4
+# Of test-pythons: those that are not found are named
+PYTHONS ?= 3.10 3.11 3.12 3.13 3.14
 ARGS ?=
 
 BIN := .venv/bin
@@ -40,34 +42,49 @@ define install
 @$(1)/bin/python -m compileall -q safe_restart
 endef
 
-.PHONY: help demo lint lint-js test test-stream test-matrix test-faults bench clean
+.PHONY: help demo lint lint-py lint-js test test-all test-pythons test-stream test-matrix test-faults coverage bench clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         restart a bench in miniature under load; ARGS=rolling chooses how"
-	@echo "make test         ruff, then every test; ARGS='-k drain' picks some"
+	@echo "make test         lint, then the tests that need nothing installed: under 5 minutes; ARGS='-k drain' picks some"
+	@echo "make test-all     every test, also those that need systemd, root, a browser or time; about 20 minutes"
+	@echo "make test-pythons the unit tests and one restart with each Python from 3.10 to 3.14 that is found"
 	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
 	@echo "make test-matrix  the engine's tests with each supported rq; PAIRS=3.0.0/8.1.0 picks one"
 	@echo "make test-faults  N=40 restarts with seeded faults; SEED=7 repeats a series, ARGS='--only 123' one run"
 	@echo "make bench        measure against supervisorctl, systemctl, bench and docker; ARGS='--restarts 5' for less"
-	@echo "make lint         ruff alone"
-	@echo "make lint-js      oxlint and oxfmt on the JavaScript"
+	@echo "make lint         ruff and mypy, and oxlint and oxfmt on the JavaScript; lint-py and lint-js are its halves"
+	@echo "make coverage     which lines the tests of make test reach"
 	@echo "make clean        remove what the others made"
 
 demo: $(READY)
 	@$(BIN)/safe-restart demo $(ARGS)
 
-lint: $(READY)
+lint: lint-py lint-js
+
+lint-py: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 lint-js: .venv/js-tools
 	$(BIN)/oxlint safe_restart tests
 	$(BIN)/oxfmt --check 'safe_restart/**/*.js' 'tests/**/*.mjs'
 
+# What is marked slow is left out; tests/conftest.py has the folders that are.
 test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+test-all: lint
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-pythons: $(READY)
+	@$(BIN)/python -m tests.pythons $(PYTHONS)
+
+coverage: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term:skip-covered $(ARGS)
 
 test-stream: $(READY)
 	SAFE_RESTART_STREAM_RESTARTS=$(RESTARTS) $(BIN)/python -m pytest -s tests/integration/strategies/test_stream.py $(ARGS)
@@ -81,11 +98,17 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv .venv-matrix build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-matrix .venv-pythons build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*
 	find safe_restart tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml
 	$(call install,.venv,$(PIN))
+	@touch $@
+
+# A pattern rule, as the name of the venv is that of the version; PYTHON is the one that was found
+.venv-pythons/%/ready: pyproject.toml
+	$(call install,$(@D),$(PIN))
 	@touch $@
 
 .venv/js-tools: $(READY) Makefile

@@ -51,9 +51,9 @@ def page(browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def demo(make_demo):
+def demo(make_bench):
 	"""A bench whose web is away long enough for a person to notice."""
-	return make_demo(boot_seconds=1, gunicorn_options=THREADED)
+	return make_bench(boot_seconds=1, gunicorn_options=THREADED)
 
 
 def newest(demo):
@@ -322,7 +322,7 @@ def test_the_history_goes_back_as_far_as_there_are_restarts(demo, page):
 	expect(page.locator(".sr-inside")).to_contain_text("Not now.")
 
 
-def test_a_site_that_does_not_answer_is_asked_again_ever_more_calmly_until_it_is_back(demo, page):
+def test_a_site_that_does_not_answer_is_asked_ever_less_often_until_it_is_back(demo, page):
 	open_board(page, demo)
 	asked = []
 	page.route("**/api/method/**", lambda route: (asked.append(1), route.abort()))

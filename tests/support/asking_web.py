@@ -4,7 +4,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from safe_restart.demo import app
+from safe_restart.demo import wsgi
 from safe_restart.engine.core import bench as benches
 from safe_restart.engine.restart.options import Options
 from safe_restart.engine.state.journal import Journal
@@ -14,7 +14,7 @@ from safe_restart.helper import start_helper
 
 def application(environ, start_response):
 	if environ["PATH_INFO"] != "/restart":
-		return app.application(environ, start_response)
+		return wsgi.application(environ, start_response)
 	bench = benches.load(os.environ["SAFE_RESTART_DEMO_BENCH"])
 	answer = new_id()
 	write = partial(Journal(bench).add, environ["QUERY_STRING"], Options().as_dict(), "desk", id=answer)

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 
-from safe_restart.demo.bench import DemoBench
+from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.demo.parts import die_with_parent, redis_server
 from safe_restart.engine.processes.tree import inside
 from safe_restart.engine.rq.wakeup_job import PREFIX
@@ -16,8 +17,12 @@ from .restarts import worker_pids
 END_SECONDS = 20
 
 
+@dataclass
 class ForegroundBench(DemoBench):
 	"""What `bench start` runs: honcho, with Redis, web, scheduler and workers (bench/config/templates/Procfile)."""
+
+	# As bench has it with one worker a queue, but for a second one that shares its queue with the first
+	workers: tuple[Workers, ...] = (Workers("short,default", 2), Workers("long", 1))
 
 	def write_manager(self) -> None:
 		lines = {f"worker_{name}": command for name, command in self.worker_commands().items()}

@@ -20,7 +20,9 @@ SECRETS = {"db_name": "_1", "db_password": "päss"}
 NOBODY = 65534
 
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+as_root = pytest.mark.skipif(
+	os.geteuid() != 0, reason="only root can give files to somebody else: run the tests as root"
+)
 
 
 def config_path(bench: Bench | DemoBench, site: str = SITE) -> Path:

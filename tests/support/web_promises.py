@@ -77,6 +77,7 @@ class WebPromises:
 		assert masters(kept) != old
 		assert_bench_is_healthy(kept)
 
+	@pytest.mark.slow("waits for a time-out")
 	def test_a_new_web_that_does_not_answer_in_time_is_ended_and_the_old_one_serves_on(
 		self, kept, restart_by_hand
 	):
@@ -103,6 +104,7 @@ class WebPromises:
 		assert_bench_is_healthy(kept)
 		assert cli(kept, "--only", "web").exit_code == 0
 
+	@pytest.mark.slow("restarts the whole bench by hand")
 	def test_a_restart_by_hand_finishes_the_request_that_runs_and_leaves_one_web(self, kept, restart_by_hand):
 		old = masters(kept)
 		workers = psutil.Process(old[0]).children()
@@ -117,6 +119,7 @@ class WebPromises:
 		assert len(masters(kept)) == 1 and masters(kept) != old
 		assert_bench_is_healthy(kept)
 
+	@pytest.mark.slow("restarts again and again")
 	def test_threaded_workers_drop_few_requests_and_setup_says_so(self, threaded):
 		said = cli(threaded, "setup", "web", "--yes")
 		assert said.exit_code == 0, said.text

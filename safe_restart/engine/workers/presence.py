@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 
 from ..processes import tree
-from ..rq.client_list import Client, local_addresses, port_key
+from ..rq.client_list import Client, local_addresses, plain_ip, port_key
 from ..rq.snapshot import Births, Worker
 from . import identity
 
@@ -41,8 +41,8 @@ class Presence:
 
 		managed: the pids of the manager's programs
 		"""
-		if known := self.processes.get(worker.name):
-			return known if tree.is_alive(known) else None
+		if worker.name in self.processes:
+			return self.known_process(worker)
 		process = self.find_process(worker, newest, managed)
 		if process:
 			self.processes[worker.name] = process
@@ -78,8 +78,20 @@ class Presence:
 		first = self.first_heartbeat.setdefault(worker.name, worker.last_heartbeat)
 		if worker.name in self.processes:
 			return False  # its process was seen, and has ended
-		has_moved = worker.last_heartbeat != first
-		return has_moved or any(client.name == worker.name for client in self.known_clients())
+		return worker.last_heartbeat != first or self.has_connection_elsewhere(worker)
+
+	def has_connection_elsewhere(self, worker: Worker) -> bool:
+		"""Whether a connection of this worker's name is held by a process that cannot be seen. One that can be is not the
+		worker, since that has no process here, but its work-horse, which has inherited the connection."""
+		named = {
+			(client.address, client.port) for client in self.known_clients() if client.name == worker.name
+		}
+		return bool(named - set(sockets_here()) if named else named)
+
+	def known_process(self, worker: Worker) -> psutil.Process | None:
+		"""The process of a worker that was found before; None where it has ended."""
+		known = self.processes.get(worker.name)
+		return known if known and tree.is_alive(known) else None
 
 	def is_ours_and_ended(self, worker: Worker) -> bool:
 		"""Whether its process was seen here before and has ended, whatever host name it registered with."""
@@ -89,6 +101,17 @@ class Presence:
 		if self.clients is None:
 			self.clients = self.read_clients()
 		return self.clients
+
+
+def sockets_here() -> list[tuple[str, int]]:
+	"""The near ends of all connections whose processes can be seen."""
+	with suppress(*tree.VANISHED):
+		return [
+			(plain_ip(one.laddr.ip), one.laddr.port)
+			for one in psutil.net_connections("tcp")
+			if one.pid and one.laddr and one.raddr
+		]
+	return []
 
 
 def is_plausible(worker: Worker, process: psutil.Process) -> bool:

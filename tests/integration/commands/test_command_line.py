@@ -14,7 +14,13 @@ from safe_restart.commands import safe_restart
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
-from tests.support.restarts import helper_of, start_draining, worker_pids
+from tests.support.restarts import (
+	helper_of,
+	start_draining,
+	wait_for_step,
+	wait_until_workers_look_again,
+	worker_pids,
+)
 from tests.support.waiting import wait_for
 
 
@@ -49,11 +55,8 @@ def test_bad_input_is_refused_in_one_sentence_before_anything_is_touched(words_d
 
 
 @pytest.fixture(scope="module")
-def words_demo():
-	from safe_restart.demo.bench import DemoBench
-
-	with DemoBench(boot_seconds=0) as demo:
-		yield demo
+def words_demo(make_shared_bench):
+	return make_shared_bench(boot_seconds=0)
 
 
 def test_under_bench_each_command_means_the_bench_that_was_named(words_demo):
@@ -101,7 +104,7 @@ def test_a_bench_without_a_process_manager_is_refused_with_the_fix(words_demo, t
 
 def test_a_socket_this_user_may_not_use_is_named_with_the_fix(words_demo):
 	if os.geteuid() != 0:
-		pytest.skip("only root can give a socket to somebody else and run as a third user")
+		pytest.skip("only root can give a socket to somebody else: run the tests as root")
 	socket = words_demo.supervisor_socket
 	nobody = 65534
 	for folder in (words_demo.path, words_demo.path / "config", words_demo.path / "config/supervisor"):
@@ -168,7 +171,9 @@ def test_dry_run_and_plan_touch_nothing_and_tell_each_jobs_fate(demo):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("after_seconds", [0.15, 0.6, 2.5])
+@pytest.mark.parametrize(
+	"after_seconds", [0.6, *(pytest.param(s, marks=pytest.mark.slow("another moment")) for s in (0.15, 2.5))]
+)
 def test_killing_the_command_line_never_stops_a_restart_half_way(demo, number, after_seconds):
 	jobs = run_long(demo, 2, 2)
 	process = start_cli(demo, "--wait-workers")
@@ -198,7 +203,7 @@ def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 	before = worker_pids(demo)
 	jobs = run_long(demo, 3, 6)
 	process = start_draining(demo, "--json")
-	time.sleep(0.3)
+	wait_for_step(demo, "drain")
 	process.send_signal(signal.SIGINT)
 	out, _ = process.communicate(timeout=30)
 	assert process.returncode == 5
@@ -246,7 +251,7 @@ def test_drain_holds_the_bench_and_resume_lets_it_go(demo):
 	blocked = cli(demo)
 	assert blocked.exit_code == 4
 	assert "safe-restart resume" in blocked.text
-	time.sleep(1)
+	wait_until_workers_look_again(demo)
 	assert "held-back" not in demo.runs("begin")
 	assert cli(demo, "resume").exit_code == 0
 	assert_bench_is_healthy(demo, [*jobs, "held-back"])

@@ -4,6 +4,8 @@ import http.client
 
 import pytest
 
+from safe_restart.demo.bench import Workers
+
 
 @pytest.mark.parametrize(
 	("verb", "path", "headers", "status"),
@@ -36,8 +38,5 @@ def test_only_the_boards_own_page_may_ask_the_demo_and_only_its_files_are_served
 
 
 @pytest.fixture(scope="module")
-def asking_demo():
-	from safe_restart.demo.bench import DemoBench, Workers
-
-	with DemoBench(boot_seconds=0, workers=(Workers(count=1),)) as demo:
-		yield demo
+def asking_demo(make_shared_bench):
+	return make_shared_bench(boot_seconds=0, workers=(Workers(count=1),))

@@ -26,8 +26,8 @@ def configure(demo: DemoBench) -> None:
 
 
 @pytest.fixture
-def custom(make_demo) -> DemoBench:
-	return make_demo(configure, workers=PROGRAMS, web=False)
+def custom(make_bench) -> DemoBench:
+	return make_bench(before_start=configure, workers=PROGRAMS, web=False)
 
 
 def run_one_in_each(demo: DemoBench, seconds: float) -> list[str]:
@@ -38,7 +38,7 @@ def run_one_in_each(demo: DemoBench, seconds: float) -> list[str]:
 	return names
 
 
-def test_the_plan_knows_the_jobs_of_every_queue_by_their_own_timeouts_and_all_finish_before_workers_go(
+def test_jobs_of_every_queue_are_planned_by_their_timeouts_and_finish_first(
 	custom,
 ):
 	jobs, old = run_one_in_each(custom, 6), worker_pids(custom)
@@ -94,7 +94,7 @@ def test_a_queue_with_one_worker_is_away_for_its_boot_only_and_its_long_job_fini
 	assert ended["short-reports"] < ended["long-0"] < ended["short-mail"]
 
 
-def test_doctor_names_a_grace_that_is_too_short_by_the_timeouts_of_the_queues_that_a_program_serves(custom):
+def test_doctor_names_a_grace_shorter_than_the_timeouts_of_the_queues_served(custom):
 	said = cli(custom, "doctor").out
 	assert "frappe-1-worker-0: stopwaitsecs is 360, shorter than the 3000 s" in said
 	assert said.count("stopwaitsecs") == 2  # and its fix

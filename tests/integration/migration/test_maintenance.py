@@ -255,6 +255,7 @@ class TestWriting:
 				maintenance.turn_on(bench.load({str(bench.path)!r}), {{"{SITE}": {{}}}})
 			"""
 			with another_process(textwrap.dedent(code)) as ours:
+				# It says nothing while it waits: what it could write in these ten of its tries it would have written.
 				time.sleep(0.5)
 				assert both_keys(bench) == {}
 				holder.kill()

@@ -310,7 +310,7 @@ class TestEnding:
 		assert result.seconds < 8
 		assert remains(laid_out) == []
 
-	def test_whoever_asks_to_stop_is_heard_within_half_a_second(self, laid_out, migration):
+	def test_a_request_to_stop_is_heard_within_half_a_second(self, laid_out, migration):
 		asked = []
 
 		def stop() -> bool:

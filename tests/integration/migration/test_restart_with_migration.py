@@ -105,8 +105,10 @@ def migrated_at(demo) -> list[float]:
 	return [entry["at"] for entry in demo.ledger() if entry["what"] == "migrate"]
 
 
-@pytest.mark.parametrize("words", [(), ("--no-wait-workers",)])
-def test_with_running_jobs_allowed_they_run_on_through_the_migration_and_no_other_begins(demo, words):
+@pytest.mark.parametrize(
+	"words", [(), pytest.param(("--no-wait-workers",), marks=pytest.mark.slow("its jobs take 18 s"))]
+)
+def test_with_running_jobs_allowed_they_run_through_the_migration_and_none_begins(demo, words):
 	old = worker_pids(demo)
 	jobs = run_long(demo, 2, 18)
 	migration(demo, seconds=1)
@@ -130,6 +132,7 @@ def test_with_running_jobs_allowed_they_run_on_through_the_migration_and_no_othe
 	assert_bench_is_healthy(demo, [*jobs, "queued-meanwhile"])
 
 
+@pytest.mark.slow("its job takes 12 s")
 def test_when_a_migration_beside_jobs_fails_their_workers_stop_after_them(demo):
 	jobs = run_long(demo, 1, 12)
 	migration(demo, fail=True)
@@ -144,7 +147,7 @@ def test_when_a_migration_beside_jobs_fails_their_workers_stop_after_them(demo):
 	assert_bench_is_healthy(demo, [*jobs, "waits"])
 
 
-def test_running_jobs_are_allowed_only_beside_a_migration_that_does_not_interrupt_them(demo):
+def test_running_jobs_are_allowed_only_where_nothing_interrupts_them(demo):
 	for words in (
 		("--allow-running-jobs",),
 		*(("--migrate", "--allow-running-jobs", s) for s in ("--now", "--suspend-rq")),

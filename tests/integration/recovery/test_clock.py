@@ -63,9 +63,18 @@ def test_the_start_of_a_process_does_not_depend_on_the_clock():
 
 
 @pytest.mark.skipif(
-	not compiler(), reason="the clock that jumps is built with a C compiler, and there is none"
+	not compiler(), reason="no C compiler, which builds the clock that jumps: apt-get install gcc"
 )
-@pytest.mark.parametrize("words", [(), ("--wait-workers",), ("--migrate",)])
+@pytest.mark.parametrize(
+	"words",
+	[
+		(),
+		*(
+			pytest.param((w,), marks=pytest.mark.slow("another strategy"))
+			for w in ("--wait-workers", "--migrate")
+		),
+	],
+)
 @pytest.mark.parametrize("seconds", [3600, -3600])
 def test_a_helper_whose_clock_jumps_replaces_every_worker_once(demo, seconds, words, tmp_path, monkeypatch):
 	clock = Clock(tmp_path)

@@ -71,14 +71,20 @@ def test_a_bench_whose_supervisord_died_is_made_whole_by_what_doctor_says(demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
-@pytest.mark.parametrize("words", [(), ("--wait-workers",), ("--no-wait-workers",), ("--migrate",)])
+OTHERS = [
+	pytest.param((word,), marks=pytest.mark.slow("another strategy"))
+	for word in ("--wait-workers", "--no-wait-workers", "--migrate")
+]
+
+
+@pytest.mark.parametrize("words", [(), *OTHERS])
 def test_a_restart_waits_for_its_manager_and_ends_what_that_left(demo, words):
 	old = worker_pids(demo)
 	jobs = run_long(demo, 2, 3)
 	process = start_cli(demo, *words, "--json")
 	wait_for(lambda: demo.redis.exists("rq:suspended"))
 	kill_supervisord(demo)
-	time.sleep(2)
+	time.sleep(2)  # as long as it takes to be noticed
 	start_supervisord(demo)
 	out, err = process.communicate(timeout=90)
 	assert process.returncode == 6, out + err

@@ -1,12 +1,12 @@
 """The suspension lease, on a real Redis."""
 
 import threading
-import time
 
 import pytest
 
 from safe_restart.engine.rq import connection, suspension
 from safe_restart.engine.rq.suspension import Lease
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.engine
 
@@ -31,8 +31,7 @@ def test_a_lease_is_renewed_while_it_is_held(redis, monkeypatch):
 	lease = Lease(redis, "b", "r1")
 	lease.take()
 	redis.pexpire("rq:suspended", 500)
-	time.sleep(0.3)
-	assert redis.pttl("rq:suspended") > 5000
+	wait_for(lambda: redis.pttl("rq:suspended") > 5000, "it is renewed")
 	lease.release()
 
 
@@ -76,12 +75,10 @@ def test_a_lease_that_was_removed_is_taken_again_and_one_that_was_taken_is_respe
 	lease = Lease(redis, "b", "r1", said.append)
 	lease.take()
 	redis.delete("rq:suspended")
-	time.sleep(0.3)
-	assert redis.get("rq:suspended") == "safe-restart:b:r1"
-	assert "taken again" in said[0]
+	wait_for(lambda: redis.get("rq:suspended") == "safe-restart:b:r1", "it is taken again")
+	wait_for(lambda: said and "taken again" in said[0])
 	redis.set("rq:suspended", "somebody")
-	time.sleep(0.3)
-	assert lease.foreign == "somebody"
+	wait_for(lambda: lease.foreign == "somebody", "it is seen who has it")
 	lease.release()
 	assert redis.get("rq:suspended") == "somebody"
 	assert len(said) == 2

@@ -117,7 +117,7 @@ class Suspensions(RuleBasedStateMachine):
 			assert self.redis.pttl(keys.SUSPENDED) == -1
 
 
-def test_a_suspension_has_one_holder_and_is_only_given_back_by_that_whoever_else_tries(bench):
+def test_a_suspension_has_one_holder_and_only_that_one_gives_it_back(bench):
 	run(Suspensions, bench, 30)
 
 

@@ -96,7 +96,8 @@ def test_apps_are_told_before_and_after_once_each(demo, answer):
 	assert_bench_is_healthy(demo, jobs)
 
 
-def test_apps_that_were_told_before_are_told_after_also_where_jobs_did_not_finish_in_time(demo, answer):
+@pytest.mark.slow("its job takes 15 s")
+def test_apps_that_were_told_before_are_told_after_a_restart_that_gave_up_too(demo, answer):
 	answer(BOTH)
 	jobs = run_long(demo, 1, 15)
 	done = cli(demo, "--wait-workers", "--wait-workers-timeout", "0.5", "--json")

@@ -41,7 +41,13 @@ def lock():
 		writer.wait()
 
 
-@pytest.mark.parametrize("words", [("status",), ("history",), ("recover",)])
+OTHERS = [
+	pytest.param((word,), marks=pytest.mark.slow("waits for the journal's time-out"))
+	for word in ("history", "recover")
+]
+
+
+@pytest.mark.parametrize("words", [("status",), *OTHERS])
 def test_a_command_says_that_the_journal_is_locked_and_what_to_type(quiet_demo, lock, words):
 	journal = Journal(quiet_demo.bench)
 	writer = lock(journal, 600)

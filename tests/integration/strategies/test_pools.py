@@ -21,8 +21,8 @@ WORKERS = 7
 
 
 @pytest.fixture
-def mixed(make_demo) -> DemoBench:
-	return make_demo(workers=MIXED, web=False)
+def mixed(make_bench) -> DemoBench:
+	return make_bench(workers=MIXED, web=False)
 
 
 def all_pids(demo: DemoBench) -> set[int]:
@@ -30,8 +30,9 @@ def all_pids(demo: DemoBench) -> set[int]:
 	return worker_pids(demo) | {worker.pid for worker in demo.fleet_reader().read().workers}
 
 
+@pytest.mark.slow("restarts again and again")
 @pytest.mark.parametrize("strategy", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])
-def test_pools_and_workers_under_a_stream_of_tiny_jobs_lose_nothing_and_none_is_left_old(mixed, strategy):
+def test_pools_and_workers_under_a_stream_of_tiny_jobs_lose_nothing(mixed, strategy):
 	with Stream(mixed) as stream:
 		for _ in range(max(2, RESTARTS - 1)):
 			old = all_pids(mixed)

@@ -1,14 +1,14 @@
 """Each strategy keeps its promise, on real parts."""
 
-import time
-
 import pytest
 
 from safe_restart.demo.bench import Workers
+from safe_restart.engine.core import timestamps
+from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
-from tests.support.restarts import start_draining, worker_pids
+from tests.support.restarts import start_draining, wait_until_no_worker_is_idle, worker_pids
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.engine
@@ -68,6 +68,7 @@ def test_rolling_never_leaves_a_queue_without_a_worker(demo):
 	assert_bench_is_healthy(demo)
 
 
+@pytest.mark.slow("its job takes 20 s")
 def test_rolling_names_a_straggler_and_replaces_it_when_its_job_has_ended(demo):
 	jobs = run_long(demo, 1, 20)
 
@@ -85,7 +86,7 @@ def test_rolling_names_a_straggler_and_replaces_it_when_its_job_has_ended(demo):
 def test_a_job_enqueued_during_drain_is_never_lost_and_waits(demo):
 	jobs = run_long(demo, 1, 4)
 	process = start_draining(demo)
-	time.sleep(0.5)
+	wait_until_no_worker_is_idle(demo)
 	demo.enqueue(0.01, "late")
 	assert process.wait(60) == 0
 	assert_bench_is_healthy(demo, [*jobs, "late"])
@@ -138,8 +139,9 @@ def test_now_kills_a_job_that_ignores_signals_with_its_horse_and_runs_it_again(d
 	assert demo.runs("begin") == {"long-0": 2}
 
 
-def test_the_grace_is_no_longer_where_the_web_takes_long_to_boot(make_demo):
-	demo = make_demo(boot_seconds=10)
+@pytest.mark.slow("its web boots for 10 s, twice")
+def test_the_grace_is_no_longer_where_the_web_takes_long_to_boot(make_bench):
+	demo = make_bench(boot_seconds=10)
 	jobs = run_long(demo, 1, 9)
 	done = cli(demo, "--now", "--force-kill-timeout", "1", "--json")
 	assert done.exit_code == 0, done.text
@@ -156,15 +158,23 @@ def test_now_lets_a_job_end_within_the_grace(demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
+def started_at(demo, name: str) -> float:
+	"""When the newest request began that step, in seconds since the epoch."""
+	journal = Journal(demo.bench)
+	step = next(step for step in journal.steps(journal.requests(1)[0].id) if step.name == name)
+	return timestamps.parse(step.started_at).timestamp()
+
+
 def test_suspend_rq_holds_new_jobs_and_runs_interrupted_ones_again(demo):
 	jobs = run_long(demo, 2, 8)
 	process = start_cli(demo, "--suspend-rq", "--force-kill-timeout", "2")
 	wait_for(lambda: demo.redis.exists("rq:suspended"))
-	time.sleep(0.3)
+	wait_until_no_worker_is_idle(demo)
 	demo.enqueue(0.01, "late")
-	time.sleep(1)
-	assert "late" not in demo.runs("begin")
 	assert process.wait(60) == 0, process.stderr.read()
+	wait_for(lambda: "late" in demo.runs())
+	began = next(one["at"] for one in demo.ledger() if (one["what"], one["job"]) == ("begin", "late"))
+	assert began > started_at(demo, "resume")
 	assert_bench_is_healthy(demo, [*jobs, "late"], interrupted=jobs)
 
 
@@ -243,8 +253,8 @@ def test_a_foreign_suspension_is_respected_reported_and_still_there(demo):
 	assert_bench_is_healthy(demo)
 
 
-def test_a_worker_pool_is_restarted_whole(make_demo):
-	demo = make_demo(workers=(Workers(count=1, pool_size=2),))
+def test_a_worker_pool_is_restarted_whole(make_bench):
+	demo = make_bench(workers=(Workers(count=1, pool_size=2),))
 	old = {worker.pid for worker in demo.fleet_reader().read().workers}
 	parent = worker_pids(demo)
 	jobs = run_long(demo, 1, 2)
@@ -255,8 +265,8 @@ def test_a_worker_pool_is_restarted_whole(make_demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
-def test_workers_of_custom_queues_are_replaced_too(make_demo):
-	demo = make_demo(workers=(Workers(count=1), Workers(queues="reports", count=1)))
+def test_workers_of_custom_queues_are_replaced_too(make_bench):
+	demo = make_bench(workers=(Workers(count=1), Workers(queues="reports", count=1)))
 	jobs = run_long(demo, 1, 2, queue="reports")
 	done = cli(demo, "--wait-workers", "--json")
 	assert done.exit_code == 0, done.text
@@ -274,6 +284,7 @@ def test_a_second_restart_is_turned_away_while_one_runs(demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
+@pytest.mark.slow("its job takes 15 s")
 def test_a_new_restart_may_begin_while_the_last_one_only_watches(demo):
 	jobs = run_long(demo, 1, 15)
 	assert cli(demo, "--no-wait-workers").exit_code == 6
@@ -282,14 +293,26 @@ def test_a_new_restart_may_begin_while_the_last_one_only_watches(demo):
 	assert_bench_is_healthy(demo, jobs)
 
 
-def test_a_web_that_does_not_come_back_is_a_failure_that_says_so(demo):
-	(demo.path / "env/bin/bench").chmod(0o755)
-	config = demo.path / "config/supervisor.conf"
-	assert "gunicorn" in config.read_text()
-	demo_web = next(s for s in demo.fleet_reader().manager.services() if s.kind == "scheduler")
+def break_scheduler(demo) -> None:
 	(demo.path / "env/bin/bench").write_text("#!/bin/sh\nexit 3\n")
 
-	done = cli(demo, "--only", "scheduler", "--json")
+
+def break_web(demo) -> None:
+	(demo.path / "web.json").write_text('{"exits": true}')
+
+
+@pytest.mark.parametrize(
+	("kind", "breaks"),
+	[
+		("scheduler", break_scheduler),
+		pytest.param("web", break_web, marks=pytest.mark.slow("a web has a minute to come back")),
+	],
+)
+def test_a_service_that_does_not_come_back_is_a_failure_that_says_so(demo, kind, breaks):
+	broken = next(s for s in demo.fleet_reader().manager.services() if s.kind == kind)
+	breaks(demo)
+
+	done = cli(demo, "--only", kind, "--json")
 
 	assert done.exit_code == 1, done.text
-	assert demo_web.name in done.json["outcome"]
+	assert broken.name in done.json["outcome"]

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,15 @@ from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine.rq import snapshot
 from safe_restart.engine.rq.suspension import LEASE_SECONDS
 from safe_restart.engine.web import health as web_health
-from tests.support.benches import BOOT_SECONDS
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
-from tests.support.restarts import start_draining, worker_pids
+from tests.support.restarts import (
+	start_draining,
+	wait_until_no_worker_is_idle,
+	wait_until_workers_look_again,
+	worker_pids,
+)
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.engine
@@ -28,10 +33,11 @@ pytestmark = pytest.mark.engine
 A_FEW = (Workers(count=2),)
 
 
+@dataclass
 class Guest(DemoBench):
 	"""A bench whose programs run in the supervisord of another one, as those of all benches of a server do."""
 
-	host: DemoBench
+	host: DemoBench | None = None
 
 	def write(self) -> None:
 		super().write()
@@ -61,27 +67,26 @@ Pair = tuple[DemoBench, DemoBench]
 
 
 @pytest.fixture
-def make_pair() -> Iterator[Callable[..., Pair]]:
-	"""Makes `bench` and `bench-2`, which share what is asked for."""
-	folder, made = Path(tempfile.mkdtemp(prefix="safe-restart-")), []
-
-	def make(supervisor: bool = False, redis: bool = False, **kwargs) -> Pair:
-		options = {"boot_seconds": BOOT_SECONDS, "workers": A_FEW, "web": False, **kwargs}
-		one = DemoBench(path=folder / "bench", **options)
-		made.append(one)
-		one.__enter__()
-		two = (Guest if supervisor else DemoBench)(
-			path=folder / "bench-2", queue_url=one.queue_url if redis else "", **options
-		)
-		two.host = one
-		made.append(two)
-		two.__enter__()
-		return one, two
-
-	yield make
-	for demo in made:
-		demo.end()
+def folder() -> Iterator[Path]:
+	"""A folder with a short name, as the path of a socket has 108 bytes at most (unix(7))."""
+	folder = Path(tempfile.mkdtemp(prefix="safe-restart-"))
+	yield folder
 	shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_pair(folder, make_bench) -> Callable[..., Pair]:
+	"""Makes `bench` and `bench-2`, which share what is asked for."""
+
+	def make(supervisor: bool = False, redis: bool = False, **options) -> Pair:
+		options = {"workers": A_FEW, "web": False, **options}
+		one = make_bench(path=folder / "bench", **options)
+		shared = {"queue_url": one.queue_url} if redis else {}
+		if supervisor:
+			return one, make_bench(Guest, path=folder / "bench-2", host=one, **shared, **options)
+		return one, make_bench(path=folder / "bench-2", **shared, **options)
+
+	return make
 
 
 @pytest.fixture
@@ -108,6 +113,7 @@ def what_is_there(demo: DemoBench) -> dict:
 	}
 
 
+@pytest.mark.slow("five restarts of two benches")
 def test_a_restart_in_a_supervisord_with_another_bench_leaves_all_of_that_as_it_was(make_pair):
 	one, two = make_pair(supervisor=True, web=True)
 	theirs, mine = run_long(two, 1, 12), []
@@ -140,6 +146,7 @@ def test_status_and_doctor_show_the_programs_of_their_own_bench_only(make_pair):
 		assert_bench_is_healthy(demo)
 
 
+@pytest.mark.slow("two benches with a web each")
 def test_setup_web_loads_the_web_of_its_own_bench_and_no_change_of_another(make_pair):
 	one, two = make_pair(supervisor=True, web=True)
 	config = two.path / "config/supervisor.conf"
@@ -157,7 +164,8 @@ def test_setup_web_loads_the_web_of_its_own_bench_and_no_change_of_another(make_
 		assert_bench_is_healthy(demo)
 
 
-def test_a_restart_that_holds_the_queues_says_before_that_another_bench_waits_and_it_goes_on_by_itself(
+@pytest.mark.slow("two benches")
+def test_a_restart_that_holds_the_queues_says_first_that_another_bench_waits(
 	on_one_redis,
 ):
 	one, two = on_one_redis
@@ -171,7 +179,8 @@ def test_a_restart_that_holds_the_queues_says_before_that_another_bench_waits_an
 	theirs += [f"waits-{number}" for number in range(5)]
 	for name in theirs[1:]:
 		two.enqueue(0.01, name)
-	time.sleep(1)
+	wait_until_no_worker_is_idle(two)
+	wait_until_workers_look_again(two)
 	assert sum(two.runs("begin").values()) <= 2
 	out, err = process.communicate(timeout=60)
 
@@ -201,7 +210,8 @@ def leave_broken_jobs(demo: DemoBench) -> list[tuple[str, str]]:
 	return [(lost, "queued"), (interrupted, "started")]
 
 
-def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and_found_by_their_own(
+@pytest.mark.slow("two benches")
+def test_jobs_and_workers_that_died_on_one_bench_are_found_by_that_bench_only(
 	make_pair,
 ):
 	one, two = make_pair(redis=True, workers=(Workers(queues="default", count=1),))
@@ -217,6 +227,7 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 		"finished_during": 0,
 		"interrupted": 1,
 		"requeued": 0,
+		"delayed": 0,
 		"held": 0,
 		"lost_and_found": 0,
 	}
@@ -236,7 +247,10 @@ def test_jobs_and_registrations_that_died_on_one_bench_are_left_by_the_other_and
 
 @pytest.mark.parametrize(
 	("first", "second"),
-	[((), ()), (("--wait-workers",), ("--wait-workers",))],
+	[
+		((), ()),
+		pytest.param(("--wait-workers",), ("--wait-workers",), marks=pytest.mark.slow("another strategy")),
+	],
 	ids=["rolling", "wait-workers"],
 )
 def test_both_benches_restarted_at_the_same_time_lose_nothing_and_both_work(on_one_redis, first, second):
@@ -290,14 +304,15 @@ def test_a_restart_under_the_hold_of_another_bench_leaves_that_hold_and_says_so(
 	assert "restart of bench," in cli(two, "status").out
 	assert one.redis.get("rq:suspended") == token
 	two.enqueue(0.01, "waits")
-	time.sleep(1.5)
+	wait_until_workers_look_again(two)
 	assert not two.runs()
 	assert cli(one, "resume").exit_code == 0
 	assert_bench_is_healthy(one)
 	assert_bench_is_healthy(two, ["waits"])
 
 
-def test_who_waits_under_the_hold_of_another_bench_holds_the_queues_itself_when_that_ends(on_one_redis):
+@pytest.mark.slow("two benches")
+def test_a_hold_that_waits_for_another_benchs_hold_begins_when_that_ends(on_one_redis):
 	one, two = on_one_redis
 	hold(one)
 	hold(two)
@@ -310,7 +325,7 @@ def test_who_waits_under_the_hold_of_another_bench_holds_the_queues_itself_when_
 		lambda: len(workers().workers) == two.all_workers and all(w.is_suspended for w in workers().workers)
 	)
 	two.enqueue(0.01, "waits")
-	time.sleep(1.5)
+	wait_until_workers_look_again(two)
 	assert not two.runs()
 	assert cli(two, "resume").exit_code == 0
 	assert_bench_is_healthy(one)

@@ -1,7 +1,7 @@
 """What the board in the browser is given: the bench as it is, previews, progress, and nothing of other sites."""
 
 import json
-import time
+from dataclasses import replace
 
 import pytest
 
@@ -105,21 +105,20 @@ def test_a_site_may_ask_where_it_is_alone_or_was_named(demo):
 		visibility.visibility_of(named, app.SITE)
 
 
-def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_demo, monkeypatch):
+def test_depths_are_sampled_once_in_a_while_and_forgotten_after_a_while(quiet_demo):
 	redis, bench = quiet_demo.redis, quiet_demo.bench
-	snapshot = quiet_demo.fleet_reader().rq_reader.snapshot
-	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 0)
-	for _ in range(3):
-		depth_history.add_sample(bench, redis, snapshot())
-		time.sleep(1.01)
-	assert len(depth_history.read_samples(bench, redis)["at"]) == 3
-	monkeypatch.setattr(depth_history, "KEPT_SECONDS", 2)
-	depth_history.add_sample(bench, redis, snapshot())
-	assert len(depth_history.read_samples(bench, redis)["at"]) < 4
-	monkeypatch.setattr(depth_history, "EVERY_SECONDS", 60)
-	before = depth_history.read_samples(bench, redis)
-	depth_history.add_sample(bench, redis, snapshot())
-	assert depth_history.read_samples(bench, redis) == before
+	seen = quiet_demo.fleet_reader().rq_reader.snapshot()
+
+	def samples_after(seconds: float) -> dict:
+		depth_history.add_sample(bench, redis, replace(seen, now=seen.now + seconds))
+		return depth_history.read_samples(bench, redis)
+
+	every, kept = depth_history.EVERY_SECONDS + 1, depth_history.KEPT_SECONDS
+	for number in range(3):
+		three = samples_after(number * every)
+	assert len(three["at"]) == 3
+	assert samples_after(2 * every + 1) == three, "the last one is not old enough"
+	assert len(samples_after(kept + 1)["at"]) == 3, "the first one is too old"
 
 
 def test_each_step_is_announced_to_the_sites_browsers(demo):

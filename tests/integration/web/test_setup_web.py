@@ -18,9 +18,9 @@ from tests.support.web_promises import SYNC, WebPromises, keeper, masters
 
 
 @pytest.fixture
-def kept(make_demo) -> DemoBench:
+def kept(make_bench) -> DemoBench:
 	"""A bench after `setup web`."""
-	return make_demo(gunicorn_options=SYNC, has_setup_web=True)
+	return make_bench(gunicorn_options=SYNC, has_setup_web=True)
 
 
 def config(demo: DemoBench):
@@ -34,8 +34,8 @@ def supervisorctl(demo: DemoBench, *words: str) -> None:
 
 
 @pytest.fixture
-def threaded(make_demo) -> DemoBench:
-	return make_demo(gunicorn_options=THREADED)
+def threaded(make_bench) -> DemoBench:
+	return make_bench(gunicorn_options=THREADED)
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ class TestUnderSupervisor(WebPromises):
 	pass
 
 
+@pytest.mark.slow("each of its requests takes a second")
 def test_a_request_that_runs_is_finished_by_the_old_web_and_the_restart_waits_for_it(kept):
 	with WebLoad(kept, clients=2, pause_seconds=0.01, path="/slow") as hammer:
 		wait_for(lambda: hammer.requests)
@@ -76,7 +77,7 @@ def test_every_strategy_replaces_the_web_without_an_outage_of_its_own(kept, stra
 	assert_bench_is_healthy(kept)
 
 
-def test_a_helper_that_is_killed_in_the_swap_leaves_one_new_web(kept):
+def test_a_helper_that_is_killed_between_old_and_new_web_leaves_one_new_web(kept):
 	old = masters(kept)
 	with WebLoad(kept, clients=4) as hammer:
 		process = start_cli(kept, "--only", "web", "--detach")
@@ -101,8 +102,8 @@ def test_a_signal_by_hand_replaces_the_web_as_gently(kept):
 	assert_bench_is_healthy(kept)
 
 
-def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(make_demo):
-	demo = make_demo()
+def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(make_bench):
+	demo = make_bench()
 	before, folder = config(demo).read_text(), sorted(os.listdir(demo.path / "config"))
 	web_pid = keeper(demo)
 
@@ -148,8 +149,8 @@ def test_a_configuration_that_bench_wrote_anew_is_noticed_and_mended(kept):
 	assert cli(kept, "--only", "web", "--json").json["web"]["outage_ms"] == 0
 
 
-def test_a_configuration_that_supervisor_does_not_read_is_put_back(make_demo):
-	demo = make_demo()
+def test_a_configuration_that_supervisor_does_not_read_is_put_back(make_bench):
+	demo = make_bench()
 	before, web_pid = config(demo).read_text(), keeper(demo)
 	folder = sorted(os.listdir(demo.path / "config"))
 	shutil.copy(config(demo), demo.path / "config/elsewhere.conf")
@@ -163,8 +164,8 @@ def test_a_configuration_that_supervisor_does_not_read_is_put_back(make_demo):
 	assert_bench_is_healthy(demo)
 
 
-def test_without_preload_gunicorn_reloads_itself_without_an_outage(make_demo):
-	demo = make_demo(gunicorn_options="-w 2 -t 120")
+def test_without_preload_gunicorn_reloads_itself_without_an_outage(make_bench):
+	demo = make_bench(gunicorn_options="-w 2 -t 120")
 	master, old = keeper(demo), workers_of(keeper(demo))
 	with WebLoad(demo, clients=8) as hammer:
 		done = cli(demo, "--only", "web", "--json")

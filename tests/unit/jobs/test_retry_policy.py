@@ -87,7 +87,7 @@ policies = st.builds(
 	st.sampled_from(INTERRUPTED_CHOICES),
 	st.floats(0, 1),
 )
-def test_an_interrupted_job_is_run_again_a_bounded_number_of_times_with_bounded_pauses(
+def test_an_interrupted_job_runs_again_a_bounded_number_of_times_and_pauses(
 	rules, method, interruptions, asked, chance
 ):
 	action, delay = rules.decide(method, interruptions, asked, lambda: chance)

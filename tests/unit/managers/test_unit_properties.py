@@ -55,7 +55,7 @@ def test_blocks_of_several_units_are_told_apart():
 	assert unit_properties.parse("") == []
 
 
-def test_a_page_that_a_socket_wakes_is_no_web_of_the_bench_but_a_web_with_a_socket_is():
+def test_a_page_that_a_socket_wakes_is_no_web_but_a_web_with_a_socket_is():
 	unit = {"ExecStart": BENCH_WORKER.replace("worker --queue long", "serve"), "TriggeredBy": "admin.socket"}
 	assert unit_properties.kind({**unit, "Restart": "no"}) == "other"
 	assert unit_properties.kind({**unit, "Restart": "always"}) == "web"

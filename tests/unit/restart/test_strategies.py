@@ -44,7 +44,7 @@ def test_redis_is_restarted_only_where_it_was_named(strategy, steps):
 	assert steps_of(strategy, options) == tuple(name for name in steps if name != "restart-redis")
 
 
-def test_sites_are_migrated_only_in_maintenance_and_while_everything_that_runs_jobs_is_down():
+def test_sites_are_migrated_only_in_maintenance_and_while_nothing_runs_jobs():
 	order = [
 		MIGRATING_STEPS.index(name)
 		for name in ("drain", "maintenance", "stop-for-migration", "migrate", "start", "restore")
@@ -59,7 +59,7 @@ def test_a_hold_is_not_a_restart():
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_in_the_foreground_every_strategy_lets_running_jobs_finish_first_and_drains_before_anything_ends(
+def test_in_the_foreground_every_strategy_drains_before_anything_ends(
 	name,
 ):
 	for restart_mode in (RestartMode.SEQUENTIAL, RestartMode.MANUAL):

@@ -25,7 +25,7 @@ def make_room(journal: Journal) -> None:
 	journal.db.execute("PRAGMA max_page_count = 100000")
 
 
-def test_before_anything_is_stopped_a_journal_that_cannot_be_written_is_an_error_that_says_so(journal):
+def test_before_anything_stops_a_journal_that_cannot_be_written_is_an_error(journal):
 	fill(journal)
 	with pytest.raises(Unwritable, match=r"disk is full.*Nothing was stopped.*make room"):
 		journal.note("a", "x" * 10000)

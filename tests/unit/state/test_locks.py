@@ -13,7 +13,7 @@ NOBODY = 65534
 
 def test_a_lock_that_root_took_first_can_be_taken_by_the_benchs_owner(tmp_path):
 	if os.geteuid() != 0:
-		pytest.skip("only root can come before the owner")
+		pytest.skip("only root can come before the owner: run the tests as root")
 	(tmp_path / "sites").mkdir()
 	(tmp_path / "sites/common_site_config.json").write_text("{}")
 	os.chown(tmp_path / "sites", NOBODY, NOBODY)

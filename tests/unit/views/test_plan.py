@@ -58,9 +58,7 @@ def fleets(draw) -> Fleet:
 
 
 @given(fleets(), st.sampled_from(list(STRATEGIES.values())), options)
-def test_any_fleet_has_a_plan_that_counts_each_job_and_interrupts_none_that_it_does_not_say(
-	fleet, strategy, options
-):
+def test_any_fleet_has_a_plan_that_counts_each_job_and_says_which_it_interrupts(fleet, strategy, options):
 	answer = make_plan(fleet, strategy, options, Policy())
 	looked_at = fleet.snapshot
 	assert answer.queued == sum(queue.depth for queue in looked_at.queues)

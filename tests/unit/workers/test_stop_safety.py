@@ -6,7 +6,7 @@ from safe_restart.engine.workers.stop_safety import StopAction, StopSafety, Work
 from tests.unit.builders import NOW, fleet, worker
 
 
-def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
+def test_a_suspended_worker_is_proven_only_once_it_has_read_our_suspension():
 	stop_safety = StopSafety(NOW)
 	stop_safety.add(fleet(worker(state="suspended", heartbeat="1")))
 	assert not stop_safety.has_read_suspension(worker(state="suspended", heartbeat="1"))
@@ -15,7 +15,7 @@ def test_a_suspended_worker_is_proven_only_once_it_has_read_our_flag():
 	assert not stop_safety.has_read_suspension(worker(state="idle", heartbeat="3"))
 
 
-def test_a_worker_that_became_suspended_since_the_flag_was_set_is_proven():
+def test_a_worker_that_became_suspended_since_we_suspended_is_proven():
 	stop_safety = StopSafety(NOW)
 	stop_safety.add(fleet(worker(state="busy")))
 	stop_safety.add(fleet(worker(state="suspended")))
@@ -40,7 +40,7 @@ def ways_to_stop():
 				yield set(phases), has_been_waited, decide_stop(phases, has_been_waited)
 
 
-def test_a_unit_is_told_to_go_only_where_each_of_its_workers_is_proven():
+def test_a_program_is_asked_to_stop_only_where_each_of_its_workers_is_proven():
 	for phases, _, act in ways_to_stop():
 		if act in (StopAction.SIGNAL, StopAction.UNBLOCK):
 			assert phases and not phases & {WorkerPhase.IN_BETWEEN, WorkerPhase.ASKED}
@@ -48,12 +48,12 @@ def test_a_unit_is_told_to_go_only_where_each_of_its_workers_is_proven():
 			assert phases <= {WorkerPhase.SUSPENDED, WorkerPhase.BUSY}
 
 
-def test_a_unit_that_was_told_is_never_told_again():
+def test_a_program_that_was_asked_to_stop_is_never_asked_again():
 	for phases, _, act in ways_to_stop():
 		assert (act is StopAction.ALREADY_ASKED) is (WorkerPhase.ASKED in phases)
 
 
-def test_a_unit_without_proof_is_looked_at_again_and_only_after_waiting_stopped_in_the_next_best_way():
+def test_a_program_without_proof_is_stopped_the_next_best_way_only_after_waiting():
 	for phases, has_been_waited, act in ways_to_stop():
 		is_unproven = not phases or WorkerPhase.IN_BETWEEN in phases
 		is_open = is_unproven and WorkerPhase.ASKED not in phases
@@ -61,7 +61,7 @@ def test_a_unit_without_proof_is_looked_at_again_and_only_after_waiting_stopped_
 		assert (act is StopAction.LOOK_AGAIN) is (is_open and not has_been_waited)
 
 
-def test_what_is_done_with_a_proven_unit_does_not_depend_on_time_or_order():
+def test_what_is_done_with_a_proven_program_does_not_depend_on_time_or_order():
 	for size in range(1, 4):
 		for phases in itertools.product(set(WorkerPhase) - {WorkerPhase.IN_BETWEEN}, repeat=size):
 			assert (

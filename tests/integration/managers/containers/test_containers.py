@@ -1,6 +1,7 @@
 """Workers out of reach, on hosts of their own, are drained and replaced through Redis alone."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -14,17 +15,9 @@ from tests.support.waiting import wait_for
 
 
 @pytest.fixture
-def make_hosts():
+def make_hosts(make_bench):
 	skip_without()
-	made = []
-
-	def make(**kwargs) -> Hosts:
-		made.append(Hosts(**{"boot_seconds": 0.3, **kwargs}))
-		return made[-1].__enter__()
-
-	yield make
-	for hosts in made:
-		hosts.end()
+	return partial(make_bench, Hosts)
 
 
 @pytest.fixture

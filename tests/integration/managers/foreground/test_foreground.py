@@ -76,7 +76,7 @@ def test_a_person_who_restarts_when_told_loses_no_job(bench):
 
 
 @pytest.mark.parametrize("flag", ["--wait-workers", "--no-wait-workers"])
-def test_whatever_was_chosen_an_idle_bench_is_handed_over(bench, flag):
+def test_an_idle_bench_is_handed_over_with_every_strategy(bench, flag):
 	old = worker_pids(bench)
 	process = start_until_handed_over(bench, flag)
 	assert "it is safe now" in cli(bench, "status").out
@@ -89,6 +89,7 @@ def test_whatever_was_chosen_an_idle_bench_is_handed_over(bench, flag):
 	assert_handled_gently(bench)
 
 
+@pytest.mark.slow("waits for the end of a hold")
 def test_a_hold_that_ends_without_a_restart_says_that_old_code_runs(bench):
 	old = worker_pids(bench)
 	process = start_until_handed_over(bench, "--hold", "3")
@@ -144,7 +145,8 @@ def test_a_helper_that_is_killed_while_it_waits_is_taken_over_and_rolled_back(be
 	assert_handled_gently(bench, ["late"], old)
 
 
-def test_when_helper_and_guard_are_killed_amid_the_waking_the_lease_lapses_and_nothing_is_left(bench):
+@pytest.mark.slow("a lease lapses after 30 s")
+def test_when_helper_and_guard_are_killed_the_lease_lapses_and_nothing_is_left(bench):
 	old = worker_pids(bench)
 	jobs = run_long(bench, 1, 12)
 	process = start_draining(bench)
@@ -161,7 +163,8 @@ def test_when_helper_and_guard_are_killed_amid_the_waking_the_lease_lapses_and_n
 	assert_handled_gently(bench, [*jobs, "late"], old)
 
 
-def test_jobs_that_come_in_while_workers_are_woken_run_once_each_and_no_wakeup_job_is_left(bench):
+@pytest.mark.slow("five restarts")
+def test_jobs_that_come_in_while_workers_are_woken_run_once_each(bench):
 	old = worker_pids(bench)
 	jobs = []
 
@@ -209,6 +212,7 @@ def test_a_redis_that_keeps_nothing_is_not_stopped_with_jobs_in_it(bench):
 	assert_handled_gently(bench)
 
 
+@pytest.mark.slow("waits for a time-out")
 def test_a_bench_that_is_not_started_again_is_a_failure_that_says_so(bench):
 	process = start_until_handed_over(bench, "--hold", "4")
 	bench.press_ctrl_c()
@@ -252,7 +256,7 @@ def test_status_doctor_plan_and_logs_tell_what_runs_the_bench(bench):
 	assert "worker.log" in cli(bench, "logs", "workers").out
 
 
-def test_a_worker_in_a_terminal_beside_supervisor_stays_a_stray(demo):
+def test_a_worker_in_a_terminal_beside_supervisor_stays_unmanaged(demo):
 	(demo.path / "Procfile.extra").write_text("extra: env/bin/bench worker --queue long\n")
 	beside = subprocess.Popen(
 		[sys.executable, "-m", "honcho", "start", "-f", "Procfile.extra"],
@@ -276,4 +280,6 @@ def test_the_setting_for_the_process_manager_takes_foreground_and_no_other_word(
 	config.write_text(text.replace("{", '{"safe_restart": {"process_manager": "foreground"},', 1))
 	assert cli(bench, "status", "--json").json["problems"] == []
 	config.write_text(text.replace("{", '{"safe_restart": {"process_manager": "honcho"},', 1))
-	assert "it can be supervisor or systemd or foreground" in cli(bench, "status").out
+	refused = cli(bench, "status")
+	assert refused.exit_code == 2
+	assert "it must be supervisor, systemd, foreground or containers" in refused.err

@@ -5,25 +5,25 @@ import time
 
 import pytest
 
-from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.foreground import OvermindBench, assert_handled_gently, end_of
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
-from tests.support.restarts import helper_of, start_draining
+from tests.support.restarts import helper_of, start_draining, wait_for_step
 from tests.support.restarts import worker_pids as pids_of_workers
-from tests.support.waiting import wait_for
 
 pytestmark = [
 	pytest.mark.engine,
-	pytest.mark.skipif(not shutil.which("overmind"), reason="overmind is not installed"),
-	pytest.mark.skipif(not shutil.which("tmux"), reason="tmux, which overmind needs, is not installed"),
+	pytest.mark.skipif(not shutil.which("overmind"), reason="no overmind: install it from its releases page"),
+	pytest.mark.skipif(
+		not shutil.which("tmux"), reason="no tmux, which overmind needs: apt-get install tmux"
+	),
 ]
 
 
 @pytest.fixture
-def bench(make_foreground) -> OvermindBench:
-	return make_foreground(OvermindBench)
+def bench(make_bench) -> OvermindBench:
+	return make_bench(OvermindBench)
 
 
 def pids(bench: OvermindBench) -> dict[str, int]:
@@ -79,13 +79,7 @@ def test_only_the_named_service_is_replaced(bench):
 def test_a_helper_that_is_killed_is_taken_over_and_the_bench_works(bench, step):
 	old = pids_of_workers(bench)
 	process = start_cli(bench)
-	journal = Journal(bench.bench)
-
-	def has_reached() -> bool:
-		newest = journal.requests(1)
-		return bool(newest) and step in {one.name for one in journal.steps(newest[0].id)}
-
-	wait_for(has_reached, f"{step} has begun")
+	wait_for_step(bench, step)
 	helper_of(bench).kill()
 	code, said = end_of(process)
 	assert code in (1, 6), said

@@ -88,14 +88,12 @@ def all_below(demo: DemoBench) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def unusual(make_demo) -> DemoBench:
-	return make_demo(add_helper, workers=UNUSUAL, web=False)
+def unusual(make_bench) -> DemoBench:
+	return make_bench(before_start=add_helper, workers=UNUSUAL, web=False)
 
 
 @pytest.mark.parametrize("words", [(), ("--wait-workers",)], ids=["rolling", "wait-workers"])
-def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced_with_the_shell_before_them(
-	unusual, words
-):
+def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced(unusual, words):
 	old = all_below(unusual)
 	jobs = run_long(unusual, WORKERS - 1, 4)
 	horses = all_below(unusual)
@@ -122,7 +120,7 @@ def test_a_worker_behind_a_shell_is_killed_with_it_and_its_job_runs_again(unusua
 	assert sum(unusual.runs("begin").values()) == WORKERS + done.json["jobs"]["interrupted"] > WORKERS
 
 
-def test_a_scheduler_behind_a_shell_leaves_with_it(make_demo):
+def test_a_scheduler_behind_a_shell_leaves_with_it(make_bench):
 	def tinker(demo: DemoBench) -> None:
 		config = demo.path / "config/supervisor.conf"
 		schedule = f"{demo.path}/env/bin/bench schedule"
@@ -131,7 +129,7 @@ def test_a_scheduler_behind_a_shell_leaves_with_it(make_demo):
 			text.replace(f"command={schedule}", f"command=sh -c 'cd {demo.path} && {schedule}'")
 		)
 
-	demo = make_demo(tinker, workers=(Workers(count=1),), web=False)
+	demo = make_bench(before_start=tinker, workers=(Workers(count=1),), web=False)
 	[service] = [service for service in demo.fleet_reader().manager.services() if service.kind == "scheduler"]
 	wait_for(lambda: len(tree.family(psutil.Process(service.pid))) == 2, "the scheduler is up")
 	old = tree.family(psutil.Process(service.pid))
@@ -144,11 +142,16 @@ def test_a_scheduler_behind_a_shell_leaves_with_it(make_demo):
 
 @pytest.mark.parametrize(
 	("group", "restarts"),
-	[("", [(), ("--now", "--yes")]), ("workers", [("--wait-workers",), ("--migrate", "--yes")])],
+	[
+		("", [(), ("--now", "--yes")]),
+		pytest.param(
+			"workers", [("--wait-workers",), ("--migrate", "--yes")], marks=pytest.mark.slow("two restarts")
+		),
+	],
 	ids=["own group", "the bench's group"],
 )
-def test_a_program_that_is_no_service_of_bench_is_left_alone_and_named(make_demo, group, restarts):
-	demo = make_demo(add(UNKNOWN, group), workers=(Workers(count=1),), web=False)
+def test_a_program_that_is_no_service_of_bench_is_left_alone_and_named(make_bench, group, restarts):
+	demo = make_bench(before_start=add(UNKNOWN, group), workers=(Workers(count=1),), web=False)
 	before = {name: pid for name, pid in pids(demo).items() if "mail-fetcher" in name or "celery" in name}
 	assert len(before) == 2
 	jobs = run_long(demo, 1, 2)
@@ -167,9 +170,9 @@ def on_demand(demo: DemoBench):
 	return next(s for s in demo.fleet_reader().manager.services() if s.name.endswith("on-demand"))
 
 
-def test_a_program_that_a_person_keeps_down_stays_down_through_every_restart_and_is_named(make_demo):
+def test_a_program_that_a_person_keeps_down_stays_down_and_is_named(make_bench):
 	"""autostart=false says that it runs when a person wants it to; nobody expects a deployment to want that."""
-	demo = make_demo(add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
+	demo = make_bench(before_start=add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
 	name = on_demand(demo).name
 	for words in [(), ("--wait-workers",), ("--migrate", "--yes")]:
 		done = cli(demo, *words, "--json")
@@ -181,10 +184,11 @@ def test_a_program_that_a_person_keeps_down_stays_down_through_every_restart_and
 	assert_bench_is_healthy(demo, down=[name])
 
 
-def test_a_program_that_a_person_started_is_replaced_and_up_again_though_nothing_else_brings_it_back(
-	make_demo,
+@pytest.mark.slow("three restarts")
+def test_a_program_that_a_person_started_is_replaced_and_up_again(
+	make_bench,
 ):
-	demo = make_demo(add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
+	demo = make_bench(before_start=add(KEPT_DOWN, "workers"), workers=(Workers(count=1),), web=False)
 	fleet_reader = demo.fleet_reader()
 	fleet_reader.manager.start(on_demand(demo))
 	wait_for(lambda: len(fleet_reader.read().workers) == 2, "it has registered")
@@ -199,8 +203,8 @@ def test_a_program_that_a_person_started_is_replaced_and_up_again_though_nothing
 	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
 
 
-def test_setup_web_starts_again_what_a_person_had_started_in_the_webs_group(make_demo):
-	demo = make_demo(add(KEPT_DOWN, "web"), workers=(Workers(count=1),))
+def test_setup_web_starts_again_what_a_person_had_started_in_the_webs_group(make_bench):
+	demo = make_bench(before_start=add(KEPT_DOWN, "web"), workers=(Workers(count=1),))
 	fleet_reader = demo.fleet_reader()
 	fleet_reader.manager.start(on_demand(demo))
 	wait_for(lambda: len(fleet_reader.read().workers) == 2, "it has registered")
@@ -211,7 +215,7 @@ def test_setup_web_starts_again_what_a_person_had_started_in_the_webs_group(make
 	assert_bench_is_healthy(demo, down=[on_demand(demo).name])
 
 
-def test_a_program_that_was_stopped_though_it_starts_itself_comes_back_with_a_restart(demo):
+def test_a_program_that_was_stopped_but_has_autostart_comes_back_with_a_restart(demo):
 	"""It would come back with supervisord or the machine as well, and `bench restart` starts it too."""
 	fleet_reader = demo.fleet_reader()
 	stopped = next(

@@ -1,9 +1,7 @@
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from safe_restart.demo.bench import Workers
-from tests.support.benches import BOOT_SECONDS
+from tests.support.benches import MakeBench
 from tests.support.systemd import SystemdBench, why_not
 
 # As bench has it with two background_workers, but for the long queue
@@ -17,20 +15,17 @@ def systemd_is_here() -> None:
 
 
 @pytest.fixture
-def make_systemd(systemd_is_here, monkeypatch) -> Iterator[Callable[..., SystemdBench]]:
-	"""Makes benches under systemd that end with the test."""
-	made = []
+def make_systemd(systemd_is_here, make_bench, monkeypatch) -> MakeBench:
+	"""Makes benches under a systemd of their own."""
 
-	def make(cls: type[SystemdBench] = SystemdBench, **kwargs) -> SystemdBench:
-		bench = cls(**{"boot_seconds": BOOT_SECONDS, "workers": WORKERS, **kwargs})
-		made.append(bench)
-		for name, value in bench.address.items():
-			monkeypatch.setenv(name, value)  # this process and its command lines ask this systemd
-		return bench.__enter__()
+	def make_systemd(kind: type[SystemdBench] = SystemdBench, **options) -> SystemdBench:
+		def ask_this_systemd(bench: SystemdBench) -> None:
+			for name, value in bench.address.items():
+				monkeypatch.setenv(name, value)  # for this process and its command lines
 
-	yield make
-	for bench in made:
-		bench.end()
+		return make_bench(kind, ask_this_systemd, **{"workers": WORKERS, **options})
+
+	return make_systemd
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {SYSTEMD} "$@"
 def owned(systemd_is_here, monkeypatch) -> Iterator[Path]:
 	"""A folder with a bench and a running systemd, both of another user; not in pytest's, which is root's alone."""
 	if os.geteuid() != 0:
-		pytest.skip("only root can be somebody else")
+		pytest.skip("only root can be somebody else: run the tests as root")
 	folder = Path(tempfile.mkdtemp(prefix="safe-restart-owned-"))
 	folder.chmod(0o755)
 	for name in ("bench/sites", "run/config/systemd/user"):

@@ -16,7 +16,7 @@ def files(bench) -> dict[str, str]:
 	return {str(path): path.read_text() for path in found}
 
 
-def test_setup_lets_a_job_finish_whoever_stops_its_unit_and_undo_restores(systemd_bench):
+def test_after_setup_a_job_finishes_when_its_unit_is_stopped_and_undo_restores(systemd_bench):
 	before = files(systemd_bench)
 	for command in ("doctor", "plan"):
 		said = words(cli(systemd_bench, command).out)

@@ -226,14 +226,15 @@ def test_what_is_not_understood_is_refused_with_a_sentence(one_systemd_bench, ol
 
 
 @pytest.fixture(scope="module")
-def one_systemd_bench(systemd_is_here):
+def one_systemd_bench(systemd_is_here, make_shared_bench):
 	"""One bench for many questions, none of which changes it."""
 	with pytest.MonkeyPatch.context() as monkeypatch:
-		bench = SystemdBench(boot_seconds=0.3)
-		for name, value in bench.address.items():
-			monkeypatch.setenv(name, value)
-		with bench:
-			yield bench
+
+		def ask_this_systemd(bench: SystemdBench) -> None:
+			for name, value in bench.address.items():
+				monkeypatch.setenv(name, value)
+
+		yield make_shared_bench(SystemdBench, ask_this_systemd)
 
 
 def test_what_somebody_else_wrote_in_that_place_is_refused(one_systemd_bench):
@@ -268,7 +269,7 @@ class WithSocket(SystemdBench):
 		self.systemctl("start", f"{self.path.name}.target")
 
 
-def test_a_web_with_a_socket_unit_is_restarted_in_the_ordinary_way_and_setup_refuses_it(make_systemd):
+def test_a_web_with_a_socket_unit_is_restarted_plainly_and_setup_refuses_it(make_systemd):
 	bench = make_systemd(WithSocket, gunicorn_options=SYNC)
 	old = keeper(bench)
 	with WebLoad(bench) as hammer:

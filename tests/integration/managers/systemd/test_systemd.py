@@ -159,7 +159,7 @@ def test_a_unit_that_does_not_stay_up_is_a_failure_that_says_so(systemd_bench):
 	assert_bench_is_healthy(systemd_bench)
 
 
-def test_a_process_that_systemd_has_just_brought_back_is_not_taken_for_a_leftover(systemd_bench):
+def test_a_process_that_systemd_has_just_brought_back_is_not_called_orphaned(systemd_bench):
 	before = systemd_bench.fleet_reader().manager.services()
 	scheduler = next(service for service in before if service.kind == "scheduler")
 	systemd_bench.systemctl("restart", scheduler.name)
