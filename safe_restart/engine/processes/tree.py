@@ -137,6 +137,15 @@ def main_pid(pid: int) -> int:
 	return pid
 
 
+def innermost_pid(process: psutil.Process) -> int:
+	"""The pid of a process in its own pid namespace, which in a container is another one than here (proc(5): NSpid)."""
+	with contextlib.suppress(*VANISHED):
+		status = Path(f"/proc/{process.pid}/status").read_text(errors="replace")
+		found = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+		return int(found.split()[-1]) if found else process.pid
+	return process.pid
+
+
 def parent_pid(process: psutil.Process) -> int | None:
 	with contextlib.suppress(*VANISHED):
 		return process.ppid()

@@ -6,18 +6,20 @@ here is its own connection to Redis. What shows that a worker lives, though no p
 named after it (`client_setname` in rq's worker, 1.15 to 3.0) or a heartbeat that moves.
 """
 
+import time
 from collections.abc import Callable, Container
 from contextlib import suppress
 
 import psutil
 
 from ..processes import tree
-from ..rq.client_list import Client, local_addresses, plain_ip, port_key
+from ..rq.client_list import Client, local_addresses, port_key
 from ..rq.snapshot import Births, Worker
 from . import identity
 
 # RQ's worker registers once it has booted: on a cold disk a Frappe needs half a minute for that.
 BOOT_SECONDS = 120
+GOODBYE_SECONDS = 0.2
 
 
 class Presence:
@@ -81,12 +83,18 @@ class Presence:
 		return worker.last_heartbeat != first or self.has_connection_elsewhere(worker)
 
 	def has_connection_elsewhere(self, worker: Worker) -> bool:
-		"""Whether a connection of this worker's name is held by a process that cannot be seen. One that can be is not the
-		worker, since that has no process here, but its work-horse, which has inherited the connection."""
-		named = {
-			(client.address, client.port) for client in self.known_clients() if client.name == worker.name
-		}
-		return bool(named - set(sockets_here()) if named else named)
+		"""Whether a connection of this worker's name is held by the worker itself, seen or not. A work-horse inherits the
+		connection and keeps it open when its worker was killed, so one that only others hold shows nothing."""
+		if not self.is_connection_held(worker):
+			return False
+		# Redis may not have heard yet that a worker which was killed just now has gone.
+		time.sleep(GOODBYE_SECONDS)
+		self.clients = None
+		return self.is_connection_held(worker)
+
+	def is_connection_held(self, worker: Worker) -> bool:
+		named = [client for client in self.known_clients() if client.name == worker.name]
+		return any(is_held_by(worker, (client.address, client.port)) for client in named)
 
 	def known_process(self, worker: Worker) -> psutil.Process | None:
 		"""The process of a worker that was found before; None where it has ended."""
@@ -103,15 +111,11 @@ class Presence:
 		return self.clients
 
 
-def sockets_here() -> list[tuple[str, int]]:
-	"""The near ends of all connections whose processes can be seen."""
-	with suppress(*tree.VANISHED):
-		return [
-			(plain_ip(one.laddr.ip), one.laddr.port)
-			for one in psutil.net_connections("tcp")
-			if one.pid and one.laddr and one.raddr
-		]
-	return []
+def is_held_by(worker: Worker, address: tuple[str, int]) -> bool:
+	"""Whether the near end of a connection belongs to a process with the worker's pid in a namespace of its own, or to one
+	that cannot be seen."""
+	holders = [process for process in psutil.process_iter() if address in local_addresses(process)]
+	return not holders or any(tree.innermost_pid(process) == worker.pid for process in holders)
 
 
 def is_plausible(worker: Worker, process: psutil.Process) -> bool:

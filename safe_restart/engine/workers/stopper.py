@@ -25,7 +25,7 @@ from ..rq.failures import is_transient
 from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
 from .fleet import Fleet, FleetReader, WorkerProgram
-from .stop_request import StopRequest
+from .stop_request import HANG_SECONDS, StopRequest
 from .stop_safety import StopAction, StopSafety, WorkerPhase, decide_stop
 
 # How long a worker may stay in between before it is stopped without proof. RQ's registry maintenance, during which an

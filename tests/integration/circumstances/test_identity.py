@@ -18,9 +18,6 @@ from tests.support.load import run_long
 from tests.support.restarts import worker_pids
 from tests.support.waiting import wait_for
 
-# A process number that no process has here.
-NOWHERE = 4_194_000
-
 
 def rename_machine(demo: DemoBench, to: str = "as-it-was-called-before") -> None:
 	"""What Redis knows of the workers is from before the machine got its present name."""
@@ -43,7 +40,7 @@ needs_unshare = pytest.mark.skipif(
 
 @pytest.mark.parametrize("words", [(), ("--wait-workers",), ("--now", "--force-kill-timeout", "0")])
 def test_a_machine_that_was_renamed_loses_no_job_and_is_restarted_whole(demo, words):
-	jobs = run_long(demo, 2, 3)
+	jobs = run_long(demo, 2, 8)
 	rename_machine(demo)
 	done = cli(demo, *words, "--json")
 	assert done.exit_code == 0, done.text
@@ -88,19 +85,29 @@ def test_who_only_looks_from_another_namespace_is_told_that_it_sees_nothing(demo
 	assert "Traceback" not in told.stdout + told.stderr
 
 
-def test_a_worker_that_lives_where_nobody_sees_it_keeps_its_job_and_its_registration(demo):
-	"""A second container of the same host name: its worker's pid means nothing here, and its job goes on."""
-	(name,) = run_long(demo, 1, 5)
-	busy = next(w for w in demo.fleet_reader().read().workers if w.is_busy)
-	service = next(s for s in demo.fleet_reader().manager.services() if s.pid == busy.pid)
-	demo.redis.hset(f"rq:worker:{busy.name}", "pid", NOWHERE)
-	fleet = demo.fleet_reader().read()
-	assert [worker.name for worker in fleet.unmanaged] == [busy.name] and not fleet.stale
-	done = cli(demo, "--wait-workers", "--json")
-	assert done.exit_code in (0, 6), done.text
-	assert service.pid
-	wait_for(lambda: demo.runs()[name] == 1, "the job ended")
-	assert demo.runs("begin")[name] == 1
+@needs_unshare
+@pytest.mark.parametrize("words", [(), ("--wait-workers",)])
+def test_a_worker_in_another_namespace_keeps_its_job_and_its_registration(make_bench, words):
+	"""As in a container with the host's name: its pid means nothing here, and its job is not run beside itself."""
+	demo = make_bench(workers=(Workers(count=1, queues="short"),))
+	worker = [str(demo.path / "env/bin/bench"), "worker", "--queue", "long"]
+	command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *worker]
+	contained = subprocess.Popen(command, env={**os.environ, **demo.environment}, cwd="/")
+	try:
+		wait_for(lambda: len(demo.fleet_reader().read().workers) == 2, "both workers registered")
+		(name,) = run_long(demo, 1, 6, queue="long")
+		fleet = demo.fleet_reader().read()
+		assert [(one.pid, one.is_busy) for one in fleet.unmanaged] == [(1, True)] and not fleet.stale
+		done = cli(demo, *words, "--json")
+		assert done.exit_code == 6, done.text
+		assert done.json["jobs"]["interrupted"] == done.json["jobs"]["lost_and_found"] == 0
+		assert contained.poll() is None, "nobody signalled it"
+		wait_for(lambda: demo.runs()[name] == 1, "the job ended")
+		assert demo.runs("begin")[name] == 1
+		assert [one.pid for one in demo.fleet_reader().read().unmanaged] == [1]
+	finally:
+		contained.kill()
+		contained.wait()
 
 
 def test_no_signal_goes_to_a_process_that_is_no_worker_whatever_redis_says(demo):
@@ -128,8 +135,8 @@ def test_no_signal_goes_to_a_process_that_is_no_worker_whatever_redis_says(demo)
 
 
 @pytest.mark.parametrize("front", ["setsid -w", "nice -n 5 setsid -w", "timeout --foreground 3600"])
-def test_a_program_in_front_of_a_worker_is_not_taken_for_the_worker(make_demo, front):
-	demo = make_demo(workers=(Workers(count=2, command=f"{front} {{bench}} {{verb}} --queue {{queues}}"),))
+def test_a_program_in_front_of_a_worker_is_not_taken_for_the_worker(make_bench, front):
+	demo = make_bench(workers=(Workers(count=2, command=f"{front} {{bench}} {{verb}} --queue {{queues}}"),))
 	jobs = run_long(demo, 2, 4)
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--json")
 	assert done.exit_code == 0, done.text
