@@ -14,9 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 RECOVER = "recover"
@@ -31,6 +29,7 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 	its own. Raises OSError where no process can be started.
 	"""
 	from .engine.core import bench, environment
+	from .engine.state.helper_log import open_log
 
 	words: list[str] = []
 	variables: Mapping[str, str] = os.environ
@@ -40,7 +39,7 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 		)  # takes a tenth of a second, and few benches need it
 
 		words, variables = way_out(bench.load(bench_path))
-	with open(bench_path / "sites" / ".safe-restart" / "helper.log", "ab", opener=open_private) as log:
+	with open_log(bench_path / "sites" / ".safe-restart") as log:
 		return subprocess.Popen(
 			[*words, sys.executable, "-m", "safe_restart.helper", str(bench_path), request_id],
 			cwd="/",
@@ -61,11 +60,6 @@ def start_helper(bench_path: Path, request_id: str, write: Callable[[], object])
 	helper = spawn(bench_path, request_id)
 	write()
 	return helper
-
-
-def open_private(path: str, flags: int) -> int:
-	"""An opener for `open`, for files that only their owner may read."""
-	return os.open(path, flags, 0o600)
 
 
 def main(arguments: list[str]) -> int:
@@ -101,18 +95,18 @@ def carry_out(bench_path: str, request_id: str) -> int:
 	from .engine.core import bench
 	from .engine.core.errors import RestartError
 	from .engine.restart import executor
+	from .engine.state.helper_log import begin_logging, log
 
+	begin_logging(request_id)
 	signal.signal(signal.SIGTERM, lambda number, frame: executor.stop_requested.set())
 	try:
 		found = bench.load(bench_path)
 		return executor.recover(found) if request_id == RECOVER else executor.execute(found, request_id)
 	except RestartError as error:
-		with suppress(OSError):  # the log may be on a full disk
-			print(error, file=sys.stderr, flush=True)
+		log.error("%s", error)
 		return error.exit_code
 	except BaseException:
-		with suppress(OSError):
-			traceback.print_exc()
+		log.exception("The helper ended without an answer")
 		return 1
 
 

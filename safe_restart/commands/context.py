@@ -1,5 +1,7 @@
 """What all commands share: finding their bench, errors as one sentence, JSON."""
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -13,6 +15,10 @@ class Group(click.Group):
 	def invoke(self, ctx: click.Context) -> Any:
 		from ..engine.core.errors import RestartError
 
+		for stream in (sys.stdout, sys.stderr):
+			# A terminal or a pipe may know fewer characters than a reason, a job or a sentence of ours has.
+			if isinstance(stream, io.TextIOWrapper):
+				stream.reconfigure(errors="replace")
 		try:
 			return super().invoke(ctx)
 		except RestartError as error:

@@ -33,7 +33,7 @@ def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 	for path in readable:
 		if len(readable) > 1:
 			click.echo(f"==> {path} <==")
-		with path.open(errors="replace") as lines:
+		with path.open(encoding="utf-8", errors="replace") as lines:
 			for line in deque(lines, maxlen=tail):
 				click.echo(line.rstrip("\n"))
 	if follow:
@@ -69,7 +69,7 @@ def show_output(manager: ProcessManager, services: list[Service], name: str, tai
 
 def follow_files(paths: list[Path]) -> None:
 	"""Print the lines that are added, also after a file was rotated, until Ctrl-C."""
-	files = {path: path.open(errors="replace") for path in paths}
+	files = {path: path.open(encoding="utf-8", errors="replace") for path in paths}
 	for file in files.values():
 		file.seek(0, 2)
 	try:
@@ -78,7 +78,7 @@ def follow_files(paths: list[Path]) -> None:
 				for line in file:
 					click.echo(line.rstrip("\n"))
 				if path.exists() and path.stat().st_size < file.tell():
-					files[path] = path.open(errors="replace")
+					files[path] = path.open(encoding="utf-8", errors="replace")
 			time.sleep(POLL_SECONDS)
 	except KeyboardInterrupt:
 		return

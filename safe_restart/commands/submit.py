@@ -10,6 +10,7 @@ import click
 
 from ..engine.core.bench import Bench
 from ..engine.core.errors import RestartError
+from ..engine.core.text import readable
 from ..engine.restart.strategies import STRATEGIES
 from ..engine.state import records
 from ..engine.state.journal import Journal
@@ -34,7 +35,7 @@ def submit(bench: Bench, strategy: str, options: dict, params: dict) -> int:
 	"""Start a helper for a new request and follow the request to its end; returns the exit code."""
 	journal, id = Journal(bench), records.new_id()
 	with Interrupts() as interrupts:
-		write = partial(journal.add, strategy, options, requester(), params["reason"], id)
+		write = partial(journal.add, strategy, options, requester(), readable(params["reason"]), id)
 		return ask_and_follow(bench, journal, id, write, params, interrupts)
 
 

@@ -22,13 +22,13 @@ def bench_path() -> Path:
 
 
 def config() -> dict:
-	return json.loads((bench_path() / "sites" / "common_site_config.json").read_text())
+	return json.loads((bench_path() / "sites" / "common_site_config.json").read_text(encoding="utf-8"))
 
 
 def boot() -> None:
 	"""Sleep for what is left of the boot time after the imports."""
 	started_ticks = int(
-		Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+		Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
 	)  # proc(5): field 22
 	age = time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
 	time.sleep(max(0, BOOT_SECONDS - age))
@@ -96,7 +96,9 @@ def migrate(site: str) -> int:
 	By default it writes three lines in 0.3 s and returns 0.
 	"""
 	path = bench_path() / "migrate.json"
-	chosen = {"seconds": 0.3, "lines": 3} | (json.loads(path.read_text()) if path.exists() else {})
+	chosen = {"seconds": 0.3, "lines": 3} | (
+		json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+	)
 	if chosen.get("ignore_term"):
 		signal.signal(signal.SIGTERM, signal.SIG_IGN)
 	write_ledger("migrate", f"{site} begin")

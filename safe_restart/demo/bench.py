@@ -127,15 +127,17 @@ class DemoBench:
 			"webserver_port": self.web_port,
 			"workers": {"reports": {"timeout": 3000}},
 		}
-		(self.path / "sites/common_site_config.json").write_text(json.dumps(config, indent=1))
-		(self.path / f"sites/{app.SITE}/site_config.json").write_text("{}")
-		(self.path / "sites/apps.txt").write_text("demo\n")
+		(self.path / "sites/common_site_config.json").write_text(
+			json.dumps(config, indent=1), encoding="utf-8"
+		)
+		(self.path / f"sites/{app.SITE}/site_config.json").write_text("{}", encoding="utf-8")
+		(self.path / "sites/apps.txt").write_text("demo\n", encoding="utf-8")
 		script = (
 			f"#!{sys.executable}\nimport os, sys\n"
 			f"os.environ.setdefault('SAFE_RESTART_DEMO_BENCH', {str(self.path)!r})\n"
 			"from safe_restart.demo.app import main\nmain(sys.argv[1:])\n"
 		)
-		(self.path / "env/bin/bench").write_text(script)
+		(self.path / "env/bin/bench").write_text(script, encoding="utf-8")
 		(self.path / "env/bin/bench").chmod(0o755)
 		(self.path / "config/redis_queue.conf").write_text(
 			REDIS_CONFIG.format(path=self.path, redis_port=self.redis_port)
@@ -161,7 +163,7 @@ class DemoBench:
 				environment=",".join(f'{name}="{value}"' for name, value in self.environment.items()),
 			)
 		)
-		(self.path / "config/supervisor.conf").write_text("\n".join(self.programs()))
+		(self.path / "config/supervisor.conf").write_text("\n".join(self.programs()), encoding="utf-8")
 
 	def programs(self) -> list[str]:
 		"""The sections of supervisor's configuration: the programs, then the groups."""
@@ -276,7 +278,11 @@ class DemoBench:
 	def ledger(self) -> list[dict]:
 		"""What the jobs wrote into the ledger, in order."""
 		path = self.path / "ledger.jsonl"
-		return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+		return (
+			[json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+			if path.exists()
+			else []
+		)
 
 	def runs(self, what: str = "end") -> Counter:
 		"""How often each job began or ended, by name."""

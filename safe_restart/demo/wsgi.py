@@ -17,7 +17,7 @@ def load_web() -> None:
 	"""Read web.json, which stands for the code of the web: it may ask for another status than 200, or for no
 	boot at all."""
 	path = app.bench_path() / "web.json"
-	web.update(json.loads(path.read_text()) if path.exists() else {})
+	web.update(json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
 	if web["exits"]:
 		sys.exit("The web of this bench does not boot, as its web.json says.")
 
@@ -29,9 +29,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 	"""
 	if environ["PATH_INFO"] == "/slow":
 		time.sleep(1)
-	is_down = json.loads((app.bench_path() / "sites" / app.SITE / "site_config.json").read_text()).get(
-		"maintenance_mode"
-	)
+	is_down = json.loads(
+		(app.bench_path() / "sites" / app.SITE / "site_config.json").read_text(encoding="utf-8")
+	).get("maintenance_mode")
 	if environ["PATH_INFO"].startswith(DESK) and not is_down:
 		from . import board_server  # imports the engine, which would lengthen a measured boot
 

@@ -41,14 +41,18 @@ def check_role() -> None:
 
 
 def as_frappe_errors(method: Callable) -> Callable:
-	"""A decorator that turns errors of the engine into Frappe's, which a person is shown."""
+	"""A decorator that turns errors of the engine into Frappe's, which a person is shown.
+
+	The engine's sentences are shown as they are, in English, as the journal and the command line have them; what the desk
+	says itself is translated.
+	"""
 
 	@wraps(method)
 	def checked(*args: Any, **kwargs: Any) -> Any:
 		try:
 			return method(*args, **kwargs)
 		except RestartError as error:
-			frappe.throw(_(str(error)))
+			frappe.throw(str(error))
 		except (RedisError, OSError) as error:
 			frappe.throw(_("Redis or a file of the bench could not be reached: {0}").format(error))
 

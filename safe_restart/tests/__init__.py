@@ -109,7 +109,7 @@ class TestCase(IntegrationTestCase):
 	def configure(self, **settings) -> None:
 		"""Set keys of `safe_restart` in common_site_config.json until the test is over."""
 		path = self.bench.sites_path / "common_site_config.json"
-		before = json.loads(path.read_text())
+		before = json.loads(path.read_text(encoding="utf-8"))
 		self.addCleanup(write_config, path, before)
 		write_config(path, {**before, "safe_restart": {**(before.get("safe_restart") or {}), **settings}})
 
@@ -131,7 +131,7 @@ class TestCase(IntegrationTestCase):
 		"""Let the bench have a second site until the test is over."""
 		folder = Path(self.bench.sites_path, "safe-restart-second.localhost")
 		folder.mkdir()
-		(folder / "site_config.json").write_text("{}")
+		(folder / "site_config.json").write_text("{}", encoding="utf-8")
 		self.addCleanup(folder.rmdir)
 		self.addCleanup((folder / "site_config.json").unlink)
 

@@ -107,7 +107,7 @@ def load(path: Path | str) -> Bench:
 			"Run this inside a bench, or name one with --bench PATH."
 		)
 	try:
-		config = json.loads(config_path.read_text())
+		config = json.loads(config_path.read_text(encoding="utf-8"))
 	except PermissionError:
 		raise Refused(
 			f"{config_path} cannot be read by this user. Nothing was touched. Run this as the bench's owner."

@@ -18,7 +18,7 @@ def python_path() -> str:
 def cgroup(pid: int | str) -> str:
 	"""The path of a process in systemd's hierarchy, which ends with its unit; empty where there is none."""
 	with suppress(OSError):
-		return cgroup_in(Path(f"/proc/{pid}/cgroup").read_text())
+		return cgroup_in(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8"))
 	return ""
 
 

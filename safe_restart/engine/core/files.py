@@ -77,7 +77,7 @@ def write_atomically(path: Path, text: str, like: Path | None = None, mode: int 
 	new = path.with_name(f".{path.name}.safe-restart")
 	new.unlink(missing_ok=True)  # left by a process that was killed in the middle of this
 	try:
-		with open(new, "x", opener=open_private) as file:
+		with open(new, "x", opener=open_private, encoding="utf-8") as file:
 			set_owner_and_mode(file.fileno(), path, like, mode)
 			file.write(text)
 			file.flush()

@@ -43,5 +43,7 @@ class Settler:
 
 
 def ordinal(number: int) -> str:
-	"""`first`, `second`, `third`, `4th` and so on."""
-	return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+	"""`first`, `second`, `third`, `4th`, `21st` and so on."""
+	is_teen = number % 100 in (11, 12, 13)
+	ending = "th" if is_teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+	return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}{ending}")

@@ -51,7 +51,7 @@ def started_at(process: psutil.Process) -> float:
 	A step of the system clock moves psutil's `create_time()`, and does not move this.
 	"""
 	try:
-		fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+		fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 	except ProcessLookupError:
 		raise psutil.NoSuchProcess(process.pid) from None
 	except FileNotFoundError:
@@ -140,7 +140,7 @@ def main_pid(pid: int) -> int:
 def innermost_pid(process: psutil.Process) -> int:
 	"""The pid of a process in its own pid namespace, which in a container is another one than here (proc(5): NSpid)."""
 	with contextlib.suppress(*VANISHED):
-		status = Path(f"/proc/{process.pid}/status").read_text(errors="replace")
+		status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8", errors="replace")
 		found = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
 		return int(found.split()[-1]) if found else process.pid
 	return process.pid

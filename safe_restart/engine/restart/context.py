@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from ..core.bench import Bench
 from ..core.errors import Cancelled, Unreachable
 from ..rq.failures import is_transient
+from ..state.helper_log import log
 from ..state.journal import Journal
 from ..state.locks import BenchLock
 from ..state.records import ASK, Request
@@ -64,6 +65,8 @@ class RequestContext:
 			)
 
 	def note(self, text: str) -> None:
+		"""Note what happened, in the journal and in the log."""
+		log.info("%s", text)
 		self.journal.note(self.request.id, text)
 
 	def ask(self, text: str) -> None:

@@ -2,10 +2,8 @@
 request ended."""
 
 import json
-import sys
 import threading
 import time
-import traceback
 from contextlib import suppress
 
 from redis.exceptions import RedisError
@@ -26,6 +24,7 @@ from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..jobs import held
 from ..sites import app_hooks
 from ..state import records
+from ..state.helper_log import log
 from ..state.journal import Journal
 from ..state.locks import BenchLock
 from ..state.records import Request
@@ -85,7 +84,7 @@ def execute(bench: Bench, request_id: str) -> int:
 		lock.release()
 	finish_writing(journal)
 	for problem in app_hooks.bring_sites_up_to_date(bench):
-		print(problem, file=sys.stderr)
+		log.warning("%s", problem)
 	if run:
 		release_delayed(run)
 	return journal.last_word["exit_code"] if journal.last_word else 1
@@ -182,8 +181,7 @@ def write_failure(journal: Journal, request: Request, run: Run | None, error: Ex
 	if isinstance(error, RestartError):
 		exit_code = error.exit_code
 	else:
-		with suppress(OSError):  # the log is on the disk that may be full
-			traceback.print_exc(file=sys.stderr)
+		log.error("Something unforeseen happened", exc_info=error)
 		sentence = explain(error, run)
 	if isinstance(error, Unreachable):
 		sentence = f"{error}. {sentence_of_state(run)}"

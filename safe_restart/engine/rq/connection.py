@@ -39,7 +39,7 @@ def connect(bench: Bench) -> Redis:
 
 def script(redis: Redis, name: str) -> Callable[..., Any]:
 	"""The script lua/<name>.lua, to be called with `keys` and `args`; its text is sent once, then its hash."""
-	return redis.register_script((LUA / f"{name}.lua").read_text())
+	return redis.register_script((LUA / f"{name}.lua").read_text(encoding="utf-8"))
 
 
 def is_up(redis: Redis) -> bool:

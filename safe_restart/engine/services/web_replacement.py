@@ -107,7 +107,7 @@ def loads_code_on_hup(service: Service) -> bool:
 		words = shlex.split(service.command)
 		names = [Path(word).name for word in process.cmdline()[:3]]
 		# A shell in front of gunicorn would be ended by SIGHUP.
-		is_ours = names[0].startswith(("python", "gunicorn"))
+		is_ours = any(name.startswith(("python", "gunicorn")) for name in names[:1])
 		is_master = is_ours and any(name.startswith("gunicorn") for name in names) and process.children()
 		could_say_so_elsewhere = (
 			any(word.split("=")[0] in ("-c", "--config") or word.startswith("-c") for word in words)

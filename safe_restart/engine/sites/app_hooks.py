@@ -56,7 +56,7 @@ def assigned(bench: Bench, name: str) -> Iterator[ast.expr]:
 	"""What hooks.py of each app assigns to this name, as syntax trees."""
 	for path in sorted(bench.path.glob("apps/*/*/hooks.py")):
 		try:
-			text = path.read_text()
+			text = path.read_text(encoding="utf-8")
 			# Most apps do not have it, and a search is quicker than parsing.
 			tree = ast.parse(text if name in text else "")
 		except (OSError, SyntaxError, ValueError):
@@ -74,7 +74,7 @@ def objections(bench: Bench) -> list[Objection]:
 def bring_sites_up_to_date(bench: Bench) -> list[Objection]:
 	"""Let the sites that may ask for restarts copy the journal into their DocTypes; returns what went wrong."""
 	apps = bench.sites_path / "apps.txt"
-	has_app = apps.is_file() and "safe_restart" in apps.read_text().split()
+	has_app = apps.is_file() and "safe_restart" in apps.read_text(encoding="utf-8").split()
 	sites = [site for site in bench.sites if is_site_allowed(bench, site)]
 	return call(bench, "sync", tuple(sites)) if has_app and sites else []
 

@@ -32,5 +32,5 @@ def keeper_in(service: Service) -> Path | None:
 def read_status(status_path: Path) -> dict[str, Any]:
 	"""The status that a keeper writes (`write_status` in web_keeper.py); empty where there is none that can be read."""
 	with suppress(OSError, ValueError):
-		return json.loads(status_path.read_text())
+		return json.loads(status_path.read_text(encoding="utf-8"))
 	return {}

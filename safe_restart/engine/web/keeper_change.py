@@ -102,7 +102,7 @@ def keeper_path(bench: Bench) -> Path:
 
 def keeper_text() -> str:
 	"""The keeper's code, as this version of the app has it."""
-	return Path(__file__).with_name(KEEPER).read_text()
+	return Path(__file__).with_name(KEEPER).read_text(encoding="utf-8")
 
 
 def with_keeper(bench: Bench, gunicorn: Gunicorn, command: str) -> str:

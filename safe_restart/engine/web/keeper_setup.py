@@ -57,10 +57,10 @@ def apply(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None
 		answered = [site for site, health in web_health.health(setup.bench).items() if health.is_ok]
 		write_files(setup, change, wanted, note)
 		load(setup, service, change, answered, wanted)
+		if not wanted:
+			remove_keeper(setup)
 	finally:
 		lock.release()
-	if not wanted:
-		remove_keeper(setup)
 
 
 def write_files(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None]) -> None:
@@ -71,7 +71,8 @@ def write_files(setup: Setup, change: Change, wanted: bool, note: Callable[[str]
 	except OSError as error:
 		leave_as_before(setup, change)
 		raise Refused(
-			f"{error.filename} cannot be written ({error.strerror}). Nothing was loaded. Run this as the bench's owner."
+			f"{error.filename or change.path} cannot be written ({error.strerror}). Nothing was loaded. Run this as the bench's "
+			"owner, and see that the disk has room."
 		) from None
 	except RestartError:
 		leave_as_before(setup, change)
@@ -154,7 +155,7 @@ def remove_keeper(setup: Setup) -> None:
 def is_refreshed(bench: Bench) -> bool:
 	"""Bring the bench's copy of the keeper up to date; True where it was not."""
 	path = keeper_path(bench)
-	if path.exists() and path.read_text() == keeper_text():
+	if path.exists() and path.read_text(encoding="utf-8") == keeper_text():
 		return False
 	write_keeper(bench)
 	return True

@@ -148,12 +148,14 @@ class SupervisorSetup(Setup):
 		"""Remove the backup, unless the configuration differs from it now."""
 		config = config_path(self.bench)
 		backup = Path(f"{config}{BACKUP_SUFFIX}")
-		if backup.exists() and backup.read_text() == config.read_text():
+		if backup.exists() and backup.read_text(encoding="utf-8") == config.read_text(encoding="utf-8"):
 			backup.unlink()
 
 	def what_is_gone(self, service: Service) -> str:
 		try:
-			is_written = bool(keeper_of(find_program(config_path(self.bench).read_text()).command))
+			is_written = bool(
+				keeper_of(find_program(config_path(self.bench).read_text(encoding="utf-8")).command)
+			)
 		except (Refused, OSError):
 			is_written = False
 		return "" if is_written else f"{CONFIG} was written anew without the web's keeper"
@@ -172,7 +174,7 @@ def plan(bench: Bench, undo: bool = False) -> Change:
 	"""The change of supervisor.conf, as Setup.plan says."""
 	path = config_path(bench)
 	try:
-		text = path.read_text()
+		text = path.read_text(encoding="utf-8")
 	except OSError as error:
 		raise Refused(
 			f"{path} cannot be read ({error.strerror}). Nothing was touched. Type `bench setup supervisor`, which writes it."

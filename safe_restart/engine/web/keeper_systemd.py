@@ -136,7 +136,7 @@ def read_settings(files: Iterable[Path]) -> list[tuple[str, str]]:
 	found = []
 	for file in files:
 		section = ""
-		for line in map(str.strip, file.read_text().splitlines()):
+		for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()):
 			if line.startswith("["):
 				section = line
 			elif section == "[Service]" and line and line[0] not in "#;":

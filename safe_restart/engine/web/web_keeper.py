@@ -222,7 +222,7 @@ class Keeper:
 	def end_workers_without_master(self, gently: bool) -> None:
 		"""End workers whose master was killed: they would serve old code, and hold the port against the next keeper."""
 		# Where this cannot be read, they notice by themselves, only later.
-		with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
+		with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as file:
 			for pid in set(map(int, file.read().split())) - {one.pid for one in self.all}:
 				os.kill(pid, signal.SIGTERM if gently else signal.SIGKILL)
 
@@ -232,7 +232,7 @@ class Keeper:
 		leaving = [one.pid for one in self.leaving]
 		status = {"pid": os.getpid(), "serving": serving, "leaving": leaving, "swap": self.swap}
 		try:
-			with open(f"{self.status_path}.new", "w") as file:
+			with open(f"{self.status_path}.new", "w", encoding="utf-8") as file:
 				json.dump(status, file)
 			os.replace(f"{self.status_path}.new", self.status_path)
 		except OSError as error:
@@ -284,7 +284,7 @@ def listen_when_free(words: list[str]) -> socket.socket:
 def is_in_maintenance(site: str) -> bool:
 	"""Whether a site's configuration says so now: it then answers 503, however well the new process works."""
 	for path in (f"{site}/site_config.json", "common_site_config.json"):
-		with suppress(OSError, ValueError), open(path) as file:
+		with suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
 			config = json.load(file)
 			if "maintenance_mode" in config:
 				return bool(config["maintenance_mode"])

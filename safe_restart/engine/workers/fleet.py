@@ -53,6 +53,11 @@ class WorkerProgram:
 		return tree.main_pid(self.service.pid)
 
 	@property
+	def is_pool(self) -> bool:
+		"""Whether its workers are children of the program, and not the program itself."""
+		return bool(self.service.pid) and any(one.pid != self.main_pid for one in self.workers)
+
+	@property
 	def pids_by_worker(self) -> dict[str, int]:
 		"""The pids of its workers by their names; where Redis knows none of them, the main pid by the program's own name."""
 		return {worker.name: worker.pid for worker in self.workers} or {self.name: self.main_pid}

@@ -264,7 +264,8 @@ class WorkerStopper:
 		sent = bool(program.workers and self.may_leave) and all(
 			self.fleet_reader.rq_reader.send_shutdown(worker.name) for worker in program.workers
 		)
-		how = "RQ's shutdown command" if sent and len(program.workers) == 1 else "SIGTERM"
+		is_enough = sent and len(program.workers) == 1 and not program.is_pool
+		how = "RQ's shutdown command" if is_enough else "SIGTERM"
 		if how == "SIGTERM":
 			self.fleet_reader.manager.signal(program.service, "TERM")
 		self.note(f"{program.name} gave no proof that it holds no job; it was asked to stop by {how}")
@@ -280,6 +281,7 @@ class WorkerStopper:
 		if program is None or not self._is_ending(program):
 			return True
 		confirmed = {worker.pid for worker in program.workers if worker.shutdown_requested}
-		is_pool = bool(program.service.pid) and any(one.pid != program.main_pid for one in program.workers)
-		expected = tree.children(program.main_pid) if is_pool else set(program.pids_by_worker.values())
+		expected = (
+			tree.children(program.main_pid) if program.is_pool else set(program.pids_by_worker.values())
+		)
 		return bool(program.workers) and confirmed >= expected

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from safe_restart.commands import safe_restart
+from safe_restart.engine.core.environment import python_path
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.load import run_long
@@ -330,3 +332,22 @@ def test_journal_is_private(demo):
 	state = demo.path / "sites/.safe-restart"
 	assert state.stat().st_mode & 0o777 == 0o700
 	assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize(
+	"words",
+	[("status", "-v"), ("plan",), ("doctor",), ("history",), ("--detach", "--reason", "für später …")],
+)
+def test_a_locale_without_utf_8_ends_no_command(make_bench, words):
+	"""As cron, a container or ssh may have it: files are UTF-8, and the terminal shows what it can."""
+
+	def write_beyond_ascii(demo):
+		config = demo.path / "sites/common_site_config.json"
+		values = json.loads(config.read_text(encoding="utf-8"))
+		config.write_text(json.dumps({**values, "note": "Grüße"}, ensure_ascii=False), encoding="utf-8")
+
+	demo = make_bench(web=False, before_start=write_beyond_ascii)
+	plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": python_path()}
+	done = subprocess.run(demo.command(*words), env={**os.environ, **plain}, capture_output=True, timeout=60)
+	said = (done.stdout + done.stderr).decode(errors="replace")
+	assert done.returncode in (0, 1) and "Traceback" not in said, said

@@ -90,7 +90,7 @@ def check_file(path: Path, command: str) -> None:
 
 def read(path: Path) -> str:
 	"""The text of a file; empty where there is none."""
-	return path.read_text() if path.exists() else ""
+	return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def write(manager: Systemd, drop_ins: list[DropIn], is_in_force: Callable[[Properties], bool]) -> None:

@@ -218,7 +218,7 @@ class Systemd(ProcessManager):
 				env=self.environment,
 				stdin=subprocess.DEVNULL,
 				capture_output=True,
-				text=True,
+				encoding="utf-8",
 				errors="replace",
 				timeout=ANSWER_TIMEOUT_SECONDS,
 				**self.identity,

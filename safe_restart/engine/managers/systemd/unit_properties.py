@@ -43,7 +43,7 @@ def configured(bench: Bench) -> set[str]:
 		if path.suffix == ".service" and not path.stem.endswith("@"):
 			names.add(path.name)
 		elif path.suffix == ".target":
-			wanted = re.findall(r"^(?:Wants|Requires)=(.*)$", path.read_text(), re.MULTILINE)
+			wanted = re.findall(r"^(?:Wants|Requires)=(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
 			names |= {name for line in wanted for name in line.split() if name.endswith(".service")}
 	return names
 
@@ -103,7 +103,9 @@ def log_files(paths: Iterable[str]) -> tuple[str, ...]:
 	files: dict[str, str] = {}
 	for path in filter(os.path.isfile, paths):
 		settings = re.findall(
-			r"^(Standard(?:Output|Error))=(.*)$", Path(path).read_text(errors="replace"), re.MULTILINE
+			r"^(Standard(?:Output|Error))=(.*)$",
+			Path(path).read_text(encoding="utf-8", errors="replace"),
+			re.MULTILINE,
 		)
 		files |= {name: value.strip() for name, value in settings}
 	written = (files.get(name, "").partition(":")[2] for name in ("StandardOutput", "StandardError"))
