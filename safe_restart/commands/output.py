@@ -229,7 +229,7 @@ def plan(answer: Plan, options: Options, objections: list[Objection]) -> None:
 		)
 	for objection in objections:
 		click.echo(f"An app objects, so the restart would be refused: {objection}")
-	click.echo(f"Recommended: {answer.recommended}. {answer.reason}")
+	click.echo(f"Recommended: {answer.recommended or 'none'}. {answer.reason}")
 
 
 def history(requests: list[Request]) -> None:

@@ -13,6 +13,7 @@ from ..engine.core.text import pluralize
 from ..engine.processes.classify import WORKERS
 from ..engine.restart.options import Options
 from ..engine.restart.strategies import DRAIN, LEAVE
+from ..engine.rq.failures import describe, fix_for
 from ..engine.rq.snapshot import RqReader
 from ..engine.rq.suspension import describe_holder
 from ..engine.state.journal import Journal
@@ -62,8 +63,8 @@ def run_resume(bench: Bench) -> None:
 		snapshot = RqReader(bench).snapshot()
 	except (RedisError, OSError) as error:
 		raise RestartError(
-			f"Redis at {bench.redis_queue_url} does not answer ({error}). Start it first, then type "
-			"`safe-restart resume` again."
+			f"{describe(error, bench.redis_queue_url)}, so nobody can say whether the queues are held. Fix: "
+			f"{fix_for(error)}. Then type `safe-restart resume` again."
 		) from None
 	if snapshot.suspended_by:
 		who, fix = describe_holder(snapshot.suspended_by, bench.bench_id)

@@ -1,4 +1,4 @@
-"""Numbers with their nouns."""
+"""Text for people: numbers with their nouns, and text from outside."""
 
 
 def pluralize(number: int, noun: str) -> str:

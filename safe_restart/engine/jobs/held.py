@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from ..core.bench import Bench
 from ..core.errors import Refused, RestartError, Unreachable
 from ..rq import connection
+from ..rq.failures import describe, fix_for
 from ..rq.keys import delayed_key, held_key
 from ..rq.snapshot import Job, RqReader
 from .actions import FAIL, REQUEUE
@@ -59,7 +60,7 @@ def reading_rq(bench: Bench) -> Iterator[RqReader]:
 		yield RqReader(bench)
 	except (RedisError, OSError) as error:
 		raise Unreachable(
-			f"Redis at {bench.redis_queue_url} does not answer ({error}). Nothing was changed. Start it and try again."
+			f"{describe(error, bench.redis_queue_url)}. Nothing was changed. Fix: {fix_for(error)}. Then try again."
 		) from None
 
 

@@ -22,6 +22,7 @@ from ..core.errors import (
 from ..core.text import pluralize
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..jobs import held
+from ..rq.failures import describe, fix_for
 from ..sites import app_hooks
 from ..state import records
 from ..state.helper_log import log
@@ -197,9 +198,10 @@ def write_failure(journal: Journal, request: Request, run: Run | None, error: Ex
 
 def explain(error: Exception, run: Run | None) -> str:
 	"""What happened, how the bench is now and what to type, for an error that is no RestartError."""
-	what = (
-		"Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
-	)
+	what = f"Something unforeseen happened ({error!r})"
+	if isinstance(error, RedisError):
+		url = run.bench.redis_queue_url if run else "its address"
+		what = f"{describe(error, url)}. Fix: {fix_for(error)}"
 	return f"{what}. {sentence_of_state(run)} The details are in sites/.safe-restart/helper.log."
 
 

@@ -13,59 +13,62 @@ from redis.exceptions import (
 	TimeoutError,
 )
 
-# What a server's error reply contains (redis.io, and src/server.c of Redis 7), what it means, and what mends it.
+_SET_PASSWORD = "set it in redis_queue, or use_rq_auth with rq_username and rq_password"
+# What marks a server's error reply (src/server.c of Redis 7), what it means, and what mends it. redis-py takes the code off
+# the codes it has a class for (redis/_parsers/base.py, EXCEPTION_CLASSES): those are known by their text.
 REPLIES = (
 	(
-		"MISCONF",
+		("MISCONF",),
 		"refuses writes, as it cannot save to its disk",
 		"make room on its disk and see its log; `redis-cli CONFIG SET stop-writes-on-bgsave-error no` lets it go on unsaved",
 	),
 	(
-		"READONLY",
+		("READONLY", "read only replica", "read only slave"),
 		"is a replica and takes no writes",
 		"name the master in redis_queue of sites/common_site_config.json",
 	),
 	(
-		"BUSY",
+		("BUSY",),
 		"is busy with a script that does not end",
 		"see what runs it; `redis-cli SCRIPT KILL` ends the script",
 	),
-	("NOAUTH", "wants a password", "set it in redis_queue, or use_rq_auth with rq_username and rq_password"),
+	(("NOAUTH", "Authentication required"), "wants a password", _SET_PASSWORD),
 	(
-		"WRONGPASS",
+		("WRONGPASS", "invalid username-password", "invalid password"),
 		"does not take this user name and password",
 		"correct redis_queue, or rq_username and rq_password",
 	),
 	(
-		"invalid username-password",
-		"does not take this user name and password",
-		"correct redis_queue, or rq_username and rq_password",
-	),
-	("invalid password", "does not take this password", "correct redis_queue"),
-	(
-		"Authentication required",
-		"wants a password",
-		"set it in redis_queue, or use_rq_auth with rq_username and rq_password",
-	),
-	(
-		"NOPERM",
+		("NOPERM", "has no permissions"),
 		"forbids this user what a restart needs",
 		"see docs/configuration.md for what its ACL has to allow",
 	),
 	(
-		"WRONGTYPE",
+		("WRONGTYPE",),
 		"holds a key of RQ's with a value of another type",
 		"see which with `redis-cli --scan --pattern 'rq:*'`",
 	),
 	(
-		"max number of clients",
+		("max number of clients",),
 		"takes no more connections",
 		"raise maxclients, or end who keeps them open: `redis-cli CLIENT LIST`",
 	),
-	("OOM", "has no memory left for a write", "raise maxmemory, or make room"),
-	("unknown command", "is too old for this command, or has it renamed", "Redis 6.0 or later is needed"),
-	("LOADING", "is still loading its data", "wait until it has"),
+	(("OOM", "used memory > 'maxmemory'"), "has no memory left for a write", "raise maxmemory, or make room"),
+	(
+		("unknown command",),
+		"is too old for this command, or has it renamed",
+		"see which Redis the README names",
+	),
+	(("LOADING", "loading the dataset"), "is still loading its data", "wait until it has"),
 )
+
+
+def _reply_to(error: BaseException) -> tuple[str, str]:
+	"""What the reply means and what mends it; two empty texts for one that is not in the table."""
+	text = str(error)
+	return next(
+		((what, fix) for marks, what, fix in REPLIES if any(mark in text for mark in marks)), ("", "")
+	)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -77,9 +80,9 @@ def is_transient(error: BaseException) -> bool:
 
 def describe(error: BaseException, url: str) -> str:
 	"""What happened, as a sentence without its full stop; the error's own words are in it."""
-	for mark, what, _ in REPLIES:
-		if mark in str(error):
-			return f"Redis at {url} {what} ({error})"
+	what, _ = _reply_to(error)
+	if what:
+		return f"Redis at {url} {what} ({error})"
 	if is_transient(error) or not isinstance(error, RedisError):
 		return f"Redis at {url} does not answer ({error})"
 	return f"Redis at {url} answered with an error ({error})"
@@ -87,5 +90,5 @@ def describe(error: BaseException, url: str) -> str:
 
 def fix_for(error: BaseException) -> str:
 	"""What to do about it, as the rest of a sentence."""
-	found = next((fix for mark, _, fix in REPLIES if mark in str(error)), "")
-	return found or ("start it" if is_transient(error) else "see its log")
+	_, fix = _reply_to(error)
+	return fix or ("start it" if is_transient(error) else "see its log")

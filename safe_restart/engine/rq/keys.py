@@ -19,7 +19,7 @@ ATTEMPTS, WHY, WHO, AT = OUR_FIELDS = (
 	"safe_restart_at",
 )
 
-PROBE = "rq:safe-restart-probe"  # written for a moment to see that Redis takes writes
+PROBE = "rq:safe-restart:probe"
 
 
 def job_key(job_id: str) -> str:
@@ -49,14 +49,14 @@ def command_channel(worker: str) -> str:
 
 def held_key(bench: Bench) -> str:
 	"""The set of the ids of a bench's held jobs."""
-	return f"safe-restart:held:{bench.bench_id}"
+	return f"rq:safe-restart:held:{bench.bench_id}"
 
 
 def delayed_key(bench: Bench) -> str:
 	"""The sorted set of the ids of a bench's delayed jobs; the score is the time at which a job is due."""
-	return f"safe-restart:delayed:{bench.bench_id}"
+	return f"rq:safe-restart:delayed:{bench.bench_id}"
 
 
 def depths_key(bench: Bench) -> str:
 	"""The sorted set of samples of how many jobs wait in each queue of a bench; the score is the time of the sample."""
-	return f"safe-restart:depths:{bench.bench_id}"
+	return f"rq:safe-restart:depths:{bench.bench_id}"

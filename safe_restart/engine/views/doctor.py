@@ -21,6 +21,7 @@ from ..managers.base import Drawback, ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import OTHER, WEB, WORKERS
 from ..rq import connection
+from ..rq.failures import describe, fix_for
 from ..rq.snapshot import RqReader, RqSnapshot, Worker
 from ..rq.suspension import describe_holder
 from ..services import orphaned_services
@@ -63,18 +64,28 @@ def examine(bench: Bench) -> list[Finding]:
 		findings.append(Finding(PROBLEM, str(error)))
 	findings += examine_requests(bench)
 	rq_reader = RqReader(bench)
-	if not connection.is_up(rq_reader.redis):
-		findings.append(Finding(PROBLEM, f"Redis at {bench.redis_queue_url} does not answer", "start it"))
+	if problem := connection.find_problem(rq_reader.redis):
+		findings.append(Finding(PROBLEM, describe(problem, bench.redis_queue_url), fix_for(problem)))
 		return findings
 	findings += examine_redis(rq_reader.redis)
 	if manager:
-		fleet_reader = FleetReader(bench, manager, rq_reader)
-		fleet = fleet_reader.read()
-		findings += examine_suspension(bench, fleet.snapshot)
-		findings += examine_workers(fleet)
-		findings += examine_orphans(fleet_reader)
-		findings += examine_code(bench, fleet.workers)
+		findings += examine_fleet(bench, FleetReader(bench, manager, rq_reader))
 	return findings
+
+
+def examine_fleet(bench: Bench, fleet_reader: FleetReader) -> list[Finding]:
+	try:
+		fleet = fleet_reader.read()
+	except RestartError as error:
+		return [Finding(PROBLEM, str(error))]
+	except (RedisError, OSError) as error:
+		return [Finding(PROBLEM, describe(error, bench.redis_queue_url), fix_for(error))]
+	return [
+		*examine_suspension(bench, fleet.snapshot),
+		*examine_workers(fleet),
+		*examine_orphans(fleet_reader),
+		*examine_code(bench, fleet.workers),
+	]
 
 
 def examine_folder(bench: Bench) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from ..jobs.actions import FAIL, HOLD
 from ..jobs.retry_policy import Policy
 from ..managers.base import RestartMode
 from ..restart.options import Options
-from ..restart.strategies import FINISH_FIRST, NOW, ROLLING, STRATEGIES, WAIT_WORKERS, Strategy
+from ..restart.strategies import FINISH_FIRST, ROLLING, WAIT_WORKERS, Strategy
 from ..rq.snapshot import Job
 from ..workers.fleet import Fleet, WorkerProgram
 
@@ -150,8 +150,8 @@ def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	)
 
 
-def plan_without_redis() -> Plan:
-	"""The plan while Redis is down: jobs are unknown, and only one strategy works."""
-	unknown = "unknown: Redis does not answer"
-	reason = "Redis does not answer. Start it first if you can: without it, running and interrupted jobs are not known."
-	return Plan(NOW, STRATEGIES[NOW].summary, [], 0, unknown, 0, unknown, None, NOW, reason)
+def plan_without_redis(strategy: Strategy, problem: str, fix: str) -> Plan:
+	"""The plan while Redis says nothing of jobs: none is recommended, as what is not known may be interrupted."""
+	unknown = f"unknown: {problem}"
+	reason = f"{problem}, so nobody can say which jobs run. First: {fix}."
+	return Plan(strategy.name, strategy.summary, [], 0, unknown, 0, unknown, None, "", reason)

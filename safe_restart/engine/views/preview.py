@@ -13,6 +13,7 @@ from ..jobs import retry_policy
 from ..managers.base import ProcessManager, RestartMode
 from ..restart.options import Options
 from ..restart.strategies import DRAIN, STRATEGIES, Strategy, adapt_to_manager
+from ..rq.failures import describe, fix_for
 from ..rq.snapshot import RqReader
 from ..state.journal import Journal
 from ..state.records import Request, Step
@@ -53,9 +54,9 @@ def preview(
 	past = ended_restarts(bench)
 	try:
 		fleet = FleetReader(bench, manager, RqReader(bench)).read()
-	except (RedisError, OSError):
-		only = plan_without_redis()
-		return Preview({only.strategy: only}, {})
+	except (RedisError, OSError) as error:
+		problem, fix = describe(error, bench.redis_queue_url), fix_for(error)
+		return Preview({one.name: plan_without_redis(one, problem, fix) for one in strategies}, {})
 	grace = grace_seconds(fleet, options)
 	plans, estimates = {}, {}
 	for strategy in strategies:

@@ -10,6 +10,7 @@ from ..core.bench import Bench
 from ..core.errors import RestartError, Unreachable
 from ..managers import detect
 from ..managers.base import ProcessManager, Service
+from ..rq.failures import describe
 from ..rq.snapshot import Job, RqReader, RqSnapshot, Worker
 from ..rq.suspension import holding_bench
 from ..state.journal import Journal
@@ -76,8 +77,10 @@ def read_status(bench: Bench) -> Status:
 		manager_problem = str(error)
 	try:
 		fleet = FleetReader(bench, manager, rq_reader).read()
+	except RestartError as error:
+		manager_problem = manager_problem or str(error)
 	except (RedisError, OSError) as error:
-		redis_problem = f"Redis at {bench.redis_queue_url} does not answer ({error})"
+		redis_problem = describe(error, bench.redis_queue_url)
 	journal = Journal(bench)
 	requests = journal.requests(limit=10)
 	current = next((request for request in requests if request.is_open), None)

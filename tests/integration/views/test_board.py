@@ -73,7 +73,7 @@ def test_an_interrupted_job_is_told_as_queued_again(demo):
 def test_another_sites_jobs_are_only_counted(demo):
 	run_long(demo, 1, 60)
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--interrupted", "hold", "--json").json
-	wait_for(lambda: demo.redis.scard("safe-restart:held:" + demo.bench.bench_id) == 1)
+	wait_for(lambda: demo.redis.scard("rq:safe-restart:held:" + demo.bench.bench_id) == 1)
 	told = [
 		board.overview(demo.bench, OTHER),
 		board.previews(demo.bench, {}, OTHER),

@@ -22,7 +22,12 @@ URL = "redis://127.0.0.1:11000"
 		(ConnectionError("Error 111 connecting. Connection refused."), True, "does not answer", "start it"),
 		(TimeoutError("Timeout reading from socket"), True, "does not answer", "start it"),
 		(OSError("Network is unreachable"), True, "does not answer", "start it"),
-		(BusyLoadingError("Redis is loading the dataset in memory"), True, "does not answer", "start it"),
+		(
+			BusyLoadingError("Redis is loading the dataset in memory"),
+			True,
+			"is still loading its data",
+			"wait until it has",
+		),
 		(ResponseError("MISCONF Redis is configured to save RDB snapshots"), False, "refuses writes", "disk"),
 		(
 			ReadOnlyError("READONLY You can't write against a read only replica."),

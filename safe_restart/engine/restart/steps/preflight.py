@@ -7,16 +7,19 @@ from ...core.text import pluralize
 from ...managers.base import RestartMode, Service
 from ...processes.classify import REDIS, WEB, WORKERS
 from ...rq import connection
+from ...rq.failures import describe, fix_for, is_transient
+from ...sites.maintenance import read_prior
 from ...web import health as web_health
 from ...workers.fleet import Fleet
 from ..run import Run
-from ..strategies import LEAVE, NOW, check_foreground, check_migrate, check_redis
+from ..strategies import LEAVE, NOW, STRATEGIES, check_foreground, check_migrate, check_redis
 from .migration import check_migration
 
 
 def preflight(run: Run, detail: list[str]) -> None:
 	"""Check that the restart can succeed, and remember how the bench was. Touches nothing."""
 	check_request(run)
+	check_no_failed_migration(run)
 	check_redis_answers(run)
 	services = run.manager.services()
 	check_services(run, services)
@@ -50,9 +53,34 @@ def check_request(run: Run) -> None:
 		)
 
 
+def check_no_failed_migration(run: Run) -> None:
+	"""Check that no site is left half migrated: old workers must not start on its database. One whose maintenance mode a
+	person has ended by hand counts as mended. Raises Refused."""
+	if run.strategy.name not in STRATEGIES:
+		return
+	failed = next((one for one in run.journal.requests() if one.state.get("prior") and not one.is_open), None)
+	if failed is None or failed.id == run.request.id:
+		return
+	prior = {site: before for site, before in failed.state["prior"].items() if site in run.bench.sites}
+	left = [site for site, now in read_prior(run.bench, list(prior)).items() if now != prior[site]]
+	if left:
+		raise Refused(
+			f"The migration of request {failed.id} failed, and {', '.join(left)} is still in maintenance mode, with workers and "
+			"scheduler stopped. A restart would start workers on a database that may be half migrated. Nothing was touched. "
+			f"Mend the cause, then type `safe-restart retry {failed.id}`; or, to go back to work as it is, `safe-restart recover "
+			"--start-anyway`."
+		)
+
+
 def check_redis_answers(run: Run) -> None:
-	"""Remember whether Redis is up. Raises Refused where nothing can be done without it."""
-	run.state.redis_is_up = connection.is_up(run.fleet_reader.redis)
+	"""Remember whether Redis is up. Raises Refused where nothing can be done without it, and where Redis answers with an
+	error: what it refuses now it refuses to the workers too."""
+	problem = connection.find_problem(run.fleet_reader.redis)
+	if problem and not is_transient(problem):
+		raise Refused(
+			f"{describe(problem, run.bench.redis_queue_url)}. Nothing was touched. Fix: {fix_for(problem)}. Then try again."
+		)
+	run.state.redis_is_up = problem is None
 	if run.manager.is_seen_through_redis and not run.state.redis_is_up:
 		raise Refused(
 			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached "
