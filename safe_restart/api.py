@@ -1,7 +1,9 @@
-"""What the board in the desk asks for, and pipelines over REST: each method checks the role and the site, then the engine
-answers. The JSON is that of engine/views/board.py.
+"""The methods that the board in the desk calls, and pipelines over REST.
 
-Requests are asked for by inserting a Restart Request, here as over `/api/resource`, so that there is one way in.
+Each checks the role and the site; the engine answers with the JSON of engine/views/board.py.
+
+A restart is asked for by inserting a Restart Request, here as over `/api/resource`, so that the same checks
+hold.
 """
 
 from collections.abc import Callable
@@ -20,14 +22,16 @@ from .engine.views import board
 
 CHANGES_PER_MINUTE = 30
 HISTORY_LIMIT = 200
-# Frappe writes a session's last use into the database at most each 10 minutes (frappe.sessions.Session.update).
+# Frappe writes the last use of a session into the database at most every 10 minutes
+# (frappe.sessions.Session.update).
 ACTIVE_WITHIN = timedelta(minutes=10)
 
 changes = rate_limit(limit=CHANGES_PER_MINUTE, seconds=60)
 
 
 def managers_only(method: Callable[..., dict]) -> Callable[..., dict]:
-	"""Before anything else: the role, then whether this site may ask."""
+	"""A decorator that checks, before anything else, the role and then whether this site may ask for
+	restarts."""
 
 	@wraps(method)
 	@as_frappe_errors
@@ -44,14 +48,15 @@ def managers_only(method: Callable[..., dict]) -> Callable[..., dict]:
 def overview() -> dict:
 	"""All that the board shows at first sight."""
 	answer = board.overview(this_bench(), visibility())
-	journal_sync.catch_up(this_bench(), visibility(), [one["request"] for one in answer["history"]])
+	journal_sync.sync_some(this_bench(), visibility(), [one["request"] for one in answer["history"]])
 	return {**answer, "site": frappe.local.site}
 
 
 @frappe.whitelist()
 @managers_only
 def preview(options: dict | str | None = None) -> dict:
-	"""What each strategy would do to the jobs that exist now, who objects, and how many people are at work."""
+	"""What each strategy would do to the jobs that exist now, the objections of apps, and how many people are
+	at work."""
 	bench = this_bench()
 	choice = request_options.options_of(request_options.of_board(options), bench)
 	answer = board.previews(bench, choice.as_dict(), visibility())
@@ -68,9 +73,12 @@ def request(
 	override_blockers: bool = False,
 	confirm: str | None = None,
 ) -> dict:
-	"""Ask for a restart; it begins when this call is committed. `confirm` is the site's name where jobs are interrupted."""
+	"""Ask for a restart, which begins when this call is committed.
+
+	confirm: the name of the site, where jobs are interrupted
+	"""
 	values = request_options.of_board(options)
-	request_options.options_of(values, this_bench())  # refuses what no field of the document would hold
+	request_options.options_of(values, this_bench())  # refuses an option that the document has no field for
 	doc = frappe.new_doc(
 		"Restart Request", strategy=strategy, reason=reason, override_blockers=override_blockers
 	)
@@ -85,7 +93,7 @@ def request(
 def progress(request: str, after: int = 0) -> dict:
 	"""How far a request has come, with its events after that number."""
 	answer = board.progress(this_bench(), request, after, visibility())
-	journal_sync.catch_up(this_bench(), visibility(), [request])
+	journal_sync.sync_some(this_bench(), visibility(), [request])
 	return answer
 
 
@@ -93,7 +101,7 @@ def progress(request: str, after: int = 0) -> dict:
 @managers_only
 @changes
 def cancel(request: str) -> dict:
-	"""Ask a request to stop."""
+	"""Ask for the cancellation of a request."""
 	return board.cancel(this_bench(), request)
 
 
@@ -116,12 +124,12 @@ def discard(job: str) -> dict:
 @frappe.whitelist()
 @managers_only
 def history(limit: int = board.HISTORY, before: str | None = None) -> dict:
-	"""Requests, the newest first; those before the named one, where one is."""
+	"""Requests, the newest first; where `before` names one, those before it."""
 	return board.history(this_bench(), visibility(), max(1, min(limit, HISTORY_LIMIT)), before)
 
 
 def users_active() -> int:
-	"""How many people have used this site within the last ten minutes, whoever asks among them."""
+	"""How many people have used this site within the last ten minutes, with the one who asks."""
 	sessions = frappe.qb.DocType("Sessions")
 	used = frappe.qb.from_(sessions).select(sessions.user).distinct()
 	used = used.where(sessions.lastupdate > now_datetime() - ACTIVE_WITHIN).where(sessions.user != "Guest")

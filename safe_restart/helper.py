@@ -1,11 +1,12 @@
 """The tiny external process that carries out one request, and exits.
 
-It is the only executor: the command line and the desk write a request into the journal, call `spawn`, and follow. It
-is started in a session of its own, so neither a closed terminal nor a stopped web service takes it along.
+Nothing else carries requests out: the command line and the desk write a request into the journal, call
+`start_helper` and follow the journal. The helper runs in a session of its own, so that a closed terminal or a
+stopped web service does not end it.
 
     python -m safe_restart.helper BENCH REQUEST
 
-With `recover` in the place of a request it ends what a dead helper left.
+With `recover` in the place of a request the helper ends what a dead helper left.
 """
 
 import os
@@ -19,22 +20,24 @@ from contextlib import suppress
 from pathlib import Path
 
 RECOVER = "recover"
-MAX_RECOVERIES = 3
+MAX_RECOVERIES = 3  # so that a helper that is killed again and again is not started for ever
 RECOVERY_PAUSE_SECONDS = 0.5
 
 
 def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
-	"""Start the helper, detached from us.
+	"""Start the helper, detached from this process.
 
-	Where we run in a unit of the bench, whose stop would take the helper along, that is started in a scope of its own.
-	Raises OSError where no process can be started.
+	Where this process runs in a systemd unit, whose stop would end the helper too, the helper gets a scope of
+	its own. Raises OSError where no process can be started.
 	"""
 	from .engine.core import bench, environment
 
 	words: list[str] = []
 	variables: Mapping[str, str] = os.environ
 	if environment.runs_in_a_unit():
-		from .engine.managers.systemd.scope import way_out  # a tenth of a second that few have to wait
+		from .engine.managers.systemd.scope import (
+			way_out,
+		)  # takes a tenth of a second, and few benches need it
 
 		words, variables = way_out(bench.load(bench_path))
 	with open(bench_path / "sites" / ".safe-restart" / "helper.log", "ab", opener=open_private) as log:
@@ -43,17 +46,17 @@ def spawn(bench_path: Path, request_id: str) -> subprocess.Popen:
 			cwd="/",
 			env={**variables, "PYTHONPATH": environment.python_path()},
 			stdin=subprocess.DEVNULL,
-			stdout=subprocess.PIPE,  # its last word, should the journal's disk be full
+			stdout=subprocess.PIPE,  # how the request ended, should the journal's disk be full
 			stderr=log,
 			start_new_session=True,
 		)
 
 
 def start_helper(bench_path: Path, request_id: str, write: Callable[[], object]) -> subprocess.Popen:
-	"""Start the helper for a request, and then write that into the journal, where the helper waits for it.
+	"""Start the helper for a request, then write the request into the journal, where the helper waits for it.
 
-	In this order no request stands in the journal for which nobody starts a helper, whenever we are killed. Raises OSError
-	where no process can be started, and what `write` raises.
+	In this order the journal never has a request without a helper, even if this process is killed in between.
+	Raises OSError where no process can be started, and what `write` raises.
 	"""
 	helper = spawn(bench_path, request_id)
 	write()
@@ -61,11 +64,13 @@ def start_helper(bench_path: Path, request_id: str, write: Callable[[], object])
 
 
 def open_private(path: str, flags: int) -> int:
+	"""An opener for `open`, for files that only their owner may read."""
 	return os.open(path, flags, 0o600)
 
 
 def main(arguments: list[str]) -> int:
-	"""Guard a child that does the work; should it be killed, start another that recovers, within a second."""
+	"""Run a child that does the work, and guard it: if it is killed, start another one that recovers, within
+	a second."""
 	os.environ.pop("PYTHONPATH", None)
 	for number in (signal.SIGHUP, signal.SIGINT):  # a closed terminal is no reason to stop half way
 		signal.signal(number, signal.SIG_IGN)
@@ -80,7 +85,10 @@ def main(arguments: list[str]) -> int:
 
 
 def guard(bench_path: str, request_id: str) -> int:
-	"""Run one executor in a child and wait for its end; returns its wait status. The guard itself stays tiny."""
+	"""Run one executor in a child and wait for its end; returns its wait status.
+
+	The guard itself stays tiny.
+	"""
 	child = os.fork()
 	if child == 0:
 		os._exit(carry_out(bench_path, request_id))
@@ -89,6 +97,7 @@ def guard(bench_path: str, request_id: str) -> int:
 
 
 def carry_out(bench_path: str, request_id: str) -> int:
+	"""Carry out the request, or recover, in this process; returns the exit code and never raises."""
 	from .engine.core import bench
 	from .engine.core.errors import RestartError
 	from .engine.restart import executor

@@ -1,7 +1,9 @@
-"""`bench safe-restart` and the console script `safe-restart`: one click group, rendering, no logic.
+"""The commands `bench safe-restart` and `safe-restart`, as one click group.
 
-Every `bench` call imports this module, so nothing is imported at the top but click and the table of options, which is
-made of Python's own library alone.
+They parse and print; the engine does the rest.
+
+Every call of `bench` imports this module, so only click is imported at the top, and the table of options,
+which needs nothing but Python's own library.
 """
 
 import sys
@@ -9,22 +11,14 @@ from typing import Any
 
 import click
 
-from ..engine.core.bench import Bench
 from .context import Group, context_of_group, print_json, this_bench
-from .options import flags, options_typed
+from .options import flags, options_of, options_typed, strategy_of
 from .setup import setup
-
-STRATEGY_FLAGS = {
-	"wait_workers": "wait-workers",
-	"no_wait_workers": "no-wait-workers",
-	"suspend_rq": "suspend-rq",
-	"now": "now",
-}
 
 
 @click.group("safe-restart", cls=Group, invoke_without_command=True)
 @click.option(
-	"--bench", "bench_path", metavar="PATH", help="The bench; otherwise the one this folder lies in."
+	"--bench", "bench_path", metavar="PATH", help="The bench; by default the one this folder lies in."
 )
 @click.option("--wait-workers", is_flag=True, help="All running jobs finish first; new ones wait.")
 @click.option("--no-wait-workers", is_flag=True, help="Return at once; running jobs finish on the old code.")
@@ -37,7 +31,7 @@ STRATEGY_FLAGS = {
 	"--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before jobs are interrupted.")
-@click.option("--detach", is_flag=True, help="Return as soon as the restart has been handed to its helper.")
+@click.option("--detach", is_flag=True, help="Return as soon as the helper has the restart.")
 @click.pass_context
 def safe_restart(ctx: click.Context, bench_path: str | None, **params: Any) -> None:
 	"""Restart a bench without breaking a background job.
@@ -56,42 +50,17 @@ def safe_restart(ctx: click.Context, bench_path: str | None, **params: Any) -> N
 		ctx.exit(run_restart(bench, strategy_of(params), options_of(ctx, bench), params))
 
 
-def strategy_of(params: dict) -> str:
-	from ..engine.core.errors import Refused
-
-	chosen = [name for flag, name in STRATEGY_FLAGS.items() if params[flag]]
-	if len(chosen) > 1:
-		flags = " and ".join(f"--{name}" for name in chosen)
-		raise Refused(f"{flags} contradict each other. Nothing was touched. Choose one.")
-	default = "wait-workers" if params["migrate"] and not params["allow_running_jobs"] else "rolling"
-	return chosen[0] if chosen else default
-
-
-def named_sites(ctx: click.Context) -> tuple[str, ...]:
-	"""The sites of --site, ours or that of `bench --site SITE safe-restart`; none stands for all.
-
-	`bench` fills its context with the default site where none was named, so only what was typed counts.
-	"""
-	typed = ctx.params["sites"]
-	above = ctx.parent.params.get("site") if ctx.parent else None
-	return typed or ((above,) if above and above != "all" else ())
-
-
-def options_of(ctx: click.Context, bench: Bench) -> dict:
-	return options_typed(bench, {**ctx.params, "sites": named_sites(ctx)}).as_dict()
-
-
 @safe_restart.command()
 @click.option("-v", "--verbose", is_flag=True, help="Also services and queues.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def status(ctx: click.Context, verbose: bool, as_json: bool) -> None:
-	"""How the bench is now: workers, jobs, queues, and the restart that runs."""
+	"""Show how the bench is now: workers, jobs, queues, and the restart that runs."""
 	from ..engine.views import status as statuses
 	from . import output
 
-	seen = statuses.read_status(this_bench(ctx))
-	print_json(statuses.as_json(seen)) if as_json else output.status(seen, verbose)
+	found = statuses.read_status(this_bench(ctx))
+	print_json(statuses.as_json(found)) if as_json else output.status(found, verbose)
 
 
 @safe_restart.command()
@@ -99,7 +68,7 @@ def status(ctx: click.Context, verbose: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
-	"""What a restart would do to the jobs that exist now. Does nothing.
+	"""Show what a restart would do to the jobs that exist now. Touches nothing.
 
 	STRATEGY is rolling (the default), wait-workers, no-wait-workers, suspend-rq or now.
 	"""
@@ -114,7 +83,7 @@ def plan(ctx: click.Context, strategy: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def history(ctx: click.Context, limit: int, as_json: bool) -> None:
-	"""The restarts of this bench, the newest first."""
+	"""List the restarts of this bench, the newest first."""
 	from ..engine.state.journal import Journal
 	from ..engine.views.status import summary
 	from . import output
@@ -131,7 +100,7 @@ def history(ctx: click.Context, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def show(ctx: click.Context, request: str, as_json: bool) -> None:
-	"""One restart with its steps and all that was noted."""
+	"""Show one restart with its steps and notes."""
 	from ..engine.state.journal import Journal
 	from ..engine.state.report import as_json as report_json
 	from . import output
@@ -152,7 +121,7 @@ def show(ctx: click.Context, request: str, as_json: bool) -> None:
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
 @click.pass_context
 def logs(ctx: click.Context, service: str, tail: int, follow: bool) -> None:
-	"""The logs of SERVICE: web, workers, scheduler, socketio, redis, or a program's own name."""
+	"""Show the logs of SERVICE: web, workers, scheduler, socketio, redis, or a program's own name."""
 	from .logs import show_logs
 
 	show_logs(this_bench(ctx), service, tail, follow)
@@ -167,7 +136,10 @@ def logs(ctx: click.Context, service: str, tail: int, follow: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def drain(ctx: click.Context, here: bool, reason: str, as_json: bool, **params: Any) -> None:
-	"""Let running jobs finish and hold new ones, for a tool that restarts by itself. Returns when nothing runs."""
+	"""Let running jobs finish while new ones wait, for a tool that restarts by itself.
+
+	Returns when no job runs.
+	"""
 	from .requests import run_drain
 
 	bench = this_bench(ctx)
@@ -197,7 +169,7 @@ def cancel(ctx: click.Context, request: str) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def jobs(ctx: click.Context, as_json: bool) -> None:
-	"""Jobs that were interrupted and are held for a person, or wait for their pause."""
+	"""List interrupted jobs that are held for a person, or run again after a pause."""
 	if ctx.invoked_subcommand is None:
 		from .jobs import show_jobs
 
@@ -230,7 +202,10 @@ def jobs_discard(ctx: click.Context, job_id: str) -> None:
 )
 @click.pass_context
 def recover(ctx: click.Context, start_anyway: bool) -> None:
-	"""End what a dead helper left: rolled back if nothing was stopped yet, rolled forward otherwise. Safe to repeat."""
+	"""End a restart whose helper died: rolled back if nothing was stopped yet, else rolled forward.
+
+	Safe to repeat.
+	"""
 	from .requests import run_recover, run_start_anyway
 
 	ctx.exit(run_start_anyway(this_bench(ctx)) if start_anyway else run_recover(this_bench(ctx)))
@@ -241,7 +216,7 @@ def recover(ctx: click.Context, start_anyway: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def retry(ctx: click.Context, request: str, as_json: bool) -> None:
-	"""Migrate again after a migration that failed, and go on from there."""
+	"""Migrate again after a failed migration, and go on from there."""
 	from .requests import run_again
 
 	ctx.exit(run_again(this_bench(ctx), request, "migrate", as_json))
@@ -251,7 +226,7 @@ def retry(ctx: click.Context, request: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-	"""Can a restart succeed here, and is it safe? Exits with 1 where something would make it fail."""
+	"""Check whether a restart can succeed here, and is safe. Exits with 1 if something would make it fail."""
 	from dataclasses import asdict
 
 	from ..engine.views import doctor as doctors
@@ -270,11 +245,11 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 @click.option(
 	"--boot", type=click.FloatRange(0, 60), default=1, show_default=True, help="Seconds each process boots."
 )
-@click.option("--keep", is_flag=True, help="Leave the bench running, and say how to play on.")
+@click.option("--keep", is_flag=True, help="Leave the bench running, and say how to go on.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def demo(ctx: click.Context, strategy: str, boot: float, keep: bool, as_json: bool) -> None:
-	"""Build a bench in miniature, restart it under load with STRATEGY, and tell each job's fate."""
+	"""Build a bench in miniature, restart it under load with STRATEGY, and say what became of each job."""
 	from ..demo.runner import run_demo
 
 	ctx.exit(run_demo(strategy, boot, keep, as_json))

@@ -1,4 +1,4 @@
-"""What all commands share: the bench they are for, errors as one sentence, JSON."""
+"""What all commands share: finding their bench, errors as one sentence, JSON."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ..engine.core.bench import Bench
 
 
 class Group(click.Group):
-	"""Turns the engine's errors into one sentence and the right exit code."""
+	"""A click group that turns the engine's errors into one sentence and the right exit code."""
 
 	def invoke(self, ctx: click.Context) -> Any:
 		from ..engine.core.errors import RestartError
@@ -25,7 +25,10 @@ class Group(click.Group):
 
 
 def context_of_group(ctx: click.Context) -> click.Context:
-	"""The context of `safe-restart` itself, from that of one of its commands. Under `bench` it is not the root."""
+	"""The context of `safe-restart` itself, from that of one of its commands.
+
+	Under `bench` it is not the root.
+	"""
 	while "bench_path" not in ctx.params and ctx.parent:
 		ctx = ctx.parent
 	return ctx

@@ -1,4 +1,4 @@
-"""Following a request to its end: only the journal is read, and Ctrl-C asks to cancel."""
+"""Follows a request to its end. It only reads the journal; Ctrl-C asks for cancellation."""
 
 import json
 import os
@@ -21,14 +21,16 @@ if TYPE_CHECKING:  # rich takes its time, and only a terminal needs it
 	from .view_plain import PlainView
 
 POLL_SECONDS = 0.02
-EXIT_LEFT_RUNNING = 130  # what a shell says of a command that Ctrl-C ended
+EXIT_LEFT_RUNNING = 130  # the exit code of a command that Ctrl-C ended, as shells have it
 
 
 class Interrupts:
-	"""Counts Ctrl-C from before a request is written down, so that none falls between the helper's start and its
-	following. A context manager.
+	"""Counts Ctrl-C, from before the request is written, so that none is missed until the request is
+	followed.
 
-	is_over: the restart has ended, and all that is left to tell is the exit code, which a Ctrl-C would change
+	A context manager.
+
+	is_over: the restart has ended, so that a Ctrl-C is ignored, which would change the exit code
 	"""
 
 	def __init__(self) -> None:
@@ -47,7 +49,7 @@ class Interrupts:
 
 
 class Follower:
-	"""Shows what the journal says of one request until that has ended, or only stragglers are left."""
+	"""Shows what the journal says of a request until it has ended, or only stragglers are left."""
 
 	def __init__(
 		self, bench: Bench, journal: Journal, helper: subprocess.Popen, params: dict, interrupts: Interrupts
@@ -57,7 +59,10 @@ class Follower:
 		self.is_cancelling = self.is_waiting = False
 
 	def follow(self, request: Request) -> Request:
-		"""Returns the request as it ended. Raises RestartError where the helper died, with what to type."""
+		"""Follow the request and return it as it ended.
+
+		Raises RestartError where the helper died, with what to type.
+		"""
 		self.view = make_view(self.bench, self.journal, request, self.params)
 		with self.view:
 			while True:
@@ -75,13 +80,14 @@ class Follower:
 					break
 				if was_dead:
 					self.check_abandoned(request)
-				self.heed_interrupts(request)
+				self.handle_interrupts(request)
 				time.sleep(POLL_SECONDS)
 			self.view.end(request)
 		self.interrupts.is_over = True
 		return request
 
 	def say_that_it_waits(self, error: Unreadable) -> None:
+		"""Say once that the journal cannot be read now."""
 		if not self.is_waiting:
 			self.view.say(f"{str(error).partition(':')[0]}; waiting until it can.")
 		self.is_waiting = True
@@ -89,19 +95,23 @@ class Follower:
 	def check_abandoned(self, request: Request) -> None:
 		"""Raises RestartError where nobody carries the request out any more."""
 		if request.status == records.QUEUED:
-			sentence = "The helper died before it began. Nothing was touched. Its log is sites/.safe-restart/helper.log."
+			sentence = (
+				"The helper died before it began. Nothing was touched. sites/.safe-restart/helper.log may say why; type "
+				"the command again."
+			)
 			self.journal.write_report(request.id, records.FAILED, 1, sentence, None)
 			raise RestartError(sentence)
 		if self.journal.is_abandoned(request):
 			raise RestartError(
-				f"The helper of request {request.id} died, and its guard too. Workers take jobs again within 30 s "
-				"and services that left come back by themselves. Type `safe-restart recover` to end the request; "
-				"sites/.safe-restart/helper.log may say why."
+				f"The helper of request {request.id} died, and its guard too. Workers take jobs again within "
+				"30 s, and the process manager starts services again that had stopped. Type `safe-restart "
+				"recover` to end the request; sites/.safe-restart/helper.log may say why."
 			)
 
-	def heed_interrupts(self, request: Request) -> None:
+	def handle_interrupts(self, request: Request) -> None:
+		"""Ask for cancellation at the first Ctrl-C; stop following at the second."""
 		if self.interrupts.count > 1:
-			self.view.say(f"Left running. `safe-restart show {request.id}` tells how it goes.")
+			self.view.say(f"Left running. Type `safe-restart show {request.id}` to see how it goes.")
 			sys.exit(EXIT_LEFT_RUNNING)
 		if not self.interrupts.count or self.is_cancelling:
 			return
@@ -111,12 +121,14 @@ class Follower:
 		except Unwritable:
 			self.helper.terminate()  # which asks for the same
 		self.view.say(
-			"Asked to cancel; what is being replaced is finished first. Ctrl-C again leaves it running."
+			"Asked to cancel. What is being replaced is finished first. Press Ctrl-C again to leave the "
+			"restart running."
 		)
 
 
 def last_word(helper: subprocess.Popen) -> dict | None:
-	"""How the request ended, by a helper that could not write it into the journal."""
+	"""Read how the request ended from a helper that could not write that into the journal; None where it said
+	nothing."""
 	if helper.stdout is None:
 		return None
 	os.set_blocking(helper.stdout.fileno(), False)
@@ -125,6 +137,7 @@ def last_word(helper: subprocess.Popen) -> dict | None:
 
 
 def make_view(bench: Bench, journal: Journal, request: Request, params: dict) -> "LiveView | PlainView":
+	"""A live picture for a terminal, plain lines otherwise."""
 	if sys.stdout.isatty() and not params["as_json"]:
 		from .view_live import LiveView
 

@@ -1,4 +1,4 @@
-"""Showing and following the log files of a service."""
+"""`safe-restart logs`: shows and follows the log files of a service."""
 
 import subprocess
 import time
@@ -17,7 +17,10 @@ POLL_SECONDS = 0.2
 
 
 def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
-	"""Print the last lines of each log of a service, and what comes after. Raises Refused for an unknown service."""
+	"""Print the last lines of each log of a service, and with `follow` the lines that are added.
+
+	Raises Refused.
+	"""
 	manager = detect.find_manager(bench)
 	chosen = services_named(name, manager.services())
 	paths = sorted({Path(path) for service in chosen for path in service.log_paths})
@@ -38,7 +41,10 @@ def show_logs(bench: Bench, name: str, tail: int, follow: bool) -> None:
 
 
 def services_named(name: str, services: list[Service]) -> list[Service]:
-	"""The services of that kind or name; groups and `.service` may be left out. Raises Refused where there is none."""
+	"""The services of that kind or name; groups and `.service` may be left out.
+
+	Raises Refused where there is none.
+	"""
 	chosen = [
 		s
 		for s in services
@@ -51,7 +57,10 @@ def services_named(name: str, services: list[Service]) -> list[Service]:
 
 
 def show_output(manager: ProcessManager, services: list[Service], name: str, tail: int, follow: bool) -> None:
-	"""Show what services without log files print, by the manager's own command. Raises Refused where it has none."""
+	"""Show what services without log files print, by the manager's own command.
+
+	Raises Refused where it has none.
+	"""
 	command = manager.log_command(services, tail, follow)
 	if not command:
 		raise Refused(f"{name} writes no log file: {manager.where_output_is()}.")
@@ -59,7 +68,7 @@ def show_output(manager: ProcessManager, services: list[Service], name: str, tai
 
 
 def follow_files(paths: list[Path]) -> None:
-	"""Print what is appended, also after the file was rotated, until Ctrl-C."""
+	"""Print the lines that are added, also after a file was rotated, until Ctrl-C."""
 	files = {path: path.open(errors="replace") for path in paths}
 	for file in files.values():
 		file.seek(0, 2)

@@ -1,12 +1,14 @@
-"""Plain text for people: statuses, plans, histories. Only formats what the engine says."""
+"""Formats what the engine says as plain text for people: statuses, plans, histories."""
 
 from collections.abc import Iterator, Sequence
 
 import click
 
+from ..engine.core.bench import Bench
 from ..engine.core.text import pluralize
 from ..engine.core.timestamps import seconds_between
 from ..engine.restart.options import Options
+from ..engine.restart.strategies import DRAIN, NO_RESTARTS
 from ..engine.rq.suspension import describe_holder
 from ..engine.sites.app_hooks import Objection
 from ..engine.state import records
@@ -18,9 +20,17 @@ from ..engine.views.status import Status
 from ..engine.workers.fleet import Fleet
 from ..engine.workers.identity import is_local
 
+STEP_NAME_WIDTH = len("replace-interrupted")  # the longest name of a step
+
 
 def step_line(step: Step) -> str:
-	return f"  {step.name:<12} {step.status:<7} {step.seconds:>7.2f} s  {step.detail}".rstrip()
+	return f"  {step.name:<{STEP_NAME_WIDTH}} {step.status:<7} {step.seconds:>7.2f} s  {step.detail}".rstrip()
+
+
+def opening_line(bench: Bench, request: Request) -> str:
+	"""Which request is followed, for the start of a run."""
+	kind = request.strategy if request.strategy in NO_RESTARTS else f"{request.strategy} restart"
+	return f"Request {request.id}: {kind} of {bench.path}"
 
 
 def event_line(event: Event) -> str:
@@ -29,25 +39,29 @@ def event_line(event: Event) -> str:
 	return f"  | {event.text}" if event.kind == OUTPUT else f"  {event.at[11:23]}  {event.text}"
 
 
-def has_a_past(request: Request) -> bool:
-	"""Whether it is gone on with. The helper of a new one may have begun before anybody looked."""
+def is_resumed(request: Request) -> bool:
+	"""Whether the request goes on after a failed migration.
+
+	That it has steps is no sign: its helper may have begun already.
+	"""
 	return bool(request.state.get("resume_at"))
 
 
 class EventLines:
-	"""What happened since it was last asked: a migration's output and what a person has to do always, notes where they were
-	asked for.
+	"""Yields the events of a request that are new: the output of a migration and what a person has to do, and
+	with `verbose` also notes.
 
-	A request that is gone on with has a past, which was shown then.
+	Earlier events of a resumed request are left out, as they were shown when they happened.
 	"""
 
 	def __init__(self, journal: Journal, request: Request, verbose: bool):
 		self.journal = journal
 		self.verbose = verbose
-		past = journal.events(request.id) if has_a_past(request) else []
-		self.last = max((event.number for event in past), default=0)
+		shown = journal.events(request.id) if is_resumed(request) else []
+		self.last = max((event.number for event in shown), default=0)
 
 	def new(self, request: Request) -> Iterator[str]:
+		"""The lines that were not yielded yet."""
 		for event in self.journal.events(request.id, self.last):
 			self.last = event.number
 			if self.verbose or event.kind in (OUTPUT, ASK):
@@ -55,7 +69,7 @@ class EventLines:
 
 
 def closing_lines(request: Request) -> list[str]:
-	"""What became of it, for the end of a run."""
+	"""How the request ended, as lines for the end of a run."""
 	words = {
 		records.COMPLETED: "Completed",
 		records.WATCHING: "Done but for workers with a job",
@@ -63,7 +77,7 @@ def closing_lines(request: Request) -> list[str]:
 		records.CANCELLED: "Cancelled",
 		records.REFUSED: "Refused",
 	}
-	if request.strategy == "drain" and request.status == records.WATCHING:
+	if request.strategy == DRAIN and request.status == records.WATCHING:
 		return [request.outcome or ""]
 	seconds = seconds_between(request.started_at, request.finished_at)
 	lines = [
@@ -75,7 +89,7 @@ def closing_lines(request: Request) -> list[str]:
 
 
 def table(rows: Sequence[tuple[str, ...]], headings: tuple[str, ...]) -> None:
-	"""Columns as wide as their widest cell; nothing where there is no row."""
+	"""Print rows in columns as wide as their widest cell; nothing where there is no row."""
 	if not rows:
 		return
 	widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
@@ -84,7 +98,7 @@ def table(rows: Sequence[tuple[str, ...]], headings: tuple[str, ...]) -> None:
 
 
 def seconds(value: float | None) -> str:
-	"""A duration for a person: 45 s, 12 min, 2.5 h; a dash where there is none."""
+	"""A duration for a person: 45 s, 12 min, 2.5 h, or "no limit" for None."""
 	if value is None:
 		return "no limit"
 	if value < 120:
@@ -92,53 +106,60 @@ def seconds(value: float | None) -> str:
 	return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
-def status(seen: Status, verbose: bool) -> None:
-	click.echo(f"Bench {seen.bench.path}")
-	for problem in (seen.manager_problem, seen.redis_problem):
+def status(found: Status, verbose: bool) -> None:
+	"""Print how the bench is; with `verbose` also services and queues."""
+	click.echo(f"Bench {found.bench.path}")
+	for problem in (found.manager_problem, found.redis_problem):
 		if problem:
 			click.echo(f"  problem: {problem}")
-	status_of_requests(seen)
-	if seen.fleet:
-		snapshot = seen.fleet.snapshot
-		if snapshot.suspended_by:
-			until = (
-				""
-				if snapshot.suspended_ttl_ms < 0
-				else f", for {snapshot.suspended_ttl_ms / 1000:.0f} s unless renewed"
-			)
-			who, _ = describe_holder(snapshot.suspended_by, seen.bench.bench_id)
-			click.echo(f"Suspended {who}{until}: no worker takes a new job.")
-		click.echo(
-			f"Workers: {len(seen.fleet.workers)}, with a job: {len(seen.fleet.running)}, waiting: {snapshot.queued}"
-		)
-		table(worker_rows(seen.fleet), ("PID", "STATE", "JOB", "SITE", "AGE", "LEFT", "NOTE"))
-		for worker in seen.fleet.stale:
-			click.echo(f"  registered without a process: {worker.name} (pid {worker.pid or 'unknown'})")
+	status_of_requests(found)
+	if found.fleet:
+		status_of_workers(found.bench, found.fleet)
 	if verbose:
-		status_in_detail(seen)
+		status_in_detail(found)
 
 
-def status_of_requests(seen: Status) -> None:
-	if seen.current and seen.is_abandoned:
+def status_of_requests(found: Status) -> None:
+	"""Print the request that runs, and the last one that has ended."""
+	current, last = found.current, found.last
+	if current and found.is_abandoned:
 		click.echo(
-			f"Request {seen.current.id} ({seen.current.strategy}) was left unfinished: its helper died. Type "
+			f"Request {current.id} ({current.strategy}) was left unfinished: its helper died. Type "
 			"`safe-restart recover`."
 		)
-	elif seen.current:
-		running = seen.current
-		age = seconds_between(running.started_at or running.created_at, None)
-		state = "watches the last workers with a job" if running.status == records.WATCHING else "is running"
-		if running.strategy == "drain" and running.status == records.WATCHING:
-			state = "holds the bench drained"
+	elif current:
+		age = seconds_between(current.started_at or current.created_at, None)
 		click.echo(
-			f"Request {running.id} ({running.strategy}, by {running.requested_by}) {state}, since {seconds(age)}."
+			f"Request {current.id} ({current.strategy}, by {current.requested_by}) {doing(current)}, begun "
+			f"{seconds(age)} ago."
 		)
-		if asks := running.state.get("asks"):
+		if asks := current.state.get("asks"):
 			click.echo(f"  → {asks}")
-	if seen.last:
-		click.echo(
-			f"Last: {seen.last.id} ({seen.last.strategy}) {seen.last.status}. {seen.last.outcome or ''}"
-		)
+	if last:
+		click.echo(f"Last: {last.id} ({last.strategy}) {last.status}. {last.outcome or ''}")
+
+
+def doing(request: Request) -> str:
+	"""What an open request does now, as the rest of a sentence."""
+	if request.status != records.WATCHING:
+		return "is running"
+	return "holds the bench drained" if request.strategy == DRAIN else "watches the last workers with a job"
+
+
+def status_of_workers(bench: Bench, fleet: Fleet) -> None:
+	"""Print the suspension and each worker with its job."""
+	snapshot = fleet.snapshot
+	if snapshot.suspended_by:
+		left_ms = snapshot.suspended_ttl_ms
+		until = f", for {left_ms / 1000:.0f} s unless renewed" if left_ms >= 0 else ""
+		who, _ = describe_holder(snapshot.suspended_by, bench.bench_id)
+		click.echo(f"Suspended {who}{until}: no worker takes a new job.")
+	click.echo(
+		f"Workers: {len(fleet.workers)}, with a job: {len(fleet.running)}. Jobs waiting: {snapshot.queued}"
+	)
+	table(worker_rows(fleet), ("PID", "STATE", "JOB", "SITE", "AGE", "LEFT", "NOTE"))
+	for worker in fleet.stale:
+		click.echo(f"  registered without a process: {worker.name} (pid {worker.pid or 'unknown'})")
 
 
 def worker_rows(fleet: Fleet) -> list[tuple[str, ...]]:
@@ -149,7 +170,7 @@ def worker_rows(fleet: Fleet) -> list[tuple[str, ...]]:
 		job = fleet.snapshot.job_of(worker)
 		notes = ["old code, leaves after this job"] * worker.shutdown_requested
 		if worker.name in unmanaged:
-			notes.append(f"on {worker.hostname}, not kept by the process manager")
+			notes.append(f"on {worker.hostname}, not managed by the process manager")
 		elif not is_local(worker):
 			notes.append(f"on {worker.hostname}")
 		rows.append(
@@ -166,25 +187,27 @@ def worker_rows(fleet: Fleet) -> list[tuple[str, ...]]:
 	return rows
 
 
-def status_in_detail(seen: Status) -> None:
+def status_in_detail(found: Status) -> None:
+	"""Print services and queues."""
 	table(
-		[(s.name, s.kind, s.state, str(s.pid or "")) for s in seen.services],
+		[(s.name, s.kind, s.state, str(s.pid or "")) for s in found.services],
 		("SERVICE", "KIND", "STATE", "PID"),
 	)
-	if seen.fleet:
+	if found.fleet:
 		rows = [
 			(
-				seen.bench.short_queue_name(queue.name),
+				found.bench.short_queue_name(queue.name),
 				*map(str, (queue.depth, len(queue.started), queue.scheduled, queue.deferred, queue.failed)),
 			)
-			for queue in seen.fleet.snapshot.queues
+			for queue in found.fleet.snapshot.queues
 		]
 		table(rows, ("QUEUE", "WAITING", "STARTED", "SCHEDULED", "DEFERRED", "FAILED"))
 
 
 def plan(answer: Plan, options: Options, objections: list[Objection]) -> None:
+	"""Print what a restart would do."""
 	click.echo(f"{answer.strategy}: {answer.summary}")
-	click.echo(f"Restarted: {', '.join(options.only)}")
+	click.echo(f"Restarts: {', '.join(options.only)}")
 	click.echo(f"Running jobs: {len(answer.running)}")
 	rows = [
 		(
@@ -202,14 +225,15 @@ def plan(answer: Plan, options: Options, objections: list[Objection]) -> None:
 	click.echo(f"Scheduled jobs: {answer.scheduled}; they {answer.scheduled_fate}.")
 	if answer.running:
 		click.echo(
-			f"All running jobs have ended within: {seconds(answer.all_done_within_seconds)} (their own timeouts)"
+			f"Longest that running jobs may take, by their timeouts: {seconds(answer.all_done_within_seconds)}"
 		)
 	for objection in objections:
-		click.echo(f"An app objects, so it would be refused: {objection}")
+		click.echo(f"An app objects, so the restart would be refused: {objection}")
 	click.echo(f"Recommended: {answer.recommended}. {answer.reason}")
 
 
 def history(requests: list[Request]) -> None:
+	"""Print one line for each request."""
 	if not requests:
 		click.echo("No restart was asked for yet.")
 	rows = [
@@ -230,6 +254,7 @@ def history(requests: list[Request]) -> None:
 
 
 def request(found: Request, steps: list[Step], events: list[Event]) -> None:
+	"""Print one request with its steps and events."""
 	asked = f"asked for by {found.requested_by} at {found.created_at}"
 	click.echo(
 		f"Request {found.id}: {found.strategy}, {asked}" + (f": {found.reason}" if found.reason else "")
@@ -243,9 +268,10 @@ def request(found: Request, steps: list[Step], events: list[Event]) -> None:
 
 
 def findings(found: list[Finding]) -> None:
+	"""Print what the doctor found, each with its fix."""
 	for finding in found:
 		click.echo(f"  {finding.level:<8} {finding.text}")
 		if finding.fix:
 			click.echo(f"  {'':<8} → {finding.fix}")
-	bad = [finding for finding in found if finding.level != OK]
-	click.echo(f"{pluralize(len(bad), 'thing')} to look at." if bad else "A restart can succeed here.")
+	count = sum(finding.level != OK for finding in found)
+	click.echo(f"{pluralize(count, 'thing')} to look at." if count else "A restart can succeed here.")

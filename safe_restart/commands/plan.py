@@ -1,4 +1,4 @@
-"""`safe-restart plan` and `--dry-run`: what a restart would do."""
+"""`safe-restart plan` and `--dry-run`: show what a restart would do."""
 
 from dataclasses import asdict
 
@@ -19,7 +19,7 @@ from .context import print_json
 
 
 def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None:
-	"""Print what this restart would do; touches nothing."""
+	"""Print what this restart would do. Touches nothing; raises RestartError."""
 	choice, manager = Options.from_dict(options), find_manager(bench)
 	chosen = adapt_to_manager(strategy_named(strategy), manager.restart_mode)
 	check_foreground(chosen, choice)
@@ -36,6 +36,7 @@ def show_plan(bench: Bench, strategy: str, options: dict, as_json: bool) -> None
 
 
 def warnings_of(bench: Bench, manager: ProcessManager, options: Options) -> list[str]:
+	"""What is unsafe about workers, or lost about the web, on this bench, with the fix."""
 	services = manager.services()
 	found = [f"{one.text}; {one.fix}" for one in doctor.drawbacks(bench, manager, services)]
 	if WEB in options.only and (lost := keeper_setup.what_is_lost(bench, manager, services)):

@@ -1,4 +1,4 @@
-"""Draining, and what is asked of requests that exist: resume, recover, retry, cancel."""
+"""Draining, and the commands that act on an existing request: resume, recover, retry, cancel."""
 
 import time
 from dataclasses import replace
@@ -19,12 +19,13 @@ from ..engine.state.journal import Journal
 from .follow import POLL_SECONDS, Interrupts
 from .submit import ask_and_follow, submit
 
-RESUME_SECONDS = 10
+RESUME_SECONDS = 10  # how long a drained bench is waited for to resume
+CANCEL_SECONDS = 5  # how long a request is waited for to be cancelled
 HOST_POLL_SECONDS = 0.1
 
 
 def run_drain(bench: Bench, options: Options, here: bool, reason: str, as_json: bool) -> int:
-	"""Hold the queues of the bench once nothing runs, or let the workers of this host leave; returns the exit code."""
+	"""Drain the bench and keep it drained, or let the workers of this host leave; returns the exit code."""
 	params = {"reason": reason, "as_json": as_json, "wait_workers_verbose": False, "detach": False}
 	if not here:
 		return submit(bench, DRAIN, options.as_dict(), params)
@@ -33,53 +34,62 @@ def run_drain(bench: Bench, options: Options, here: bool, reason: str, as_json: 
 
 
 def wait_for_host(bench: Bench, timeout_seconds: float) -> int:
-	"""Wait until the workers that are to leave this host have left; returns the exit code."""
+	"""Wait until all workers of this host that were asked to stop are gone; returns the exit code.
+
+	Raises JobsStillRunning.
+	"""
 	from ..engine.workers.identity import is_local
 
 	rq_reader, deadline = RqReader(bench), time.monotonic() + timeout_seconds
 	while left := [w for w in rq_reader.snapshot().workers if is_local(w) and w.shutdown_requested]:
 		if time.monotonic() > deadline:
 			raise JobsStillRunning(
-				f"{pluralize(len(left), 'worker')} of this host still in a job after {timeout_seconds:g} s; each leaves when its "
-				"job has ended. Give them longer: --wait-workers-timeout SECONDS, and as much to what stops this container."
+				f"{pluralize(len(left), 'worker')} of this host still in a job after {timeout_seconds:g} s; "
+				"each leaves when its job has ended. Give jobs longer: --wait-workers-timeout SECONDS, and "
+				"a longer grace in what stops this container."
 			)
 		time.sleep(HOST_POLL_SECONDS)
 	return 0
 
 
 def run_resume(bench: Bench) -> None:
-	"""End the hold that a helper keeps; says who else suspends where it is not ours to lift."""
-	had_holds = end_holds(Journal(bench))
+	"""End every `drain --hold` of this bench.
+
+	Raises RestartError where somebody else suspended the queues.
+	"""
+	was_drained = end_drain_holds(Journal(bench))
 	try:
 		snapshot = RqReader(bench).snapshot()
 	except (RedisError, OSError) as error:
 		raise RestartError(
-			f"Redis at {bench.redis_queue_url} does not answer ({error}); start it first."
+			f"Redis at {bench.redis_queue_url} does not answer ({error}). Start it first, then type "
+			"`safe-restart resume` again."
 		) from None
 	if snapshot.suspended_by:
 		who, fix = describe_holder(snapshot.suspended_by, bench.bench_id)
 		left_ms = snapshot.suspended_ttl_ms
 		seconds = f"for {left_ms / 1000:.0f} s unless renewed" if left_ms >= 0 else "for ever"
 		raise RestartError(
-			f"The queues are still suspended {who}, {seconds}. That was not touched, as it is no drain of this bench. "
-			f"{fix[0].upper()}{fix[1:]}."
+			f"The queues are still suspended {who}, {seconds}. That was not touched, as it is no drain of "
+			f"this bench. {fix[0].upper()}{fix[1:]}."
 		)
-	click.echo("Workers take jobs." if had_holds else "Nothing was held. Workers take jobs.")
+	click.echo("Workers take jobs." if was_drained else "The bench was not drained. Workers take jobs.")
 
 
-def end_holds(journal: Journal) -> bool:
-	"""Ask each drain that a helper holds to end, and wait for that; returns whether there was one."""
-	holds = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
-	for request in holds:
+def end_drain_holds(journal: Journal) -> bool:
+	"""Ask each request that keeps the bench drained to end, and wait for that; returns whether there was
+	one."""
+	drains = [r for r in journal.open_requests() if r.strategy == DRAIN and not journal.is_abandoned(r)]
+	for request in drains:
 		journal.ask_to_cancel(request.id)
 	deadline = time.monotonic() + RESUME_SECONDS
-	while time.monotonic() < deadline and any(journal.request(one.id).is_open for one in holds):
+	while time.monotonic() < deadline and any(journal.request(one.id).is_open for one in drains):
 		time.sleep(POLL_SECONDS)
-	return bool(holds)
+	return bool(drains)
 
 
 def run_recover(bench: Bench) -> int:
-	"""End by hand what a dead helper left; returns the exit code."""
+	"""End the requests of dead helpers; returns the exit code. Raises RestartError."""
 	from ..helper import RECOVER, spawn
 	from .output import closing_lines
 
@@ -94,17 +104,24 @@ def run_recover(bench: Bench) -> int:
 		for line in closing_lines(journal.request(request.id)):
 			click.echo(line)
 	if exit_code:
-		raise RestartError("It could not be recovered; sites/.safe-restart/helper.log has the reason.")
+		raise RestartError(
+			"The requests could not be recovered. sites/.safe-restart/helper.log has the reason. Type "
+			"`safe-restart doctor`, then `safe-restart recover` again."
+		)
 	return 0
 
 
 def run_again(bench: Bench, request_id: str, resume_at: str, as_json: bool) -> int:
-	"""Go on with a request whose migration failed, at step `resume_at`; returns the exit code."""
+	"""Go on with a request whose migration failed, from the step `resume_at`; returns the exit code.
+
+	Raises RestartError.
+	"""
 	journal = Journal(bench)
 	request = journal.request(request_id)
 	if request.is_open or not request.state.get("prior"):
 		raise Refused(
-			f"Request {request_id} is not one whose migration failed; there is nothing to go on with."
+			f"Request {request_id} has no failed migration to go on with. Nothing was touched. Type "
+			"`safe-restart history`."
 		)
 	params = {"as_json": as_json, "wait_workers_verbose": False, "detach": False}
 	with Interrupts() as interrupts:
@@ -114,25 +131,33 @@ def run_again(bench: Bench, request_id: str, resume_at: str, as_json: bool) -> i
 
 
 def run_start_anyway(bench: Bench) -> int:
-	"""Start everything and end maintenance after a migration that failed; returns the exit code."""
+	"""Start everything and end maintenance after a failed migration; returns the exit code.
+
+	Raises RestartError.
+	"""
 	failed = [r for r in Journal(bench).requests() if not r.is_open and r.state.get("prior")]
 	if not failed:
-		raise Refused("No migration has failed here and left things stopped.")
+		raise Refused(
+			"No failed migration has left services stopped here. Nothing was touched. Type `safe-restart "
+			"status` to see the bench."
+		)
 	return run_again(bench, failed[0].id, "start", False)
 
 
 def run_cancel(bench: Bench, request_id: str) -> int:
-	"""Ask for cancellation and wait for the answer; returns the exit code of `cancel` itself."""
+	"""Ask for the cancellation of a request and wait until it ends; returns the exit code of `cancel`
+	itself."""
 	from ..engine.views import board
 
 	board.cancel(bench, request_id)
 	journal = Journal(bench)
-	deadline = time.monotonic() + 5
+	deadline = time.monotonic() + CANCEL_SECONDS
 	while (request := journal.request(request_id)).is_open and time.monotonic() < deadline:
 		time.sleep(POLL_SECONDS)
 	if request.is_open:
 		click.echo(
-			f"Request {request.id} has begun to replace services, so it finishes. See `safe-restart status`."
+			f"Request {request.id} has begun to replace services, so it is finished. Type `safe-restart "
+			"status` to see it."
 		)
 		return 1
 	click.echo(request.outcome)

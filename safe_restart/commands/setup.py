@@ -1,4 +1,7 @@
-"""`safe-restart setup …`: what sets a bench up for better restarts. Nothing is imported at the top but click."""
+"""`safe-restart setup …`: commands that set a bench up for better restarts.
+
+Only click is imported at the top.
+"""
 
 import click
 
@@ -7,7 +10,7 @@ from .context import this_bench
 
 @click.group()
 def setup() -> None:
-	"""Set this bench up for better restarts. Each says first what it changes, and can be undone."""
+	"""Set this bench up for better restarts. Each command shows first what it changes, and can be undone."""
 
 
 @setup.command("web")
@@ -16,19 +19,21 @@ def setup() -> None:
 @click.option("--dry-run", is_flag=True, help="Show the change, and do nothing.")
 @click.pass_context
 def setup_web(ctx: click.Context, undo: bool, yes: bool, dry_run: bool) -> None:
-	"""Let restarts refuse no request: a keeper holds the web's socket and starts the new gunicorn beside the old one."""
+	"""Let restarts refuse no request: a keeper holds the web's socket and starts the new gunicorn beside the
+	old one."""
 	from .setup_web import run
 
 	run(this_bench(ctx), undo, yes, dry_run)
 
 
 @setup.command("systemd")
-@click.option("--user", is_flag=True, help="The units of this user's own systemd.")
+@click.option("--user", is_flag=True, help="Use the systemd of this user (systemctl --user).")
 @click.option("--undo", is_flag=True, help="Take it back, and nothing else.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def setup_systemd(ctx: click.Context, user: bool, undo: bool, yes: bool) -> None:
-	"""Let workers finish their jobs whoever stops their units: KillMode=mixed, and a TimeoutStopSec above the queue's."""
+	"""Let workers finish their jobs whatever stops their units: KillMode=mixed, and a TimeoutStopSec above
+	the queue's."""
 	from .setup_systemd import run_setup, run_undo
 
 	(run_undo if undo else run_setup)(this_bench(ctx), user, yes)

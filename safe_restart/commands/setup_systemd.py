@@ -10,10 +10,12 @@ from ..engine.views.doctor import longest_job_seconds
 
 
 def manager_of(bench: Bench, user: bool) -> Systemd:
+	"""The systemd that runs this bench, of the system or of this user. Raises Refused."""
 	return dropins.manager_of(bench, USER if user else SYSTEM, engine.COMMAND)
 
 
 def run_setup(bench: Bench, user: bool, yes: bool) -> None:
+	"""Show the drop-ins that are missing, ask, and write them. Raises RestartError."""
 	manager = manager_of(bench, user)
 	longest = {service.name: longest_job_seconds(bench, service.command) for service in manager.services()}
 	wanted = engine.wanted(manager, longest)
@@ -30,10 +32,11 @@ def run_setup(bench: Bench, user: bool, yes: bool) -> None:
 
 
 def run_undo(bench: Bench, user: bool, yes: bool) -> None:
+	"""Show the drop-ins that this command wrote, ask, and remove them. Raises RestartError."""
 	manager = manager_of(bench, user)
 	paths = engine.written(manager)
 	if not paths:
-		click.echo("There is nothing of this command to remove.")
+		click.echo("Nothing to remove: this command has written nothing here.")
 		return
 	click.echo("".join(f"{path}\n" for path in paths), nl=False)
 	if not yes:

@@ -1,4 +1,4 @@
-"""Asking for a restart: the request is written down, a helper carries it out, and the command only follows."""
+"""Asks for a restart: writes the request, starts the helper that carries it out, and follows it."""
 
 import getpass
 import os
@@ -18,10 +18,10 @@ from .follow import Follower, Interrupts
 
 
 def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int:
-	"""The restart itself; returns the exit code."""
+	"""Restart, after a confirmation where jobs are interrupted, or show the plan; returns the exit code."""
 	asks = STRATEGIES[strategy].interrupts and not params["yes"] and sys.stdin.isatty()
 	if params["dry_run"] or asks:
-		from .plan import show_plan  # a tenth of a second that few have to wait
+		from .plan import show_plan  # takes a tenth of a second, and few need it
 
 		show_plan(bench, strategy, options, params["as_json"] and params["dry_run"])
 		if params["dry_run"]:
@@ -31,7 +31,7 @@ def run_restart(bench: Bench, strategy: str, options: dict, params: dict) -> int
 
 
 def submit(bench: Bench, strategy: str, options: dict, params: dict) -> int:
-	"""Write the request down, hand it to a helper, and follow that to its end."""
+	"""Start a helper for a new request and follow the request to its end; returns the exit code."""
 	journal, id = Journal(bench), records.new_id()
 	with Interrupts() as interrupts:
 		write = partial(journal.add, strategy, options, requester(), params["reason"], id)
@@ -46,15 +46,18 @@ def ask_and_follow(
 	params: dict,
 	interrupts: Interrupts,
 ) -> int:
-	"""Hand a request, which `write` writes down, to a helper, and follow it to its end; returns the exit code."""
+	"""Start a helper for the request that `write` writes, and follow the request to its end; returns the exit
+	code."""
 	try:
 		helper = start_helper(bench.path, id, write)
 	except OSError as error:
 		raise RestartError(f"The helper could not be started ({error}). Nothing was touched.") from None
 	request = journal.request(id)
 	if params["detach"]:
-		said = f"Request {request.id} is on its way; `safe-restart show {request.id}` tells how it goes."
-		click.echo(said, err=params["as_json"])
+		sentence = (
+			f"Request {request.id} was submitted. Type `safe-restart show {request.id}` to see how it goes."
+		)
+		click.echo(sentence, err=params["as_json"])
 		return 0
 	request = Follower(bench, journal, helper, params, interrupts).follow(request)
 	if params["as_json"]:
@@ -66,7 +69,7 @@ def ask_and_follow(
 
 
 def requester() -> str:
-	"""Who asks; through sudo the person behind it."""
+	"""The name of the user who asks; behind sudo the person who typed it."""
 	try:
 		return os.environ.get("SUDO_USER") or getpass.getuser()
 	except (KeyError, OSError):

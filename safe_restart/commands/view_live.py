@@ -1,4 +1,4 @@
-"""Following a restart on a terminal: steps, and workers with their jobs, drawn in place."""
+"""Shows a restart on a terminal: steps, and workers with their jobs, drawn in place."""
 
 import time
 
@@ -10,17 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from ..engine.core.bench import Bench
+from ..engine.core.text import pluralize
 from ..engine.rq.snapshot import RqReader, RqSnapshot, Worker
 from ..engine.state.journal import Journal
 from ..engine.state.records import Request
-from .output import EventLines, closing_lines, seconds, step_line
+from .output import EventLines, closing_lines, opening_line, seconds, step_line
 
 DRAW_SECONDS = 0.25
 STYLES = {"done": "green", "failed": "red", "doing": "bold"}
 
 
 class LiveView:
-	"""Draws the restart in place, and leaves its last picture standing. A context manager."""
+	"""Draws the restart in place, and leaves the last picture on the terminal. A context manager."""
 
 	def __init__(self, bench: Bench, journal: Journal, request: Request, verbose: bool):
 		self.bench = bench
@@ -30,11 +31,11 @@ class LiveView:
 		self.console = Console(highlight=False)
 		self.live = Live(console=self.console, refresh_per_second=8, transient=False)
 		self.snapshot: RqSnapshot | None = None
-		self.looked_at = 0.0
+		self.drawn_at = 0.0
 		self.events = EventLines(journal, request, verbose)
 
 	def __enter__(self) -> "LiveView":
-		self.say(f"Request {self.request.id}: {self.request.strategy} restart of {self.bench.path}")
+		self.say(opening_line(self.bench, self.request))
 		self.live.start()
 		return self
 
@@ -45,9 +46,10 @@ class LiveView:
 		self.console.print(text, markup=False)
 
 	def update(self, request: Request) -> None:
-		if time.monotonic() - self.looked_at < DRAW_SECONDS:
+		"""Draw anew, at most once in DRAW_SECONDS."""
+		if time.monotonic() - self.drawn_at < DRAW_SECONDS:
 			return
-		self.looked_at = time.monotonic()
+		self.drawn_at = time.monotonic()
 		try:
 			self.snapshot = self.rq_reader.snapshot()
 		except (RedisError, OSError):
@@ -57,6 +59,7 @@ class LiveView:
 		self.live.update(self.picture(request), refresh=True)
 
 	def end(self, request: Request) -> None:
+		"""Draw the last picture, and print how the request ended."""
 		self.live.update(self.steps(request), refresh=True)
 		self.live.stop()  # what is printed while it lives stands above the picture
 		for line in closing_lines(request):
@@ -81,8 +84,8 @@ class LiveView:
 			table.add_column(heading, header_style="dim", no_wrap=True)
 		for worker in sorted(self.snapshot.workers, key=lambda worker: worker.pid):
 			table.add_row(*row(worker, self.snapshot))
-		waiting = f"{self.snapshot.queued} jobs wait"
-		table.caption = waiting + (", new ones are held" if self.snapshot.suspended_by else "")
+		suspended = ", queues suspended" if self.snapshot.suspended_by else ""
+		table.caption = f"{pluralize(self.snapshot.queued, 'job')} waiting{suspended}"
 		return table
 
 

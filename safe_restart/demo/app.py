@@ -1,8 +1,8 @@
-"""What runs inside the miniature bench, in the place of Frappe: jobs, workers and scheduler; wsgi.py is its web.
+"""What runs inside the miniature bench instead of Frappe: jobs, workers and scheduler. Its web is wsgi.py.
 
-Its programs are called like bench's own (`bench worker --queue short,default`, gunicorn `…:application`), so that the
-engine finds them by the same rules. SAFE_RESTART_DEMO_BOOT is the time in seconds from the start of the process until
-it is ready, as importing Frappe would take.
+Its commands are called like bench's own (`bench worker --queue short,default`, gunicorn `…:application`), so
+that the engine finds them by the same rules. SAFE_RESTART_DEMO_BOOT is the time in seconds that a process
+takes from its start until it is ready; on a real bench that is the import of Frappe.
 """
 
 import json
@@ -35,12 +35,13 @@ def boot() -> None:
 
 
 def execute_job(site: str, method: str, **kwargs: Any) -> None:
-	"""Called like frappe.utils.background_jobs.execute_job, so that a job's description reads the same."""
+	"""Run a method as frappe.utils.background_jobs.execute_job does, so that the description of a job reads
+	the same."""
 	globals()[method.rpartition(".")[2]](**kwargs)
 
 
 def work_for(seconds: float, name: str, ignore_signals: bool = False) -> None:
-	"""A job: says in the ledger when it begins and when it ends."""
+	"""A job: writes into the ledger when it begins and when it ends."""
 	if ignore_signals:
 		signal.signal(signal.SIGTERM, signal.SIG_IGN)
 	write_ledger("begin", name)
@@ -51,7 +52,7 @@ def work_for(seconds: float, name: str, ignore_signals: bool = False) -> None:
 
 
 def write_ledger(what: str, name: str) -> None:
-	"""One line, in one write to a file opened for appending, so that lines of many processes never mix."""
+	"""Append one line to the ledger, in one write, so that lines of many processes never mix."""
 	line = json.dumps({"what": what, "job": name, "at": time.time(), "pid": os.getpid()}) + "\n"
 	handle = os.open(bench_path() / "ledger.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 	os.write(handle, line.encode())
@@ -59,6 +60,7 @@ def write_ledger(what: str, name: str) -> None:
 
 
 def worker(queues: str) -> None:
+	"""`bench worker`: work on queues, whose names are separated by commas."""
 	from redis import Redis
 	from rq import Queue, Worker
 
@@ -71,6 +73,7 @@ def worker(queues: str) -> None:
 
 
 def worker_pool(queues: str, size: str) -> None:
+	"""`bench worker-pool`: several workers under one parent."""
 	from redis import Redis
 	from rq.worker_pool import WorkerPool
 
@@ -81,13 +84,17 @@ def worker_pool(queues: str, size: str) -> None:
 
 
 def schedule() -> None:
+	"""`bench schedule`: does nothing until it is stopped."""
 	boot()
 	while True:
 		time.sleep(60)
 
 
 def migrate(site: str) -> int:
-	"""Behaves as migrate.json in the bench says; returns the exit code. By default three lines in 0.3 s, and 0."""
+	"""`bench migrate`: write lines for some time and return the exit code, as migrate.json in the bench says.
+
+	By default it writes three lines in 0.3 s and returns 0.
+	"""
 	path = bench_path() / "migrate.json"
 	chosen = {"seconds": 0.3, "lines": 3} | (json.loads(path.read_text()) if path.exists() else {})
 	if chosen.get("ignore_term"):

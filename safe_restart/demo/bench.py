@@ -1,4 +1,4 @@
-"""Building, starting and ending a bench in miniature in a temporary folder."""
+"""Builds, starts and ends a bench in miniature in a temporary folder."""
 
 import json
 import os
@@ -36,7 +36,8 @@ START_TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Workers:
-	"""A workers program: the queues it serves, how many processes, whether each is a pool, and how it is called."""
+	"""A worker program of supervisor: its queues, number of processes, grace, pool size (0 for none) and
+	command."""
 
 	queues: str = "short,default,long"
 	count: int = 3
@@ -47,10 +48,14 @@ class Workers:
 
 @dataclass
 class DemoBench:
-	"""A bench in miniature. Use as a context manager: it starts, and ends without leaving a process.
+	"""A bench in miniature. A context manager: it starts the bench, and ends it without leaving a process.
 
-	`gunicorn_options`: THREADED where a browser comes, which opens connections ahead of use; one thread would wait for the
-	first word on each.
+	dies_with_us: the bench ends when this process does
+	web: whether it has a web
+	queue_url: the Redis of its queues; empty for one of its own
+	gunicorn_options: THREADED for browsers, which open connections before they use them and would block a
+	    single thread
+	has_setup_web: `setup web` is run once it is up
 	"""
 
 	boot_seconds: float = 1.0
@@ -92,16 +97,16 @@ class DemoBench:
 
 	@property
 	def all_workers(self) -> int:
-		"""How many workers there are when all are up."""
+		"""The number of workers when all are up."""
 		return sum(workers.count * (workers.pool_size or 1) for workers in self.workers)
 
 	def lives(self, worker: Worker) -> bool:
-		"""Whether the process of a registered worker is there."""
+		"""Whether the process of a registered worker exists."""
 		return psutil.pid_exists(worker.pid)
 
 	@property
 	def manager_pids(self) -> set[int]:
-		"""All that belongs to the bench is below one of these."""
+		"""The pids of the process managers: every process of the bench descends from one of them."""
 		return {self.supervisord.pid} if self.supervisord else set()
 
 	@property
@@ -113,7 +118,7 @@ class DemoBench:
 		return FleetReader(bench, detect.find_manager(bench), snapshot.RqReader(bench))
 
 	def write(self) -> None:
-		"""Lay the bench out on disk, with the same names as bench does."""
+		"""Write the bench to disk, with the same names as bench uses."""
 		for folder in (f"sites/{app.SITE}", "apps", "env/bin", "config", "logs"):
 			(self.path / folder).mkdir(parents=True, exist_ok=True)
 		config = {
@@ -139,7 +144,7 @@ class DemoBench:
 
 	@property
 	def environment(self) -> dict[str, str]:
-		"""What all programs of the bench find in their environment."""
+		"""The environment variables of all programs of the bench."""
 		return {
 			"PYTHONPATH": python_path(),
 			"SAFE_RESTART_DEMO_BENCH": str(self.path),
@@ -147,7 +152,7 @@ class DemoBench:
 		}
 
 	def write_manager(self) -> None:
-		"""The configuration of the process manager."""
+		"""Write the configuration of the process manager."""
 		(self.path / "config/supervisor").mkdir(exist_ok=True)
 		(self.path / "config/supervisor/supervisord.conf").write_text(
 			SUPERVISORD_CONFIG.format(
@@ -159,6 +164,7 @@ class DemoBench:
 		(self.path / "config/supervisor.conf").write_text("\n".join(self.programs()))
 
 	def programs(self) -> list[str]:
+		"""The sections of supervisor's configuration: the programs, then the groups."""
 		name = self.path.name
 		groups: dict[str, list[str]] = {}
 		programs: list[str] = []
@@ -202,7 +208,7 @@ class DemoBench:
 		]
 
 	def launch(self) -> None:
-		"""Start supervisord, and with it all else, and do not wait."""
+		"""Start supervisord, which starts everything else, and do not wait."""
 		self.supervisord = subprocess.Popen(
 			[
 				sys.executable,
@@ -227,16 +233,17 @@ class DemoBench:
 			time.sleep(0.05)
 
 	def command(self, *words: str) -> list[str]:
-		"""The command line for this bench."""
+		"""The command `safe-restart` for this bench, with these words."""
 		return [sys.executable, "-m", "safe_restart", "--bench", str(self.path), *words]
 
 	def setup_web(self) -> None:
-		"""As a person would do it. Raises subprocess.CalledProcessError."""
+		"""Run `setup web` as a person would. Raises subprocess.CalledProcessError."""
 		words = self.command("setup", "web", "--yes")
 		environment = {**os.environ, "PYTHONPATH": python_path()}
 		subprocess.run(words, check=True, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
 
 	def is_up(self) -> bool:
+		"""Whether all workers have registered and are idle, and the web answers."""
 		with suppress(Exception):
 			fleet = self.fleet_reader().read()
 			serving = not self.web or web_health.ask(self.bench, app.SITE).is_ok
@@ -248,7 +255,8 @@ class DemoBench:
 		return False
 
 	def end(self) -> None:
-		"""Stop supervisord with all it runs, kill what is left inside the bench's folder, and remove that."""
+		"""Stop supervisord with all that it runs, kill every process that is left in the bench's folder, and
+		remove the folder."""
 		if self.supervisord and self.supervisord.poll() is None:
 			children = [process for process in inside(self.path) if process.pid != os.getpid()]
 			self.supervisord.send_signal(signal.SIGTERM)
@@ -266,7 +274,7 @@ class DemoBench:
 		return enqueue(self.bench, self.redis, seconds, name, queue, **kwargs)
 
 	def ledger(self) -> list[dict]:
-		"""What the jobs wrote, in order."""
+		"""What the jobs wrote into the ledger, in order."""
 		path = self.path / "ledger.jsonl"
 		return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

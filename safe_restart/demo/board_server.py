@@ -1,6 +1,7 @@
-"""What the demo has in the place of Frappe's desk: the page with the board, and the methods that the board calls.
+"""Serves the demo's board instead of Frappe's desk: its page, and the methods that the board calls.
 
-There is no login here, so only a page of this very server may ask, under a name that means this machine.
+There is no login here, so only a page of this server may call them, under a host name that means this
+machine.
 """
 
 import json
@@ -36,12 +37,12 @@ TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 NAMES = ("127.0.0.1", "localhost", app.SITE)
 LONGEST_BODY = 100_000
 USER = "Administrator"
-# Nothing inline and nothing from elsewhere: what the board shows can never become a script.
+# Nothing inline and nothing from another server, so that nothing the board shows can become a script.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'"
 
 
 def files() -> dict[str, Path]:
-	"""All that is served as a file, by its path in the URL; whatever else is asked for does not exist."""
+	"""The files that are served, by the path in the URL. No other path exists."""
 	public = {
 		f"/assets/safe_restart/{path.relative_to(PUBLIC).as_posix()}": path for path in PUBLIC.rglob("*.*")
 	}
@@ -67,6 +68,7 @@ def answer(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
 
 
 def route(environ: Environ) -> tuple[str, str, bytes]:
+	"""The status, content type and body of the answer."""
 	path, verb = environ["PATH_INFO"], environ["REQUEST_METHOD"]
 	if path in FILES and FILES[path].suffix in TYPES and verb == "GET":
 		return "200 OK", TYPES[FILES[path].suffix], FILES[path].read_bytes()
@@ -85,15 +87,17 @@ def as_json(status: str, answer: dict) -> tuple[str, str, bytes]:
 
 
 def is_own_page(environ: Environ) -> bool:
-	"""Whether this comes from a page of this server, or from no page at all; another name for this address may be
-	somebody else's page."""
+	"""Whether the request comes from a page of this server, or from no page at all.
+
+	The host name is checked too, as another name for this address may belong to a page of somebody else.
+	"""
 	host = environ.get("HTTP_HOST", "")
 	origin = environ.get("HTTP_ORIGIN")
 	return host.partition(":")[0] in NAMES and origin in (None, f"http://{host}")
 
 
 def read(environ: Environ) -> dict:
-	"""The arguments in the body. Raises Refused."""
+	"""Read the arguments of a method from the body. Raises Refused."""
 	body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), LONGEST_BODY))
 	try:
 		arguments = json.loads(body or b"{}")
@@ -107,7 +111,10 @@ def read(environ: Environ) -> dict:
 
 
 def call(method: str, arguments: dict) -> dict:
-	"""Answer as safe_restart.api would on a site. Raises RestartError, OSError where no helper can be started."""
+	"""Answer as safe_restart.api would on a site.
+
+	Raises RestartError, and OSError where no helper can be started.
+	"""
 	if method not in CALLS:
 		raise Refused(f"There is no method {method!r}. Nothing was touched.")
 	bench = benches.load(app.bench_path())
@@ -136,7 +143,7 @@ def request(
 	override_blockers: bool = False,
 	confirm: str = "",
 ) -> dict:
-	"""Write a request down and start its helper, as Frappe's desk and the command line do."""
+	"""Start a helper for a new request and write the request, as Frappe's desk and the command line do."""
 	if strategy_named(strategy).interrupts and confirm != app.SITE:
 		raise Refused(f"Type {app.SITE} to confirm that jobs may be interrupted. Nothing was touched.")
 	if override_blockers and not reason:
@@ -148,7 +155,7 @@ def request(
 
 
 def give_work(bench: Bench, visibility: SiteVisibility) -> dict:
-	"""Something to restart under: a job of half a minute for two workers, and forty short ones behind them."""
+	"""Queue jobs to restart under: one of half a minute for each of two workers, and forty short ones."""
 	redis = RqReader(bench).redis
 	for seconds, count, queue in ((30, 2, "long"), (0.5, 40, "short")):
 		for _ in range(count):

@@ -27,6 +27,7 @@ def enqueue(
 
 
 def new_job_id() -> str:
-	"""As Frappe makes them: with its site, but for rq 3, which takes only letters, digits, underscores and dashes."""
+	"""A job id as Frappe makes it, beginning with the site; without the site for rq 3, which allows no
+	separator (FACTS 6)."""
 	separator = {1: "::", 2: "||"}.get(int(RQ_VERSION.split(".")[0]))
 	return f"{app.SITE}{separator}{uuid.uuid4()}" if separator else str(uuid.uuid4())

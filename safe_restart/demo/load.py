@@ -1,4 +1,4 @@
-"""Clients that ask a demo bench's web as fast as a busy site is asked, each request over a new connection."""
+"""Clients that load the web of a demo bench as a busy site is, with a new connection for each request."""
 
 import http.client
 import threading
@@ -14,9 +14,11 @@ OK = "200"
 
 
 class WebLoad:
-	"""`clients` threads that ask from entering the context until leaving it, each with a pause between two requests.
+	"""Threads that send requests from entering the context until leaving it, each with a pause between two
+	requests.
 
-	`outcomes` counts 200, another status, refused, reset, or timeout; `longest_seconds` is of any request.
+	outcomes: how many requests ended with each status, refused, reset or timeout
+	longest_seconds: how long the slowest request took
 	"""
 
 	def __init__(self, demo: DemoBench, clients: int = 16, pause_seconds: float = 0.05, path: str = PING):

@@ -1,4 +1,4 @@
-"""`safe-restart demo`: a miniature bench is restarted under load, and the account is printed."""
+"""`safe-restart demo`: restarts a miniature bench under load and prints what happened."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ from ..helper import start_helper
 from .bench import DemoBench
 from .parts import redis_server
 from .templates import THREADED
-from .watcher import Seen, Watcher
+from .watcher import Measured, Watcher
 
 Say = Callable[[str], None]
 
@@ -28,13 +28,15 @@ LONG_JOBS, LONG_SECONDS = 3, 8
 SHORT_JOBS, SHORT_SECONDS = 200, 0.01
 FINISH_TIMEOUT_SECONDS = 120
 POLL_SECONDS = 0.05
-# So that the demo is over soon also where jobs get the process manager's grace.
+# Short, so that the demo ends soon also with a strategy that gives jobs a grace.
 GRACE_SECONDS = 3
 
 
 def run_demo(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
-	"""Run the demo and print its account; returns 0 where the restart succeeded, every job was done and nothing is left
-	suspended."""
+	"""Run the demo and print what happened.
+
+	Returns 0 where the restart succeeded, every job was done and the queues are not left suspended.
+	"""
 	strategy_named(strategy)
 	check_parts()
 	say = partial(click.echo, err=as_json)
@@ -44,13 +46,13 @@ def run_demo(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 	say(f"Building a bench in {demo.path}: Redis, 3 workers, a scheduler and gunicorn under supervisord …")
 	try:
 		demo.__enter__()
-		report = restart_under_load(demo, strategy, say)
-		print_account(report, say)
+		results = restart_under_load(demo, strategy, say)
+		print_results(results, say)
 		if as_json:
-			click.echo(json.dumps(report, indent=1))
+			click.echo(json.dumps(results, indent=1))
 		if keep:
 			print_commands(demo)
-		is_good = report["all_done"] and not report["suspended"] and report["report"]["exit_code"] == 0
+		is_good = results["all_done"] and not results["suspended"] and results["report"]["exit_code"] == 0
 		return 0 if is_good else 1
 	finally:
 		if not keep:
@@ -58,15 +60,18 @@ def run_demo(strategy: str, boot: float, keep: bool, as_json: bool) -> int:
 
 
 def check_parts() -> None:
+	"""Raises RestartError where Redis or gunicorn is missing."""
 	redis_server()
 	try:
 		import gunicorn  # noqa: F401
 	except ImportError:
-		raise RestartError("The demo needs gunicorn: `pip install safe_restart[demo]`.") from None
+		raise RestartError(
+			"The demo needs gunicorn. Nothing was started. Type `pip install safe_restart[demo]`."
+		) from None
 
 
 def restart_under_load(demo: DemoBench, strategy: str, say: Say) -> dict:
-	"""Three long jobs running, two hundred short ones queued; then the restart."""
+	"""Restart while three long jobs run and two hundred short ones wait, and return what happened."""
 	long_jobs = [f"long-{number}" for number in range(LONG_JOBS)]
 	short_jobs = [f"short-{number}" for number in range(SHORT_JOBS)]
 	for name in long_jobs:
@@ -86,11 +91,14 @@ def restart_under_load(demo: DemoBench, strategy: str, say: Say) -> dict:
 				raise RestartError(f"The helper died; see {demo.path}/sites/.safe-restart/helper.log.")
 			time.sleep(POLL_SECONDS)
 		wait_for(lambda: len(demo.runs()) == LONG_JOBS + SHORT_JOBS)
-		seen = watcher.wait()
-	return make_account(demo, report_json(request, journal.steps(request.id)), long_jobs, seen, started)
+		measured = watcher.wait()
+	return results_of(demo, report_json(request, journal.steps(request.id)), long_jobs, measured, started)
 
 
-def make_account(demo: DemoBench, report: dict, long_jobs: list[str], seen: Seen, started: float) -> dict:
+def results_of(
+	demo: DemoBench, report: dict, long_jobs: list[str], measured: Measured, started: float
+) -> dict:
+	"""What became of each job, of the web and of the workers, as JSON."""
 	begun, ended = demo.runs("begin"), demo.runs("end")
 	ends = {entry["job"]: entry["at"] for entry in demo.ledger() if entry["what"] == "end"}
 	fates = {name: fate(begun[name], ended[name]) for name in begun}
@@ -103,14 +111,15 @@ def make_account(demo: DemoBench, report: dict, long_jobs: list[str], seen: Seen
 		"never_ran": LONG_JOBS + SHORT_JOBS - len(ended),
 		"all_done": len(ended) == LONG_JOBS + SHORT_JOBS,
 		"suspended": bool(demo.redis.exists("rq:suspended")),
-		"seconds_without_web": seen.web_outage,
-		"longest_without_worker": seen.longest_without_worker,
-		"seconds_to_whole": seen.whole,
+		"seconds_without_web": measured.web_outage,
+		"longest_without_worker": measured.longest_without_worker,
+		"seconds_to_whole": measured.whole,
 		"last_long_to_next_job": round(min(after) - last_long, 3) if after else None,
 	}
 
 
 def fate(begun: int, ended: int) -> str:
+	"""What became of a job that began and ended so often."""
 	if begun == ended == 1:
 		return "ran once, uninterrupted"
 	if ended == 1:
@@ -118,33 +127,36 @@ def fate(begun: int, ended: int) -> str:
 	return f"began {begun} times, ended {ended} times"
 
 
-def print_account(report: dict, say: Say) -> None:
-	report = report["report"]
+def print_results(results: dict, say: Say) -> None:
+	"""Print what happened, for a person."""
+	report = results["report"]
 	say(f"Exit code {report['exit_code']} after {report['seconds']} s. {report['outcome']}")
 	for step in report["steps"]:
-		say(f"  {step['name']:<12} {step['seconds']:>6.2f} s  {step['detail']}")
-	for name, what in report["jobs"].items():
+		say(f"  {step['name']:<19} {step['seconds']:>6.2f} s  {step['detail']}")
+	for name, what in results["jobs"].items():
 		say(f"Job {name}: {what}")
-	for what, count in report["other_jobs"].items():
+	for what, count in results["other_jobs"].items():
 		say(f"{count} short jobs: {what}")
-	say(f"Jobs that never ran: {report['never_ran']}")
-	say(f"Seconds without web: {report['seconds_without_web']:.2f}")
-	say(f"Longest time in which no worker took new jobs: {report['longest_without_worker']:.2f} s")
-	say(f"Seconds until everything was new and worked: {report['seconds_to_whole']}")
+	say(f"Jobs that never ran: {results['never_ran']}")
+	say(f"Seconds without web: {results['seconds_without_web']:.2f}")
+	say(f"Longest time in which no worker took new jobs: {results['longest_without_worker']:.2f} s")
+	say(f"Seconds until everything was new and worked: {results['seconds_to_whole']}")
 
 
 def print_commands(demo: DemoBench) -> None:
+	"""Print how to use the bench that is left running, and how to end it."""
 	command = f"{shlex.quote(sys.executable)} -m safe_restart --bench {demo.path}"
 	ctl = f"{shlex.quote(sys.executable)} -m supervisor.supervisorctl -c {demo.path}/config/supervisor/supervisord.conf"
 	click.echo(
 		"\nThe bench is left running. Its board is at\n"
-		f"  http://127.0.0.1:{demo.web_port}/app/safe-restart\nPlay on there, or with\n"
+		f"  http://127.0.0.1:{demo.web_port}/app/safe-restart\nGo on there, or with\n"
 		f"  {command} status -v\n  {command} plan\n  {command} --wait-workers\n  {command} doctor\n"
 		f"  {ctl} status\nand end it with\n  {ctl} shutdown && rm -r {demo.path}"
 	)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
+	"""Wait until this is true, at most FINISH_TIMEOUT_SECONDS."""
 	deadline = time.monotonic() + FINISH_TIMEOUT_SECONDS
 	while not condition() and time.monotonic() < deadline:
 		time.sleep(POLL_SECONDS)

@@ -1,7 +1,7 @@
-"""What is noticed from outside while a bench is restarted, looked at every 20 ms.
+"""Measures a restart from outside: it polls Redis, the web and the process table every 20 ms.
 
-Only Redis, the web port and the process table are asked. supervisord is not: each question wakes it, and it would then
-notice exits earlier than it does for whoever is measured.
+It does not poll supervisord. Each call wakes supervisord, which would then notice exits earlier than it does
+without being measured (FACTS 2).
 """
 
 import threading
@@ -20,8 +20,11 @@ WHOLE_TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Seen:
-	"""Seconds; `whole` counts from the start of the restart and is None where the bench was never whole again."""
+class Measured:
+	"""What was measured, in seconds.
+
+	`whole`: from the start until the bench was whole again; None where it never was.
+	"""
 
 	whole: float | None
 	web_outage: float
@@ -31,8 +34,9 @@ class Seen:
 class Watcher:
 	"""Watches one restart, from entering the context until `wait` returns.
 
-	A worker takes jobs if its process lives, it was not told to stop, and nothing is suspended: one that is in its last
-	job does not count. The bench is whole once every worker is new and takes jobs, and the web, if any, answers 200.
+	A worker takes jobs if its process lives, it was not asked to stop, and the queues are not suspended; a
+	worker in its last job does not count. The bench is whole when every worker is new and takes jobs, and the
+	web, if any, answers 200.
 	"""
 
 	def __init__(self, demo: DemoBench):
@@ -59,15 +63,18 @@ class Watcher:
 			self.probe.stop()
 		self.rq_reader.redis.close()
 
-	def wait(self) -> Seen:
-		"""Wait until the bench is whole, at most WHOLE_TIMEOUT_SECONDS. Call it once the commands have ended."""
+	def wait(self) -> Measured:
+		"""Wait until the bench is whole, at most WHOLE_TIMEOUT_SECONDS.
+
+		Call it once the commands have ended.
+		"""
 		deadline = time.monotonic() + WHOLE_TIMEOUT_SECONDS
-		# A look that began after the commands ended must agree, hence the two samples.
+		# A sample that began after the commands ended must agree, so wait for two.
 		time.sleep(2 * SAMPLE_SECONDS)
 		while (whole_since := self.whole_since) is None and time.monotonic() < deadline:
 			time.sleep(SAMPLE_SECONDS)
 		whole = None if whole_since is None else round(whole_since - self.began, 3)
-		return Seen(whole, self.probe.outage_ms / 1000, round(self.longest_gap, 3))
+		return Measured(whole, self.probe.outage_ms / 1000, round(self.longest_gap, 3))
 
 	def _sample(self) -> None:
 		gap_since = None
@@ -82,7 +89,7 @@ class Watcher:
 	def _takers(self) -> list[Worker]:
 		try:
 			snapshot = self.rq_reader.snapshot()
-		except RedisError:  # nobody can take a job
+		except RedisError:  # no worker can take a job
 			return []
 		if snapshot.suspended_by:
 			return []

@@ -1,4 +1,4 @@
-"""The web of the miniature bench, which gunicorn loads in the place of Frappe's."""
+"""The web of the miniature bench, which gunicorn loads instead of Frappe's."""
 
 import json
 import sys
@@ -14,7 +14,8 @@ web = {"status": "200 OK", "exits": False}
 
 
 def load_web() -> None:
-	"""What web.json in the bench says when the process boots is its code: another status than 200, or it does not boot."""
+	"""Read web.json, which stands for the code of the web: it may ask for another status than 200, or for no
+	boot at all."""
 	path = app.bench_path() / "web.json"
 	web.update(json.loads(path.read_text()) if path.exists() else {})
 	if web["exits"]:
@@ -22,15 +23,17 @@ def load_web() -> None:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-	"""Answers like frappe.ping, with 503 while the site is in maintenance mode; /slow takes a second. The desk has
-	nothing but the board."""
+	"""Answer like frappe.ping, with 503 while the site is in maintenance mode. /slow takes a second.
+
+	The desk has only the board.
+	"""
 	if environ["PATH_INFO"] == "/slow":
 		time.sleep(1)
 	is_down = json.loads((app.bench_path() / "sites" / app.SITE / "site_config.json").read_text()).get(
 		"maintenance_mode"
 	)
 	if environ["PATH_INFO"].startswith(DESK) and not is_down:
-		from . import board_server  # the engine takes its time, and a boot is measured
+		from . import board_server  # imports the engine, which would lengthen a measured boot
 
 		return board_server.answer(environ, start_response)
 	status = "503 Service Unavailable" if is_down else web["status"]

@@ -1,4 +1,4 @@
-"""What the installed apps have to say about a restart: may it begin, it begins, it has ended.
+"""Calls the hooks of installed apps: whether a restart may begin, that it begins, and how it ended.
 
 Apps name functions in their hooks.py:
 
@@ -6,8 +6,8 @@ Apps name functions in their hooks.py:
 	before_safe_restart = ["my_app.restart.before"]  # (request)
 	after_safe_restart = ["my_app.restart.after"]  # (request, status)
 
-Each runs in a thread with a database connection of its own: one that hangs is left behind after the time limit, and
-neither the caller's transaction nor the restart hangs with it.
+Each function runs in a thread with a database connection of its own. One that hangs is left behind after the
+time limit, so that neither the caller's transaction nor the restart hangs with it.
 """
 
 import threading
@@ -20,7 +20,7 @@ TIME_LIMIT_SECONDS = 30
 
 
 class Call(threading.Thread):
-	"""One function of an app, as Administrator, in a thread of its own."""
+	"""A thread that calls one function of an app as Administrator."""
 
 	def __init__(self, dotted: str, arguments: tuple):
 		super().__init__(daemon=True, name=dotted)
@@ -34,7 +34,7 @@ class Call(threading.Thread):
 			frappe.init(site=self.site, sites_path=self.sites_path)
 			frappe.connect()
 			self.answer = frappe.get_attr(self.dotted)(*self.arguments)
-			frappe.db.commit()  # nobody else does, in this thread
+			frappe.db.commit()  # nothing else commits in this thread
 		except Exception as error:
 			self.error = error
 		finally:
@@ -42,6 +42,7 @@ class Call(threading.Thread):
 
 	@property
 	def complaint(self) -> str | None:
+		"""What went wrong, as a sentence; None where the function returned."""
 		if self.is_alive():
 			return _("{0} has not answered within {1} s").format(self.dotted, TIME_LIMIT_SECONDS)
 		return _("{0} failed: {1}").format(self.dotted, repr(self.error)) if self.error else None
@@ -51,19 +52,22 @@ hanging: dict[str, Call] = {}  # functions that have not answered, by their dott
 
 
 def ask_blockers() -> list[dict]:
-	"""The objections, as {"by", "sentence"}. One that fails or does not answer in time objects too."""
+	"""Ask the apps for objections, as {"by", "sentence"}.
+
+	A function that fails or does not answer in time objects too.
+	"""
 	calls = call_all("safe_restart_blockers")
-	said = [(call.dotted, call.complaint or call.answer) for call in calls]
-	return [{"by": dotted, "sentence": str(sentence)} for dotted, sentence in said if sentence]
+	answers = [(call.dotted, call.complaint or call.answer) for call in calls]
+	return [{"by": dotted, "sentence": str(sentence)} for dotted, sentence in answers if sentence]
 
 
 def run_before(request: str) -> list[dict]:
-	"""Tell the apps that a restart begins; what went wrong, as {"by", "sentence"}."""
+	"""Tell the apps that a restart begins. Returns what went wrong, as {"by", "sentence"}."""
 	return complaints(call_all("before_safe_restart", request))
 
 
 def run_after(request: str, status: str) -> list[dict]:
-	"""Tell the apps how a restart ended; what went wrong, as {"by", "sentence"}."""
+	"""Tell the apps how a restart ended. Returns what went wrong, as {"by", "sentence"}."""
 	return complaints(call_all("after_safe_restart", request, status))
 
 
@@ -72,14 +76,16 @@ def complaints(calls: list[Call]) -> list[dict]:
 
 
 def call_all(hook: str, *arguments: str) -> list[Call]:
-	"""Call every function of that hook side by side, and wait for all of them at most the time limit. One that still
-	hangs from before is not called again."""
+	"""Call all functions of a hook at the same time, and wait for them at most the time limit.
+
+	A function that still hangs from an earlier call is not called again.
+	"""
 	calls = [Call(dotted, arguments) for dotted in frappe.get_hooks(hook)]
 	deadline = time.monotonic() + TIME_LIMIT_SECONDS
-	for place, call in enumerate(calls):
+	for index, call in enumerate(calls):
 		earlier = hanging.get(call.dotted)
 		if earlier and earlier.is_alive():
-			calls[place] = earlier
+			calls[index] = earlier
 		else:
 			call.start()
 	for call in calls:

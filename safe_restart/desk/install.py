@@ -1,4 +1,4 @@
-"""What comes with the app on a site, and goes with it."""
+"""What is done when the app is installed on a site or uninstalled from it."""
 
 import frappe
 
@@ -8,13 +8,16 @@ DOCTYPE = "Restart Request"
 
 
 def after_install() -> None:
-	"""Tell System Managers of failed restarts until somebody chooses otherwise, and show what was restarted before."""
+	"""Add a notification of failed restarts, and create the documents of earlier restarts."""
 	add_notification()
 	journal_sync.sync()
 
 
 def add_notification() -> None:
-	"""An ordinary one, not a standard one of the app: those cannot be changed on a site."""
+	"""Notify System Managers of failed restarts.
+
+	The Notification is no standard one of the app, since those cannot be changed on a site.
+	"""
 	frappe.get_doc(
 		{
 			"doctype": "Notification",
@@ -32,8 +35,10 @@ def add_notification() -> None:
 
 
 def before_uninstall() -> None:
-	"""What others attached to the DocType would fail without it. The engine's settings and its journal stay: they belong
-	to the bench, and the command line works on."""
+	"""Delete Notifications and Webhooks of the DocType, which would fail without it.
+
+	The settings and the journal stay: they belong to the bench, and the command line goes on using them.
+	"""
 	for doctype, field in (("Notification", "document_type"), ("Webhook", "webhook_doctype")):
 		for name in frappe.get_all(doctype, filters={field: DOCTYPE}, pluck="name"):
 			frappe.delete_doc(doctype, name)

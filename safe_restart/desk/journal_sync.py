@@ -1,7 +1,7 @@
-"""Brings the documents up to date from the journal, which is the truth: also those of restarts that were typed.
+"""Brings the Restart Request documents up to date with the journal, also for restarts that were typed.
 
-A row is locked while it is written and committed at once, so two of us at the same time do no harm, and twice is the
-same as once.
+The journal is the truth. A row is locked while it is written, and committed at once, so that two processes
+may do this at the same time, and doing it twice is the same as once.
 """
 
 from collections.abc import Iterable
@@ -22,56 +22,65 @@ from ..engine.views import board
 from .permission import this_bench, visibility
 
 DOCTYPE = "Restart Request"
-# Between the commit of a document and its line in the journal; after that nobody will write the line any more.
+# A document is committed before its request is written into the journal. After so long the request will not
+# come any more.
 LOST_AFTER_SECONDS = 60
 
 
 def sync() -> None:
-	"""Create and update what differs from the journal. Does nothing on a site that may not ask for restarts."""
+	"""Create and update the documents that differ from the journal.
+
+	Does nothing on a site that may not ask for restarts.
+	"""
 	try:
-		bench, seen = this_bench(), visibility()
+		bench, visible = this_bench(), visibility()
 		journal = Journal(bench)
 	except RestartError:
 		return
-	for request in behind(journal.requests(KEPT_REQUESTS)):
-		bring_up(journal, request, seen)
-	give_up_lost(journal)
+	for request in outdated(journal.requests(KEPT_REQUESTS)):
+		update_document(journal, request, visible)
+	fail_lost_documents(journal)
 
 
-def catch_up(bench: Bench, seen: SiteVisibility, ids: Iterable[str]) -> None:
-	"""The same for a few requests that somebody looks at; costs one query where nothing has changed."""
+def sync_some(bench: Bench, visible: SiteVisibility, ids: Iterable[str]) -> None:
+	"""Create and update the documents of these requests. Takes one query where nothing has changed."""
 	if frappe.flags.read_only:
 		return
 	journal = Journal(bench)
-	for request in behind([journal.request(id) for id in ids]):
-		bring_up(journal, request, seen)
+	for request in outdated([journal.request(id) for id in ids]):
+		update_document(journal, request, visible)
 
 
-def behind(requests: list[Request]) -> list[Request]:
-	"""Those whose document is missing or says something else; the oldest first."""
+def outdated(requests: list[Request]) -> list[Request]:
+	"""The requests whose document is missing or differs from the journal, the oldest first."""
 	names = [request.id for request in requests]
 	rows = frappe.get_all(
 		DOCTYPE, filters={"name": ("in", names)}, fields=["name", "status", "finished_at"], limit=0
 	)
 	known = {row.name: (row.status, row.finished_at) for row in rows}
-	return [r for r in reversed(requests) if known.get(r.id) != (word(r.status), local(r.finished_at))]
+	return [
+		r for r in reversed(requests) if known.get(r.id) != (status_label(r.status), local(r.finished_at))
+	]
 
 
-def bring_up(journal: Journal, request: Request, seen: SiteVisibility) -> None:
-	"""One document; where a Notification or another app's event fails on it, that is logged and the others go on."""
+def update_document(journal: Journal, request: Request, visible: SiteVisibility) -> None:
+	"""Create or update one document.
+
+	Where a Notification or an event of another app fails on it, the error is logged.
+	"""
 	name = request.id
 	try:
 		is_new = not frappe.db.exists(DOCTYPE, name)
 		doc = frappe.new_doc(DOCTYPE) if is_new else frappe.get_doc(DOCTYPE, name, for_update=True)
-		fill(doc, request, board.progress_of(request, journal.steps(name), seen))
+		fill(doc, board.progress_of(request, journal.steps(name), visible))
 		doc.flags.from_journal = True
 		if is_new:
 			insert(doc, name, request)
 		else:
-			doc.save(ignore_permissions=True)  # nobody has the permission; the journal alone may
-		frappe.db.commit()  # frees the row, and readers by GET would roll it back
+			doc.save(ignore_permissions=True)  # no user has the permission; the journal alone changes it
+		frappe.db.commit()  # frees the row; a request by GET would roll it back
 	except frappe.DuplicateEntryError:
-		frappe.db.rollback()  # somebody else was faster
+		frappe.db.rollback()  # another process was faster
 	except Exception:
 		frappe.db.rollback()
 		frappe.log_error(f"Safe Restart: request {name} could not be brought up to date")
@@ -79,21 +88,22 @@ def bring_up(journal: Journal, request: Request, seen: SiteVisibility) -> None:
 
 
 def insert(doc: Document, name: str, request: Request) -> None:
+	"""Insert a new document under the id of the request."""
 	doc.insert(ignore_permissions=True, set_name=name)
-	# Not the user who happened to look, nor the time when that was.
+	# Not the user and the time of this very call.
 	made = {"owner": "Administrator", "creation": local(request.created_at)}
 	doc.db_set(made, update_modified=False)
 
 
-def fill(doc: Document, request: Request, shown: dict) -> None:
-	"""Write all that the journal knows into the document."""
+def fill(doc: Document, shown: dict) -> None:
+	"""Write all that the journal knows into the fields of the document."""
 	options = shown["options"]
 	doc.update(
 		{
 			"strategy": shown["strategy"],
 			"services": ", ".join(options.get("only", ())),
 			"force_kill_timeout": as_text(options.get("force_kill_timeout")),
-			"status": word(shown["status"]),
+			"status": status_label(shown["status"]),
 			"exit_code": as_text(shown["exit_code"]),
 			"outcome": shown["outcome"],
 			"warnings": "\n".join(shown["warnings"]),
@@ -121,36 +131,37 @@ def step_row(step: dict) -> dict:
 	return {**row, "step": step["name"], "started_at": local(step["started_at"])}
 
 
-def give_up_lost(journal: Journal) -> None:
-	"""Documents that were committed by a process that died before it could write the journal."""
+def fail_lost_documents(journal: Journal) -> None:
+	"""Fail documents that never reached the journal, because the process died that had committed them."""
 	filters = {
-		"status": ("in", [word(status) for status in OPEN]),
+		"status": ("in", [status_label(status) for status in OPEN]),
 		"creation": ("<", add_to_date(now_datetime(), seconds=-LOST_AFTER_SECONDS)),
 	}
 	known = {request.id for request in journal.requests(KEPT_REQUESTS)}
 	for name in set(frappe.get_all(DOCTYPE, filters=filters, pluck="name", limit=0)) - known:
-		fail(name, _("It never reached the helper, and nothing was touched. Ask again."))
+		fail(name, _("The request never reached the helper. Nothing was touched. Ask for the restart again."))
 
 
 def fail(name: str, sentence: str) -> None:
-	"""Say that a request came to nothing."""
+	"""Mark a request as failed, with this outcome."""
 	doc = frappe.get_doc(DOCTYPE, name, for_update=True)
 	doc.flags.from_journal = True
 	doc.update({"status": "Failed", "exit_code": "1", "outcome": sentence, "finished_at": now_datetime()})
-	doc.save(ignore_permissions=True)  # as in bring_up
+	doc.save(ignore_permissions=True)  # as in update_document
 	frappe.db.commit()  # the request that asked has been committed already
 
 
-def word(status: str) -> str:
-	"""The journal's word for a status as the document has it."""
+def status_label(status: str) -> str:
+	"""A status of the journal as the document writes it."""
 	return status.capitalize()
 
 
 def as_text(value: float | None) -> str:
-	"""For fields where 0 is a value and empty is another; Frappe's numbers cannot be empty."""
+	"""A number for a field of text, in which empty differs from 0; Frappe's number fields cannot be empty."""
 	return "" if value is None else f"{value:g}"
 
 
 def local(timestamp: str | None) -> datetime | None:
-	"""A timestamp of the journal as Frappe keeps them: the site's time zone, without naming it."""
+	"""A timestamp of the journal as Frappe stores it: in the time zone of the site, which is not named in
+	it."""
 	return convert_utc_to_system_timezone(parse(timestamp)).replace(tzinfo=None) if timestamp else None

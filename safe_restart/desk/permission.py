@@ -1,4 +1,4 @@
-"""Who may ask for restarts on a site: System Managers, where the site itself may."""
+"""Checks who may ask for restarts on a site: System Managers, where the site itself may."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -27,19 +27,21 @@ def visibility() -> SiteVisibility:
 
 
 def has_role() -> bool:
-	"""Whether this user may restart; the apps screen asks too. Not frappe.only_for, which lets everybody pass while
-	tests run."""
+	"""Whether this user may restart; the apps screen asks this too.
+
+	frappe.only_for is not used, as it lets everybody pass while tests run (FACTS 6).
+	"""
 	return ROLE in frappe.get_roles()
 
 
 def check_role() -> None:
-	"""Raises PermissionError."""
+	"""Raises PermissionError where this user may not restart."""
 	if not has_role():
 		frappe.throw(_("Only a {0} may restart this bench.").format(_(ROLE)), frappe.PermissionError)
 
 
 def as_frappe_errors(method: Callable) -> Callable:
-	"""Let what the engine refuses or cannot do reach a person as Frappe's own kind of error."""
+	"""A decorator that turns errors of the engine into Frappe's, which a person is shown."""
 
 	@wraps(method)
 	def checked(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,5 @@
-"""What a person on a site may ask for: a few of the engine's options, checked, with the bench's defaults in the gaps."""
+"""Reads the options that a person on a site may set, checks them, and fills the gaps with the defaults of the
+bench."""
 
 import frappe
 from frappe import _
@@ -22,10 +23,15 @@ FLAGS = tuple(name for name, row in ROWS.items() if row.kind == "flag")
 
 
 def options_of(asked: dict, bench: Bench) -> Options:
-	"""The engine's options; what is absent or null is as the bench's settings say, and so is what is empty, but for an
-	option that may be none, such as force_kill_timeout: empty, that is the process manager's own grace. Raises Refused."""
+	"""The engine's options from what was asked for. Raises Refused.
+
+	An option that is absent, null or empty is as the settings of the bench say. Only an option that may be
+	none is none where it is empty: an empty force_kill_timeout is the process manager's own grace.
+	"""
 	if unknown := set(asked) - set(ROWS):
-		raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
+		raise Refused(
+			f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched. Choose from {', '.join(ROWS)}."
+		)
 	given = {name: value for name, value in asked.items() if value not in (None, "")}
 	given |= {name: None for name, row in ROWS.items() if row.may_be_none and asked.get(name) == ""}
 	values = {**defaults_of(bench), **given}
@@ -38,7 +44,10 @@ def options_of(asked: dict, bench: Bench) -> Options:
 
 
 def of_board(options: dict | str | None) -> dict:
-	"""What the board sends; there null is nothing, and not whatever the settings say."""
+	"""The options that the board sends, in which null is none, and not what the settings say.
+
+	Raises Refused.
+	"""
 	options = frappe.parse_json(options) or {}
 	if not isinstance(options, dict):
 		raise Refused("The options must be a JSON object. Nothing was touched.")
@@ -46,7 +55,10 @@ def of_board(options: dict | str | None) -> dict:
 
 
 def strategy_of(name: str | None, options: Options, bench: Bench) -> Strategy:
-	"""The strategy that was named, or else the bench's default. Raises Refused where it cannot go with the options."""
+	"""The strategy of that name, or the bench's default.
+
+	Raises Refused where it cannot go with the options.
+	"""
 	strategy = strategy_named(name or (WAIT_WORKERS if options.migrate else default_strategy(bench)))
 	if strategy.name not in STRATEGIES:
 		raise Refused(f"{name!r} is no restart. Nothing was touched. Choose one of {', '.join(STRATEGIES)}.")
@@ -56,7 +68,7 @@ def strategy_of(name: str | None, options: Options, bench: Bench) -> Strategy:
 
 
 def check_confirmation(strategy: Strategy, confirm: str | None) -> None:
-	"""The site's name has to be typed where jobs are interrupted. Raises Refused."""
+	"""Raises Refused where jobs are interrupted and the name of the site was not typed."""
 	if strategy.interrupts and confirm != frappe.local.site:
 		raise Refused(
 			_("{0} interrupts jobs. Confirm it with the name of this site, {1}. Nothing was touched.").format(
@@ -66,13 +78,13 @@ def check_confirmation(strategy: Strategy, confirm: str | None) -> None:
 
 
 def words(value: str | list | None) -> tuple[str, ...]:
-	"""`web, workers` or a list, as a tuple."""
+	"""The names in a list, or in a text such as `web, workers`."""
 	parts = value.split(",") if isinstance(value, str) else value or ()
 	return tuple(str(part).strip() for part in parts if str(part).strip())
 
 
 def number(value: object) -> object:
-	"""A number that came as text; anything else stays for the engine to refuse."""
+	"""A number that came as text; any other value is returned as it is, for the engine to refuse."""
 	try:
 		return float(value) if isinstance(value, str) else value
 	except ValueError:

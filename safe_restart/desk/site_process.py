@@ -1,9 +1,10 @@
-"""What the helper needs from Frappe, in a process of its own, since the helper never imports it.
+"""Does what the helper needs from Frappe, in a process of its own, since the helper never imports Frappe.
 
     python -m safe_restart.desk.site_process VERB SITE[,SITE…] [WORD…]
 
-runs in `sites/` and prints, beside whatever apps print, a line of JSON for each objection and one at each site's end
-(engine/sites/app_hooks.py reads them). Verbs: blockers, before REQUEST, after REQUEST STATUS, sync.
+runs in `sites/` and prints a line of JSON for each objection and one at the end of each site, among all that
+apps print. engine/sites/app_hooks.py reads these lines. Verbs: blockers, before REQUEST, after REQUEST
+STATUS, sync.
 """
 
 import json
@@ -19,11 +20,11 @@ SENTENCE_LENGTH = 1000  # a line is cut at 4000 bytes (engine/processes/subproce
 
 
 def sync() -> list[dict]:
-	"""Bring this site's documents up to date, where the app is installed."""
+	"""Bring the documents of this site up to date, where the app is installed."""
 	if "safe_restart" in frappe.get_installed_apps():
-		from .journal_sync import sync as bring_up_to_date
+		from . import journal_sync
 
-		bring_up_to_date()
+		journal_sync.sync()
 	return []
 
 
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., list[dict]]] = {
 
 
 def main(verb: str, sites: str, *words: str) -> None:
+	"""Do this on each of these sites, whose names are separated by commas."""
 	for site in sites.split(","):
 		frappe.init(site=site, sites_path=".")
 		try:
@@ -43,7 +45,7 @@ def main(verb: str, sites: str, *words: str) -> None:
 			for objection in VERBS[verb](*words):
 				sentence = str(objection["sentence"])[:SENTENCE_LENGTH]
 				say({"site": site, "by": objection["by"], "sentence": sentence})
-			frappe.db.commit()  # nobody does it for us outside a request
+			frappe.db.commit()  # nothing commits outside a web request
 			say({"site": site})
 		except Exception as error:
 			print(f"{type(error).__name__}: {error}", flush=True)

@@ -1,4 +1,4 @@
-"""What Frappe's scheduler does for us, on sites where the app is installed."""
+"""What Frappe's scheduler runs, on sites where the app is installed."""
 
 from ..engine.jobs import held
 from ..engine.rq import connection
@@ -6,6 +6,9 @@ from .permission import this_bench
 
 
 def release_delayed_jobs() -> None:
-	"""Queue interrupted jobs whose pause is over; the helper does it too, and whoever comes first."""
+	"""Queue the delayed jobs whose pause is over.
+
+	The helper does the same; the first of them queues a job.
+	"""
 	bench = this_bench()
 	held.release_due(bench, connection.connect(bench))

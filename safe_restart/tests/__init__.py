@@ -54,7 +54,7 @@ class TestCase(IntegrationTestCase):
 
 	@property
 	def asked(self) -> list[str]:
-		"""The requests that stand in the journal since the test began."""
+		"""The requests that were written into the journal since the test began."""
 		return [r.id for r in self.journal.requests(journals.KEPT_REQUESTS) if r.id not in self.before]
 
 	def forget(self) -> None:
@@ -72,7 +72,7 @@ class TestCase(IntegrationTestCase):
 		frappe.db.commit()
 
 	def wait(self, id: str) -> records.Request:
-		"""Until a request has ended, at most a minute."""
+		"""Wait until a request has ended, at most a minute."""
 		until = time.monotonic() + 60
 		while (request := self.journal.request(id)).is_open and time.monotonic() < until:
 			time.sleep(0.1)
@@ -80,7 +80,7 @@ class TestCase(IntegrationTestCase):
 		return request
 
 	def typed(self, reason: str = "typed") -> str:
-		"""A request as the command line writes it, that no helper begins."""
+		"""A request as the command line writes it, which no helper begins."""
 		id = self.journal.add("rolling", {"only": ["web"]}, "frappe", reason).id
 		self.addCleanup(self.end, id)
 		return id
@@ -89,7 +89,7 @@ class TestCase(IntegrationTestCase):
 		self.journal.write_report(id, status, exit_code, "2 of 2 workers replaced.", None)
 
 	def http(self, path: str, user: str | None = None, method: str = "POST", **values):
-		"""A request to Frappe's own WSGI application, in a thread: it has connection, session and user of its own."""
+		"""Send a request to Frappe's WSGI application, in a thread with a connection, session and user of its own."""
 		headers = {"X-Frappe-Site-Name": frappe.local.site, "Accept": "application/json"}
 		if user:
 			headers["Authorization"] = f"token {tokens[user]}"
@@ -120,7 +120,7 @@ class TestCase(IntegrationTestCase):
 		)
 
 	def make(self, **values):
-		"""A document that others see too, until the test is over."""
+		"""Insert a document that other connections see too, until the test is over."""
 		doc = frappe.get_doc(values).insert()
 		frappe.db.commit()
 		self.addCleanup(frappe.db.commit)

@@ -84,7 +84,7 @@ class TestSeveralSites(TestCase):
 			self.assertRaisesRegex(frappe.ValidationError, "may not ask for restarts", settings.save)
 		self.assertEqual(self.asked, [])
 
-	def test_it_does_not_hear_of_other_requests_either(self):
+	def test_nor_does_such_a_site_see_requests_of_others(self):
 		self.add_site()
 		id = self.typed()
 		self.end(id)
@@ -154,7 +154,7 @@ class TestAppsObject(TestCase):
 		self.assertIn("has not answered within 1 s", first[1]["sentence"])
 		self.assertEqual(first, second)
 
-	def test_what_apps_are_told_and_cannot_cope_with_is_reported(self):
+	def test_what_fails_in_an_app_that_is_told_of_a_restart_is_reported(self):
 		with self.hooks(before_safe_restart=["told"], after_safe_restart=["told"]):
 			self.assertEqual(hook_runner.run_before("20261122-000000-abcd"), [])
 			self.assertEqual(hook_runner.run_after("20261122-000000-abcd", "completed"), [])

@@ -23,7 +23,7 @@ class TestSync(TestCase):
 		)
 		self.assertEqual(doc.created_at, journal_sync.local(self.journal.request(id).created_at))
 
-	def test_it_shows_as_soon_as_somebody_looks(self):
+	def test_it_shows_as_soon_as_somebody_opens_the_board(self):
 		id = self.typed()
 		self.assertEqual(self.http("method/safe_restart.api.overview", MANAGER, method="GET")[0], 200)
 		self.assertEqual(frappe.db.get_value(DOCTYPE, id, "status"), "Queued")

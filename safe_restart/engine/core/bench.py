@@ -1,4 +1,4 @@
-"""A bench: its paths, configuration, sites and queues. Reads files, touches nothing."""
+"""A bench: its paths, configuration, sites and queues. Only reads files."""
 
 import json
 import re
@@ -48,6 +48,7 @@ class Bench:
 
 	@cached_property
 	def sites(self) -> tuple[str, ...]:
+		"""The names of the bench's sites, in alphabetical order."""
 		return tuple(sorted(p.parent.name for p in self.sites_path.glob("*/site_config.json")))
 
 	@property
@@ -56,7 +57,7 @@ class Bench:
 
 	@property
 	def state_path(self) -> Path:
-		"""Where requests are kept. `sites/` is what all processes and containers of a bench share."""
+		"""The folder of the journal and the locks. All processes and containers of a bench share `sites/`."""
 		return self.sites_path / ".safe-restart"
 
 	@property
@@ -65,7 +66,7 @@ class Bench:
 
 	@cached_property
 	def settings(self) -> Settings:
-		"""What the administrator said about restarts, under `safe_restart` in common_site_config.json. Raises Refused."""
+		"""What the administrator set under `safe_restart` in common_site_config.json. Raises Refused."""
 		return read_settings(self.config.get("safe_restart") or {}, self.config_path)
 
 	@property
@@ -74,7 +75,7 @@ class Bench:
 
 	@property
 	def redis_credentials(self) -> tuple[str | None, str | None]:
-		"""User name and password where Frappe's `use_rq_auth` is on."""
+		"""User name and password for Redis where Frappe's `use_rq_auth` is on; (None, None) where that is off."""
 		if not self.config.get("use_rq_auth"):
 			return None, None
 		return self.config.get("rq_username") or self.bench_id, self.config.get("rq_password")
@@ -84,6 +85,7 @@ class Bench:
 		return int(self.config.get("webserver_port") or DEFAULT_WEB_PORT)
 
 	def short_queue_name(self, queue: str) -> str:
+		"""A queue's name without the bench's prefix."""
 		return queue.removeprefix(self.queue_prefix)
 
 	def site_of_job(self, job_id: str) -> str:
@@ -95,7 +97,7 @@ class Bench:
 def load(path: Path | str) -> Bench:
 	"""Open the bench in folder `path`.
 
-	Raises Refused where it is no bench or its configuration cannot be read.
+	Raises Refused where the folder is no bench, or its configuration cannot be read or has a value of a wrong kind.
 	"""
 	path = Path(path).expanduser().resolve()
 	config_path = path / CONFIG
@@ -147,4 +149,5 @@ def find_bench(start: Path | str) -> Bench:
 
 
 def is_bench(folder: Path) -> bool:
+	"""Whether a folder is a bench: it has a common_site_config.json."""
 	return (folder / CONFIG).is_file()

@@ -1,6 +1,6 @@
-"""The ways a request can end badly, one class for each exit code of the command line.
+"""How a request can end badly: one class for each exit code of the command line.
 
-Each message is read by a person at 2 a.m.: what happened, what state the bench is in, what to type next.
+A person reads each message at 2 a.m. It says what happened, what state the bench is in, and what to type next.
 """
 
 
@@ -17,11 +17,11 @@ class Refused(RestartError):
 
 
 class Unwritable(Refused):
-	"""The journal cannot be written. Raised only before anything is stopped; from then on a restart goes on without it."""
+	"""The journal cannot be written. Raised only before anything is stopped; a later failure does not end a restart."""
 
 
 class Unreadable(RestartError):
-	"""The journal cannot be read now, as somebody who writes it stands still."""
+	"""The journal cannot be read now: another process has locked it for too long, or the file is damaged."""
 
 
 class JobsStillRunning(RestartError):
@@ -43,7 +43,7 @@ class Cancelled(RestartError):
 
 
 class Unreachable(RestartError):
-	"""The process manager does not answer now; it may come back."""
+	"""The process manager or Redis does not answer now, and may answer later."""
 
 
 COMPLETED = 0

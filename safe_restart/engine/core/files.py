@@ -19,10 +19,10 @@ class FileLock:
 		self.handle: int | None = None
 
 	def take(self) -> bool:
-		"""Lock the file; True also where this object holds it already. Never waits: see core/waiting.py for that.
+		"""Lock the file; True also where this object holds it already. Never waits (core/waiting.py does).
 
-		False where another process holds the lock, or removed the file just now. Raises OSError where the file cannot be
-		made or opened.
+		False where another process holds the lock, or removed the file just now. Raises OSError where the file cannot
+		be made or opened.
 		"""
 		if self.handle is not None:
 			return True
@@ -68,8 +68,8 @@ class FileLock:
 def write_atomically(path: Path, text: str, like: Path | None = None, mode: int = 0o644) -> None:
 	"""Replace the content of a file in one go: a reader gets the old text or the new, and never a part.
 
-	Without `like` the file keeps its owner and mode, and a new file gets `mode`. A symbolic link stays one. Raises OSError,
-	also where this user may not give the new file its old owner; the old file is then as it was.
+	Without `like` the file keeps its owner and mode, and a new file gets `mode`. A symbolic link stays one. Raises
+	OSError, also where this user may not give the new file its old owner; the old file is then as it was.
 
 	like: the file whose mode is taken over, and whose owner where this user may give files away
 	"""
@@ -108,8 +108,10 @@ def set_owner_and_mode(handle: int, path: Path, like: Path | None, mode: int) ->
 
 
 def give_to_owner(file: Path | int, folder: Path) -> None:
-	"""Where root runs this, give a file or folder to the owner of `folder`: what root makes in a bench, its owner must be
-	able to use."""
+	"""Where root runs this, give a file or folder to the owner of `folder`; otherwise do nothing. Never raises.
+
+	The bench's owner could not use what root makes in the bench.
+	"""
 	if os.geteuid() == 0:
 		owner = folder.stat()
 		with suppress(OSError):

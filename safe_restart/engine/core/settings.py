@@ -1,7 +1,7 @@
 """Every key that an administrator may set under `safe_restart` in sites/common_site_config.json, in one place.
 
-What an option is by default stands there too, under `defaults`; its rows are in restart/options.py. docs/configuration.md
-is the same for people, and a test holds both together.
+The administrator's defaults for the options of a restart stand there too, under `defaults`; restart/options.py has the
+table of options. docs/configuration.md describes the same keys, and a test compares both.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from .errors import Refused
 
 MANAGERS = ("supervisor", "systemd", "foreground", "containers")
 POLICIES = ("requeue", "hold", "fail")
-MAX_DELAY_SECONDS = 30 * 24 * 3600  # what is to wait longer is for a person
+MAX_DELAY_SECONDS = 30 * 24 * 3600  # a job that is to wait longer is better held for a person
 MAX_RETURN_SECONDS = 3600
 
 
@@ -43,7 +43,11 @@ def is_return_time(value: object) -> bool:
 
 
 def key(default: Any, must_be: str, is_right: Callable[[Any], bool]) -> Any:
-	"""A field of Settings: what its value must be, as the end of a sentence, and whether one is."""
+	"""A field of Settings.
+
+	must_be: what completes the sentence "it must be …"
+	is_right: whether a value is allowed
+	"""
 	metadata = {"must_be": must_be, "is_right": is_right}
 	if isinstance(default, dict):
 		return field(default_factory=dict, metadata=metadata)
@@ -52,16 +56,17 @@ def key(default: Any, must_be: str, is_right: Callable[[Any], bool]) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-	"""The administrator's word; whoever can write common_site_config.json may set each of them.
+	"""What the administrator has set. Anyone who can write common_site_config.json may set each of these.
 
-	process_manager: the one that counts where several run services of the bench; None: it is found
-	supervisor_socket: a path or URL; None: supervisord is found
+	process_manager: the manager to use where several run services of the bench; None: the one that is found
+	supervisor_socket: the path or URL of supervisord's socket; None: the usual places are tried
 	container_return_seconds: how long a container may take to be started again
-	sites: those that may ask for restarts from their desk, on a bench with several
-	max_attempts: with the interruption that makes as many, a job is held
-	retry_delays_seconds: before a job runs again, by how often it was interrupted; the last one holds for all further
-	job_policy: requeue, hold or fail, by dotted method
-	defaults: options as they are where nobody chooses, and `strategy` for the desk
+	sites: the sites that may ask for restarts from their desk, on a bench with several sites
+	max_attempts: a job that was interrupted this many times is held
+	retry_delays_seconds: the pauses before a job runs again, the first one after its first interruption; the last one
+	    counts for all further interruptions
+	job_policy: what becomes of an interrupted job (requeue, hold or fail), by its dotted method
+	defaults: the values of options for which a person chooses none, and `strategy` for the desk
 	"""
 
 	process_manager: str | None = key(
@@ -83,8 +88,10 @@ class Settings:
 
 
 def read_settings(values: object, path: object) -> Settings:
-	"""Read and check what stands in the file at `path`; null stands for nothing, and a key that is not known is passed over,
-	as another version of the app may know it. Raises Refused."""
+	"""Check the settings that stand in the file at `path`. Raises Refused for a value that is not allowed.
+
+	A null counts as not set. An unknown key is ignored, as another version of the app may know it.
+	"""
 	if not isinstance(values, dict):
 		raise Refused(
 			f"safe_restart in {path} must hold a JSON object. Nothing was touched. Correct the file and try again."
@@ -92,12 +99,13 @@ def read_settings(values: object, path: object) -> Settings:
 	given = {one.name: values[one.name] for one in fields(Settings) if values.get(one.name) is not None}
 	for one in fields(Settings):
 		if one.name in given and not one.metadata["is_right"](given[one.name]):
-			raise wrong(one, given[one.name], path)
+			raise not_allowed(one, given[one.name], path)
 	lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
 	return Settings(**{**given, **lists})
 
 
-def wrong(one: Field[Any], value: object, path: object) -> Refused:
+def not_allowed(one: Field[Any], value: object, path: object) -> Refused:
+	"""The error to raise for a value that a setting may not have."""
 	return Refused(
 		f"safe_restart.{one.name} in {path} is {value!r}; it must be {one.metadata['must_be']}. Nothing was touched. Correct "
 		"the file and try again."

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable
 
-# Between two checks: the first where each asks Redis or a process manager, the second where a check costs next to nothing
-LOOK_INTERVAL_SECONDS = 0.02
-FAST_LOOK_INTERVAL_SECONDS = 0.01
+LOOK_INTERVAL_SECONDS = 0.02  # between two checks that ask Redis or a process manager
+FAST_LOOK_INTERVAL_SECONDS = 0.01  # between two checks that cost next to nothing
 
 
 def wait_until(

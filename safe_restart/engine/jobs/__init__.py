@@ -1,1 +1,1 @@
-"""Interrupted and lost jobs: found, queued again, held or failed."""
+"""Interrupted and lost jobs: found, and queued again, delayed, held or marked as failed."""

@@ -1,4 +1,4 @@
-"""Jobs that a person has to decide about, or that wait for their pause: listed, queued again, discarded."""
+"""Interrupted jobs that wait for a person or for the end of their pause: listed, queued again, discarded."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,8 @@ from ..rq.snapshot import Job, RqReader
 from .actions import FAIL, REQUEUE
 from .settle import Settler
 
+HELD, DELAYED = "held", "delayed"
+
 
 def release_due(bench: Bench, redis: Redis) -> list[str]:
 	"""Queue the delayed jobs whose pause is over; returns their ids. Safe to call at any time, by anybody."""
@@ -22,12 +24,9 @@ def release_due(bench: Bench, redis: Redis) -> list[str]:
 
 
 def seconds_to_next_due(bench: Bench, redis: Redis) -> float | None:
-	"""Until the next delayed job is due, 0 where one is; None where there is none."""
+	"""Seconds until the next delayed job is due, 0 where one is due; None where there is no delayed job."""
 	first = redis.zrange(delayed_key(bench), 0, 0, withscores=True)
 	return max(0.0, first[0][1] - redis.time()[0]) if first else None
-
-
-HELD, DELAYED = "held", "delayed"
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class HeldJob:
 
 
 def held_jobs(bench: Bench, rq_reader: RqReader) -> list[HeldJob]:
-	"""All of them, the held ones first; due ones are released before. Raises RedisError.
+	"""All held and delayed jobs, the held ones first; delayed ones that are due are queued before. Raises RedisError.
 
-	Not those that RQ or a person has queued again by other means: one of them may be running now.
+	A job that RQ or a person has queued again by other means is not among them: it may be running now.
 	"""
 	release_due(bench, rq_reader.redis)
 	now = rq_reader.redis.time()[0]
@@ -55,7 +54,7 @@ def held_jobs(bench: Bench, rq_reader: RqReader) -> list[HeldJob]:
 
 @contextmanager
 def reading_rq(bench: Bench) -> Iterator[RqReader]:
-	"""An observer; where Redis does not answer it, a person is told. Raises Unreachable."""
+	"""A reader of the bench's RQ. Raises Unreachable, with a sentence for people, where Redis does not answer it."""
 	try:
 		yield RqReader(bench)
 	except (RedisError, OSError) as error:
@@ -64,8 +63,8 @@ def reading_rq(bench: Bench) -> Iterator[RqReader]:
 		) from None
 
 
-def as_json(bench: Bench, one: HeldJob) -> dict:
-	"""One of them as JSON."""
+def as_json(bench: Bench, one: HeldJob) -> dict[str, object]:
+	"""A held or delayed job as a JSON object."""
 	return {
 		"id": one.job.id,
 		"kind": one.kind,
@@ -81,21 +80,24 @@ def as_json(bench: Bench, one: HeldJob) -> dict:
 
 
 def requeue(bench: Bench, rq_reader: RqReader, job_id: str, who: str) -> None:
-	"""Put it at the front of its queue, with all its attempts before it. Raises Refused, RedisError."""
+	"""Put a job at the front of its queue; its interruptions are counted anew. Raises RestartError, RedisError."""
 	settle_by_hand(bench, rq_reader, job_id, who, REQUEUE, "queued again by hand")
 
 
 def discard(bench: Bench, rq_reader: RqReader, job_id: str, who: str) -> None:
-	"""Mark it as failed; Frappe and RQ then show it among the failed jobs. Raises Refused, RedisError."""
+	"""Mark a job as failed; Frappe and RQ then show it as such. Raises RestartError, RedisError."""
 	settle_by_hand(bench, rq_reader, job_id, who, FAIL, "discarded by hand")
 
 
 def settle_by_hand(bench: Bench, rq_reader: RqReader, job_id: str, who: str, action: str, why: str) -> None:
 	job = next((found.job for found in held_jobs(bench, rq_reader) if found.job.id == job_id), None)
 	if job is None:
-		raise Refused(f"No job {job_id!r} is held or waits for its pause. `safe-restart jobs` lists them.")
+		raise Refused(
+			f"No job {job_id!r} is held or delayed. Nothing was changed. `safe-restart jobs` lists those that are."
+		)
 	answer = Settler(bench, rq_reader.redis, who).settle(job_id, job.status, action, f"{why} by {who}", 0)
 	if answer != "done":
 		raise RestartError(
-			f"Job {job_id} was changed by somebody else meanwhile (it is {answer}); nothing was done."
+			f"Job {job_id} was changed by another process meanwhile (it is {answer}). Nothing was done. `safe-restart jobs` "
+			"lists what is held and delayed now."
 		)

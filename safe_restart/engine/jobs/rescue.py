@@ -1,37 +1,42 @@
 """Interrupted and lost jobs: found, and run again, held or failed, each exactly once.
 
-A job is *interrupted* when it is started and its worker is dead; it is *lost* when it is queued but stands in no list,
-because its worker was stopped between the pop and the start, or after it moved the job to `:intermediate`.
+A job is *interrupted* when its status is `started` and its worker is dead. It is *lost* when its status is `queued` and
+it stands in no queue, because its worker was stopped between the pop and the start, or after it moved the job to
+`:intermediate`.
 """
 
-import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 
+import psutil
 from redis import Redis
 
 from ..core.bench import Bench
-from ..core.waiting import LOOK_INTERVAL_SECONDS
+from ..core.text import pluralize
+from ..core.waiting import wait_until
 from ..rq import keys
 from ..rq.snapshot import Job
 from ..workers.fleet import Fleet, FleetReader
-from ..workers.orphans import find_orphans, orphan_of
+from ..workers.orphans import find_orphans
+from ..workers.stale_registrations import remove_stale_registrations
 from . import retry_policy
 from .actions import DELAY, FAIL, HOLD, REQUEUE
 from .settle import ACTED, Settler, ordinal
 
 SCAN_COUNT = 5000
 CONFIRM_SECONDS = 5
+HORSE_START_SECONDS = 5  # a work-horse is forked right before its job gets the status `started`
 
 
 @dataclass
 class Rescued:
-	"""What became of the jobs that were found; lists of job ids.
+	"""What became of the jobs that were found, as lists of job ids.
 
 	requeued: in a queue again
-	delayed: run again after their pause
-	lost_and_found: those of all of them that this restart did not interrupt
-	still_running: by a work-horse whose worker is dead; they are left to finish
+	delayed: run again when their pause is over
+	lost_and_found: those of the jobs in the other lists that this restart did not interrupt
+	still_running: run by a work-horse whose worker is dead; they are left to finish
 	"""
 
 	requeued: list[str] = field(default_factory=list)
@@ -42,6 +47,7 @@ class Rescued:
 	still_running: list[str] = field(default_factory=list)
 
 	def add(self, other: "Rescued") -> None:
+		"""Append each list of another one to its own."""
 		for one in fields(self):
 			getattr(self, one.name).extend(getattr(other, one.name))
 
@@ -57,12 +63,13 @@ class Rescued:
 def rescue(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
 	"""Find every interrupted and lost job of the bench and settle each. Raises RedisError.
 
-	asked: requeue, hold or fail, for jobs that had started; see retry_policy.py for what else has a say. A lost job has not
-	run at all, so it is always queued again. who: whom `jobs` names beside the reason.
+	A lost job has not run at all, so it is always queued again.
+	asked: requeue, hold or fail, for jobs that had started; retry_policy.py may decide otherwise
+	who: the name that `safe-restart jobs` shows beside the reason
 	"""
-	settler = Settler(fleet_reader.bench, fleet_reader.rq_reader.redis, who)
+	settler = Settler(fleet_reader.bench, fleet_reader.redis, who)
 	fleet = fleet_reader.read()
-	suspects = find_suspects(fleet_reader.bench, fleet_reader.rq_reader.redis, fleet)
+	suspects = find_suspects(fleet_reader.bench, fleet_reader.redis, fleet)
 	interrupted = find_interrupted(fleet) + confirm_interrupted(fleet_reader, suspects.started)
 	done = settle_interrupted(fleet_reader, settler, interrupted, asked, note)
 	for job_id in confirm_lost(fleet_reader, suspects.queued, note):
@@ -75,42 +82,59 @@ def rescue(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str]
 
 
 def rescue_earlier(fleet_reader: FleetReader, asked: str, who: str, note: Callable[[str], None]) -> Rescued:
-	"""Settle what was interrupted before this restart, while its workers are still the old ones: a new one begins with
-	RQ's maintenance, which makes started jobs of dead workers failed ones after 90 s (FACTS 1.7). Raises RedisError."""
-	settler = Settler(fleet_reader.bench, fleet_reader.rq_reader.redis, who)
+	"""Settle what was interrupted before this restart, while the bench still has its old workers. Raises RedisError.
+
+	A new worker begins with RQ's maintenance, which marks started jobs of dead workers as failed after 90 s (FACTS 1.7).
+	The parameters are those of `rescue`.
+	"""
+	settler = Settler(fleet_reader.bench, fleet_reader.redis, who)
 	done = settle_interrupted(fleet_reader, settler, find_interrupted(fleet_reader.read()), asked, note)
 	done.lost_and_found = done.all_found
 	return done
 
 
 def settle_interrupted(
-	fleet_reader: FleetReader, settler: Settler, jobs: Iterable[Job], asked: str, note: Callable[[str], None]
+	fleet_reader: FleetReader, settler: Settler, jobs: list[Job], asked: str, note: Callable[[str], None]
 ) -> Rescued:
-	"""Decide about each of these jobs, but for those that are still run by a work-horse without a worker."""
+	"""Decide about each of these jobs, except for those that a work-horse still runs whose worker is dead."""
 	done = Rescued()
+	by_action = {REQUEUE: done.requeued, DELAY: done.delayed, HOLD: done.held, FAIL: done.failed}
 	rules = retry_policy.of_bench(fleet_reader.bench)
 	orphans = find_orphans(fleet_reader) if jobs else []
 	for job in jobs:
 		if horse := orphan_of(job, orphans):
 			done.still_running.append(job.id)
-			note(f"{job} is still run by process {horse.pid}, whose worker is dead; it is left to finish")
+			note(
+				f"{job} is still run by process {horse.pid}, whose worker is dead; the job is left to finish"
+			)
 			continue
 		times = job.attempts + 1
 		action, delay = rules.decide(job.method, times, asked)
 		why = f"interrupted for the {ordinal(times)} time"
 		if settler.settle(job.id, job.status, action, why, times, delay) == "done":
-			by_action = {REQUEUE: done.requeued, DELAY: done.delayed, HOLD: done.held, FAIL: done.failed}
 			by_action[action].append(job.id)
 			note(f"{job} ({job.id}), {why}, {ACTED[action]}{f' of {delay:.0f} s' if delay else ''}")
 	return done
 
 
+def orphan_of(job: Job, orphans: Iterable[psutil.Process]) -> psutil.Process | None:
+	"""The orphan that may be running this job: one that started when the job did."""
+	for process in orphans:
+		with suppress(psutil.Error):
+			if not job.started_at:
+				return process
+			if abs(process.create_time() - job.started_at.timestamp()) < HORSE_START_SECONDS:
+				return process
+	return None
+
+
 def find_interrupted(fleet: Fleet) -> list[Job]:
-	"""Started jobs of which no live worker says that it runs them."""
+	"""Find the started jobs that no live worker runs, among those in the snapshot."""
 	return unclaimed(fleet.snapshot.jobs.values(), fleet)
 
 
 def unclaimed(jobs: Iterable[Job], fleet: Fleet) -> list[Job]:
+	"""Those of the jobs that have started and that no live worker runs."""
 	alive = {worker.name for worker in fleet.workers}
 	in_hand = {worker.job_id for worker in fleet.workers}
 	return [
@@ -120,39 +144,39 @@ def unclaimed(jobs: Iterable[Job], fleet: Fleet) -> list[Job]:
 
 @dataclass
 class Suspects:
-	"""Ids of jobs whose hash says queued or started, and which stand where such a job does not belong."""
+	"""Ids of jobs whose status is queued or started, and which are not where such a job belongs."""
 
 	queued: set[str] = field(default_factory=set)
 	started: set[str] = field(default_factory=set)
 
 
 def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
-	"""Jobs that say queued and stand in no queue, or say started and stand in no registry.
+	"""Find the jobs whose status is queued and which are in no queue, or started and which are in no registry.
 
-	One pass over all job hashes, so what it finds has to be confirmed: jobs come and go while it runs. From rq 2 on a worker
-	writes a job into the registry before its work-horse says started (Worker.prepare_execution), so one that stands there
-	may be lost as well.
+	This is one pass over the hashes of all jobs, so what it finds has to be confirmed: jobs come and go while it runs.
+	From rq 2 on a worker writes a job into the registry before the work-horse sets its status to started
+	(Worker.prepare_execution), so a queued job in the registry may be lost as well.
 	"""
-	known = {f"rq:job:{id}" for id in fleet.snapshot.jobs}
+	known = set(map(keys.job_key, fleet.snapshot.jobs))
 	for queue in fleet.snapshot.queues:
-		known.update(f"rq:job:{id}" for id in redis.lrange(keys.queue_key(queue.name), 0, -1))
+		known.update(map(keys.job_key, redis.lrange(keys.queue_key(queue.name), 0, -1)))
 	suspects = Suspects(queued={job.id for job in fleet.snapshot.jobs.values() if job.status == "queued"})
 	by_status = {"queued": suspects.queued, "started": suspects.started}
 	cursor = None
 	while cursor != 0:
-		cursor, found = redis.scan(cursor or 0, match="rq:job:*", count=SCAN_COUNT, _type="hash")
+		cursor, found = redis.scan(cursor or 0, match=f"{keys.JOB_PREFIX}*", count=SCAN_COUNT, _type="hash")
 		job_keys = [key for key in found if key not in known]
 		with redis.pipeline(transaction=False) as pipe:
 			for key in job_keys:
 				pipe.hmget(key, "status", "origin")
 			for key, (status, origin) in zip(job_keys, pipe.execute()):
 				if status in by_status and (origin or "").startswith(bench.queue_prefix):
-					by_status[status].add(key.removeprefix("rq:job:"))
+					by_status[status].add(key.removeprefix(keys.JOB_PREFIX))
 	return suspects
 
 
 def confirm_interrupted(fleet_reader: FleetReader, suspects: set[str]) -> list[Job]:
-	"""Those of the started suspects that no live worker has, by a look that came after they were found."""
+	"""Those of the started suspects that no live worker runs, by a snapshot that is younger than the search for them."""
 	if not suspects:
 		return []
 	jobs = fleet_reader.rq_reader.jobs(suspects)
@@ -161,51 +185,41 @@ def confirm_interrupted(fleet_reader: FleetReader, suspects: set[str]) -> list[J
 
 
 def confirm_lost(fleet_reader: FleetReader, suspects: set[str], note: Callable[[str], None]) -> set[str]:
-	"""Those suspects that no live worker can have in its hands, and no work-horse that has lost its worker.
+	"""Those of the queued suspects that no live worker and no orphaned work-horse can have popped.
 
-	First those that stand in their queue after all are dropped: they came in while the pass ran. Whoever has one of
-	the rest in its hands has popped it already, so a worker is cleared once it is seen waiting in Redis, suspended,
-	or in another job from here on. The script that settles them looks at each again.
+	Suspects that stand in their queue after all are dropped first: they came in while the search ran. A worker that has
+	one of the others has popped it already. So a worker is cleared once it waits in Redis, is suspended, or is in another
+	job from here on. The script that settles a job checks it once more.
 	"""
-	suspects = {id for id in suspects if not is_waiting(fleet_reader.rq_reader.redis, id)}
+	suspects = {id for id in suspects if not is_waiting(fleet_reader.redis, id)}
 	if not suspects:
 		return set()
 	if orphans := find_orphans(fleet_reader):
 		note(
-			f"{len(suspects)} jobs may be lost, or be run by process {orphans[0].pid}; they are left until that has ended"
+			f"{pluralize(len(suspects), 'job')} may be lost, or run by process {orphans[0].pid}; nothing is done before that "
+			"process has ended"
 		)
 		return set()
 	cleared: set[str] = set()
-	deadline = time.monotonic() + CONFIRM_SECONDS
-	while True:
+
+	def is_every_worker_cleared() -> bool:
 		fleet = fleet_reader.read()
 		waiting = fleet_reader.waiting({w.name: w.pid for w in fleet.workers if not w.is_busy})
+		suspects.difference_update(worker.job_id for worker in fleet.workers if worker.job_id)
 		for worker in fleet.workers:
-			suspects.discard(worker.job_id)
 			if worker.name in waiting or worker.is_suspended or (worker.is_busy and worker.job_id):
 				cleared.add(worker.name)
-		if all(worker.name in cleared for worker in fleet.workers):
-			return suspects
-		if time.monotonic() > deadline:
-			note(
-				f"{len(suspects)} jobs stand in no queue and could not be proved lost; the next restart looks again"
-			)
-			return set()
-		time.sleep(LOOK_INTERVAL_SECONDS)
+		return all(worker.name in cleared for worker in fleet.workers)
+
+	if wait_until(is_every_worker_cleared, CONFIRM_SECONDS):
+		return suspects
+	note(
+		f"{pluralize(len(suspects), 'job')} in no queue could not be proved lost; the next restart checks again"
+	)
+	return set()
 
 
 def is_waiting(redis: Redis, job_id: str) -> bool:
-	origin = redis.hget(f"rq:job:{job_id}", "origin")
+	"""Whether a job stands in its queue, or is gone by now."""
+	origin = redis.hget(keys.job_key(job_id), "origin")
 	return origin is None or redis.lpos(keys.queue_key(origin), job_id) is not None
-
-
-def remove_stale_registrations(fleet_reader: FleetReader, fleet: Fleet) -> None:
-	"""Remove the registrations of workers without a process, which RQ would list for minutes (FACTS 1.10)."""
-	with fleet_reader.rq_reader.redis.pipeline() as pipe:
-		for worker in fleet.stale:
-			key = f"rq:worker:{worker.name}"
-			pipe.srem("rq:workers", key)
-			for queue in worker.queues or [queue.name for queue in fleet.snapshot.queues]:
-				pipe.srem(f"rq:workers:{queue}", key)
-			pipe.delete(key)
-		pipe.execute()

@@ -1,4 +1,4 @@
-"""How often and how soon an interrupted job is run again, and which must not be without a person."""
+"""What becomes of an interrupted job: when and how often it is run again, and when it is held or marked as failed."""
 
 import random
 from collections.abc import Callable
@@ -19,9 +19,10 @@ JITTER = 0.1  # so that jobs that were interrupted together do not all come back
 class Policy:
 	"""What becomes of interrupted jobs on one bench.
 
-	max_attempts: with the interruption that makes as many, the job is held
-	delays_seconds: before it runs again, by how often it was interrupted; the last one holds for all further
-	methods: requeue, hold or fail, by dotted method, as settings and apps say
+	max_attempts: a job that was interrupted this often is held
+	delays_seconds: the pause before a job runs again after its first, second, … interruption; the last one is used for all
+	    further interruptions
+	methods: requeue, hold or fail, by dotted method, from settings and apps
 	"""
 
 	max_attempts: int = Settings.max_attempts
@@ -33,8 +34,8 @@ class Policy:
 	) -> tuple[str, float]:
 		"""What to do with a job that was just interrupted for the nth time: (action, seconds of delay).
 
-		What was asked for counts unless the method has a policy of its own; a job is never run again beyond
-		max_attempts. Of several policies for what a name that RQ cut may stand for, the most careful one counts.
+		The policy of the method counts, or where it has none, `asked`. A job is never run again beyond max_attempts. RQ cuts
+		long names of methods: where several policies fit a cut name, the most careful one counts.
 		"""
 		actions = {action for name, action in self.methods if is_named(method, name)}
 		action = next((action for action in CAREFUL if action in actions), asked)
@@ -42,24 +43,21 @@ class Policy:
 			return HOLD, 0
 		if action != REQUEUE:
 			return action, 0
-		delay = (
-			self.delays_seconds[min(interruptions, len(self.delays_seconds)) - 1]
-			if self.delays_seconds
-			else 0
-		)
+		delays = self.delays_seconds or (0,)
+		delay = delays[min(interruptions, len(delays)) - 1]
 		return (DELAY, delay * (1 + JITTER * random_number())) if delay else (REQUEUE, 0)
 
 
 def of_bench(bench: Bench) -> Policy:
-	"""From the settings max_attempts, retry_delays_seconds and job_policy, and from the hook `safe_restart_job_policy` of
-	the apps; the settings have the last word."""
+	"""The policy of a bench: from the settings max_attempts, retry_delays_seconds and job_policy, and from the hook
+	`safe_restart_job_policy` of the apps, which the settings override. Raises Refused for settings that are wrong."""
 	settings = bench.settings
 	methods = {**from_apps(bench), **settings.job_policy}
 	return Policy(settings.max_attempts, settings.retry_delays_seconds, tuple(sorted(methods.items())))
 
 
 def from_apps(bench: Bench) -> dict[str, str]:
-	"""What the apps' hooks say, as far as it means something."""
+	"""The actions by method that the apps' hooks name; what is not a known action is left out."""
 	return {
 		method: action
 		for method, action in app_hooks.job_policies(bench).items()

@@ -17,7 +17,7 @@ ACTED = {
 
 
 class Settler:
-	"""Decides the fate of single jobs in the name of one person or request."""
+	"""Settles single jobs in the name of one person or request."""
 
 	def __init__(self, bench: Bench, redis: Redis, who: str):
 		self.keys = [held_key(bench), delayed_key(bench)]
@@ -33,9 +33,9 @@ class Settler:
 		interruptions: int | None,
 		delay_seconds: float = 0,
 	) -> str:
-		"""'done', or why nothing was done: the job is not any more as it was found. Raises RedisError.
+		"""Settle a job that still has this status; 'done', or what it is now, and nothing was done. Raises RedisError.
 
-		interruptions: how many there were by now; None leaves that as it was
+		interruptions: their number by now; None leaves it as it was
 		"""
 		times = "" if interruptions is None else interruptions
 		args = [job_id, status, action, why, self.who, utc_now(), times, round(delay_seconds)]
@@ -43,4 +43,5 @@ class Settler:
 
 
 def ordinal(number: int) -> str:
+	"""`first`, `second`, `third`, `4th` and so on."""
 	return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")

@@ -1,1 +1,1 @@
-"""Process managers: what runs a bench's services, and how to make it bring one back. Each kind is one file with one class."""
+"""Process managers: what runs a bench's services, and how each is made to bring a service back."""

@@ -1,8 +1,8 @@
-"""Containers, and any workers out of reach: no process manager answers here, only Redis does.
+"""Containers, and any other workers out of reach: no process manager answers here, only Redis does.
 
-A worker is told to go through Redis alone, and whatever restarts its container (a restart policy, the kubelet) brings it
-back. Whether it lives is told by its connections, one of which RQ names after it (`client_setname` in rq's worker; seen on
-rq 1.15.1, 2.6.1 and 3.0.0).
+A worker is asked to stop through Redis, and a restart policy or the kubelet starts its container again. Whether a
+worker lives is known from its connections to Redis, one of which RQ gives the worker's name (`client_setname` in rq's
+worker; seen on rq 1.15.1, 2.6.1 and 3.0.0).
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ NAME = "containers"
 
 # What Kubernetes gives a container between SIGTERM and SIGKILL (terminationGracePeriodSeconds); Docker gives 10 s.
 GRACE_SECONDS = 30
-# RQ's workers come back to a Redis that was away after at most 60 s (rq.defaults: MAX_RECONNECTION… in rq/worker).
+# RQ's workers connect again at most 60 s after Redis was away (rq/worker: max_connection_wait_time).
 RECONNECT_SECONDS = 90
 
 POLICY = "restart policy `unless-stopped` or `always` (Docker), `Always` (Kubernetes)"
@@ -38,7 +38,7 @@ HELM_NAMES = {
 
 
 class RemoteProcess:
-	"""A worker out of reach in the shape of a psutil.Process: what the engine asks of one that was told to go."""
+	"""A worker out of reach, as a ProcessHandle: what the engine asks of a process that is to end."""
 
 	def __init__(self, containers: "Containers", name: str, pid: int):
 		self.containers, self.name, self.pid = containers, name, pid
@@ -53,12 +53,12 @@ class RemoteProcess:
 		return []
 
 	def kill(self) -> None:
-		"""The second stop, more than a second after the first, ends an RQ worker and its job (FACTS 1.4)."""
+		"""Ask the worker to stop again: more than 1 s after the first time, that ends it and its job (FACTS 1.4)."""
 		self.containers.shut_down(self.name)
 
 
 class Containers(ProcessManager):
-	"""The workers of a bench as Redis sees them, wherever they run."""
+	"""The workers of a bench as Redis knows them, on any host."""
 
 	name = NAME
 	is_seen_through_redis = True
@@ -66,8 +66,8 @@ class Containers(ProcessManager):
 	def __init__(self, bench: Bench):
 		self.bench = bench
 		self.rq_reader = RqReader(bench)
-		# Docker restarts after 0.1 s; the kubelet at once, then after 10 and 20 s where it is the second and third time within
-		# ten minutes (kubernetes.io, Pod Lifecycle).
+		# Docker restarts after 0.1 s. The kubelet does so at once, and after 10 and 20 s for the second and third
+		# time within ten minutes (kubernetes.io, Pod Lifecycle).
 		self.return_seconds = bench.settings.container_return_seconds
 		self.slots = Slots()
 		self.snapshot: RqSnapshot | None = None
@@ -83,6 +83,7 @@ class Containers(ProcessManager):
 		return [as_service(slot, self.return_seconds) for slot in slots]
 
 	def living_in(self, snapshot: RqSnapshot) -> list[Worker]:
+		"""The workers of a snapshot that live. Raises RedisError."""
 		uptime = float(self.rq_reader.redis.info("server")["uptime_in_seconds"])
 		return living(snapshot.workers, self.clients, snapshot.now - uptime, snapshot.now)
 
@@ -96,7 +97,7 @@ class Containers(ProcessManager):
 		return RemoteProcess(self, service.worker, pids.get(service.worker, 0)) if service.worker else None
 
 	def has(self, name: str) -> bool:
-		"""Whether a worker is still there; where Redis does not answer nobody knows, and it counts as there."""
+		"""Whether a worker still lives. It counts as alive where that is unknown, as Redis does not answer."""
 		with suppress(RedisError, OSError):
 			return any(service.worker == name for service in self.services())
 		return True
@@ -106,6 +107,7 @@ class Containers(ProcessManager):
 			self.shut_down(service.worker)
 
 	def shut_down(self, name: str) -> None:
+		"""Ask a worker to stop, through Redis."""
 		self.rq_reader.send_shutdown(name)
 
 	def start(self, service: Service) -> None:
@@ -130,19 +132,19 @@ class Containers(ProcessManager):
 		)
 
 	def out_of_reach(self, kinds: Iterable[str]) -> str:
-		left = [kind for kind in (WEB, SCHEDULER, SOCKETIO) if kind in kinds]
-		if not left:
+		unreachable = [kind for kind in (WEB, SCHEDULER, SOCKETIO) if kind in kinds]
+		if not unreachable:
 			return ""
-		compose = " ".join(COMPOSE_NAMES[kind] for kind in left)
-		helm = " ".join(f"deployment/RELEASE-{HELM_NAMES[kind]}" for kind in left)
+		compose = " ".join(COMPOSE_NAMES[kind] for kind in unreachable)
+		helm = " ".join(f"deployment/RELEASE-{HELM_NAMES[kind]}" for kind in unreachable)
 		return (
-			f"{', '.join(left)}: their containers cannot be reached from here and go on with their old code. Type `docker "
+			f"{', '.join(unreachable)}: their containers cannot be reached from here and go on with their old code. Type `docker "
 			f"compose restart {compose}`, or `kubectl rollout restart {helm}`; with `--only workers` this is not said"
 		)
 
 	def drawbacks(self, longest_seconds: Mapping[str, int]) -> Iterator[Drawback]:
 		yield Drawback(
-			"nobody can see from here whether a worker that ends is started again, so each restart tries it with one first",
+			"it is unknown here whether a worker that ends is started again, so each restart tries that with one worker first",
 			f"give worker containers the {POLICY}",
 		)
 		counts = Counter(slot.last.hostname for slot in self.slots.slots if slot.is_held)
@@ -155,8 +157,11 @@ class Containers(ProcessManager):
 
 
 def find_containers(bench: Bench, tried: list[str]) -> list[Containers]:
-	"""The workers behind Redis, where the settings say so, or we are in a container ourselves, and in none with a supervisord
-	of its own, which may run this bench and be down just now, or not let us in."""
+	"""The workers behind Redis, where the settings say so or this process runs in a container; a list of at most one.
+
+	A container with a supervisord of its own does not count: that supervisord may run this bench, and be down just
+	now or refuse this user. Says in `tried` why there is none.
+	"""
 	if bench.settings.process_manager == NAME:
 		return [Containers(bench)]
 	if not environment.runs_in_a_container():
@@ -171,6 +176,7 @@ def find_containers(bench: Bench, tried: list[str]) -> list[Containers]:
 
 
 def as_service(slot: Slot, return_seconds: float) -> Service:
+	"""The service that a slot is; it is in backoff where its worker is not back yet."""
 	worker = slot.last
 	return Service(
 		name=slot.name,
@@ -181,7 +187,7 @@ def as_service(slot: Slot, return_seconds: float) -> Service:
 		stop_wait_seconds=GRACE_SECONDS,
 		command="",
 		log_paths=(),
-		problem="" if slot.is_held else f"nobody has started it again; it needs the {POLICY}",
+		problem="" if slot.is_held else f"its container was not started again; give it the {POLICY}",
 		worker=worker.name if slot.is_held else "",
 		shared_address=worker.address,
 		return_seconds=return_seconds,
@@ -191,11 +197,11 @@ def as_service(slot: Slot, return_seconds: float) -> Service:
 def living(
 	workers: Sequence[Worker], clients: Iterable[Client], redis_started_at: float, now: float
 ) -> list[Worker]:
-	"""All registered workers but those that are surely dead, since a job must not be run again beside itself. Pure.
+	"""All registered workers but those that are certainly dead: a job that may still run must not be run again. Pure.
 
-	Dead is one that has no connection of its name, and either nobody at its address has any, or a later worker has its
-	place: the same host name and pid, as in a container that was started anew. A Redis that has just started has not got
-	all connections back, and has no names of those that were there before.
+	A worker is dead if Redis has no connection of its name and, in addition, none from its address, or a later worker
+	has its host name and pid, as in a container that was started anew. A Redis that has just started proves nothing:
+	workers may not have connected again yet, and connections from before have lost their names.
 	"""
 	clients = list(clients)
 	named = {client.name for client in clients}
@@ -215,8 +221,9 @@ def who_waits(snapshot: RqSnapshot, clients: Iterable[Client]) -> dict[str, int]
 	"""Redis client ids of the idle workers that wait for a job, by worker. Pure.
 
 	The waiting connection has no name (FACTS 1.3), so all that is known is how many wait at an address. Where as many
-	wait as there are idle workers, each does; which of them has which connection makes no difference, as those at one
-	address are told together. Where other benches' workers share the address, nothing is known.
+	wait as there are idle workers, each of those waits. Which worker has which connection makes no difference, as
+	workers at one address are asked to stop together. Where workers of other benches share the address, nothing is
+	known.
 	"""
 	idle: dict[str, list[str]] = {}
 	for worker in snapshot.workers:

@@ -14,10 +14,11 @@ from .systemd.manager import find_systemd
 
 
 def find_in_foreground(bench: Bench, tried: list[str]) -> Sequence[ProcessManager]:
+	"""The overmind, or else another program in the foreground, that runs this bench; a list of at most one."""
 	return find_overmind(bench, tried) or find_foreground(bench, tried)
 
 
-# In the order in which they are asked; each says in its second argument why it found none.
+# In the order in which they are called. Each adds to its second argument why it found none.
 FINDERS: dict[str, Callable[[Bench, list[str]], Sequence[ProcessManager]]] = {
 	"supervisor": find_supervisor,
 	"systemd": find_systemd,
@@ -27,17 +28,17 @@ FINDERS: dict[str, Callable[[Bench, list[str]], Sequence[ProcessManager]]] = {
 
 
 def find_manager(bench: Bench) -> ProcessManager:
-	"""The manager that runs this bench. Raises Refused, with the fix, where none can be reached, or several have it."""
+	"""The manager that runs this bench. Raises Refused, with the fix, where none can be reached or several run it."""
 	chosen = bench.settings.process_manager
 	tried: list[str] = []
 	found: list[ProcessManager] = []
 	for name in (chosen,) if chosen else FINDERS:
-		# systemd takes its time to tell all its units; bench and pilot write those of theirs into this folder. What runs in
-		# a terminal beside a manager is not looked for: that manager counts.
+		# Once a manager is found, another one is only asked if bench or pilot have written configuration for it:
+		# systemd is slow to list all its units, and beside a manager a program in a terminal does not count.
 		if not found or (bench.path / "config" / name).is_dir():
 			found += FINDERS[name](bench, tried)
 	if len(found) > 1:
-		# One that runs nothing here is left over from before the bench was moved to the other.
+		# A manager that runs nothing is one from which the bench was moved to the other.
 		found = [one for one in found if any(s.is_up and s.kind != OTHER for s in one.services())] or found
 	if len(found) > 1:
 		raise several_managers(found)
@@ -47,6 +48,7 @@ def find_manager(bench: Bench) -> ProcessManager:
 
 
 def several_managers(found: list[ProcessManager]) -> Refused:
+	"""The error to raise where several managers run services of this bench."""
 	names = sorted({one.name for one in found})
 	decide = " or ".join(f'"safe_restart": {{"process_manager": "{name}"}}' for name in names)
 	return Refused(
@@ -59,6 +61,7 @@ def several_managers(found: list[ProcessManager]) -> Refused:
 
 
 def no_manager(bench: Bench, tried: list[str]) -> Refused:
+	"""The error to raise where no manager was found."""
 	return Refused(
 		f"No process manager with programs of {bench.path} was found. Nothing was touched.\n"
 		+ "".join(f"  {line}\n" for line in tried)

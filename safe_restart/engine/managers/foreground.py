@@ -1,8 +1,9 @@
-"""Benches in the foreground: `bench start`, which is honcho, and whatever else reads the bench's Procfile.
+"""Benches in the foreground: `bench start`, which is honcho, and other programs that read the bench's Procfile.
 
-All of them end everything as soon as one process ends; honcho sends SIGTERM to the others and SIGKILL 5 s later
-(honcho/manager.py, `ProcessManager.loop`, KILL_WAIT). So nothing that they run is ever stopped or signalled by us: a person
-restarts it, when nothing runs. Overmind alone can replace single processes (overmind.py).
+All of them end everything as soon as one process ends. honcho sends SIGTERM to the others and SIGKILL 5 s later
+(honcho/manager.py, `ProcessManager.loop`, KILL_WAIT). So nothing that they run is ever stopped or signalled from
+here: a person restarts all of it, at a time when no job runs. Only overmind can replace single processes
+(overmind.py).
 """
 
 import os
@@ -21,15 +22,15 @@ from ..processes.classify import OTHER, is_inside, is_wrapper, kind_of
 from .base import Drawback, ProcessManager, RestartMode, Service
 
 PROGRAMS = ("honcho", "foreman", "forego", "goreman", "hivemind")
-# honcho's and foreman's; how a Procfile's process is called, in its environment
+# The variables in which honcho and foreman give a process its name in the Procfile.
 NAMES = ("HONCHO_PROCESS_NAME", "PS")
 GRACE_SECONDS = 5
-# Looking at all processes of a machine takes some 10 ms, and none comes by itself while all others live.
+# Reading all processes of a machine takes about 10 ms, and no service appears by itself while all others live.
 RESCAN_SECONDS = 0.25
 
 
 class Foreground(ProcessManager):
-	"""What one such program runs of a bench: services are processes, as they are seen."""
+	"""The services of a bench that one program in the foreground runs. Each is a process that was found."""
 
 	restart_mode = RestartMode.MANUAL
 
@@ -42,11 +43,14 @@ class Foreground(ProcessManager):
 
 	@property
 	def start_words(self) -> str:
-		"""What a person types to have all of it."""
+		"""What a person types to start all services."""
 		return {"honcho": "bench start", "hivemind": "hivemind"}.get(self.name, f"{self.name} start")
 
 	def services(self) -> list[Service]:
-		"""All that lives; what has ended is not known any more. Those of its successor, where it was started again."""
+		"""The services that live; one that has ended is not known any more.
+
+		Where the program in the foreground has ended, they are those of the one that was started after it, if any.
+		"""
 		is_old = time.monotonic() - self.seen_at > RESCAN_SECONDS
 		if is_old or not all(tree.is_alive(process) for _, process in self.seen):
 			if not tree.is_alive(self.main):
@@ -55,6 +59,7 @@ class Foreground(ProcessManager):
 		return [service for service, _ in self.seen]
 
 	def find_services(self) -> list[tuple[Service, psutil.Process]]:
+		"""Find all services that live now, each with its process."""
 		found: list[tuple[Service, psutil.Process]] = []
 		for label, root in self.roots():
 			for kind, process in topmost(root):
@@ -66,11 +71,11 @@ class Foreground(ProcessManager):
 		return found
 
 	def roots(self) -> Iterable[tuple[str, psutil.Process]]:
-		"""Processes under which services are, with their name where that is known."""
+		"""The processes below which services are, each with the service's name where that is known."""
 		return [("", self.main)]
 
 	def signal(self, service: Service, signal_name: str) -> None:
-		"""Only to what is not kept by it, such as a worker that an earlier one has left."""
+		"""Signal a process that this program does not run, such as a worker that an earlier one left behind."""
 		process = tree.get(service.pid)
 		if process and self.main.pid in tree.ancestors(process):
 			raise RestartError(
@@ -117,7 +122,7 @@ def mains(bench: Bench) -> list[psutil.Process]:
 		with suppress(psutil.Error):
 			if kind_of(" ".join(process.cmdline())) == OTHER:
 				continue
-			# The topmost: honcho's own children, one for each process, look like itself.
+			# The topmost counts, since the children that honcho has, one for each process, look like honcho too.
 			above = [one for one in process.parents() if program_of(one) and runs_in(bench, one)]
 			if above and above[-1] not in found:
 				found.append(above[-1])
@@ -125,7 +130,7 @@ def mains(bench: Bench) -> list[psutil.Process]:
 
 
 def size(main: psutil.Process) -> int:
-	"""How many services it runs. A child of a honcho that was killed looks like a honcho too, and has one."""
+	"""How many services a program runs. A child of a honcho that was killed looks like a honcho too, and runs one."""
 	return len(topmost(main))
 
 
@@ -138,6 +143,7 @@ def program_of(process: psutil.Process) -> str:
 
 
 def runs_in(bench: Bench, process: psutil.Process) -> bool:
+	"""Whether a process runs in the bench, or its command names a path in it."""
 	with suppress(psutil.Error, OSError):
 		words = process.cmdline()
 		return is_inside(bench.path, process.cwd()) or any(
@@ -147,7 +153,7 @@ def runs_in(bench: Bench, process: psutil.Process) -> bool:
 
 
 def topmost(root: psutil.Process) -> list[tuple[str, psutil.Process]]:
-	"""Kind and process of each service at or below `root`, without its children. Raises nothing where it has ended."""
+	"""Kind and process of each service at or below `root`, without its children; none where `root` has ended."""
 	below: set[int] = set()
 	found = []
 	for process in tree.family(root):  # parents before their children
@@ -163,8 +169,10 @@ def topmost(root: psutil.Process) -> list[tuple[str, psutil.Process]]:
 
 
 def name_of(process: psutil.Process) -> str:
-	"""What its line in the Procfile is called; empty where nobody tells. Redis writes over its own environment, so the
-	shell around it is asked too."""
+	"""The name of a process in the Procfile; empty where it is unknown.
+
+	Redis overwrites its own environment, so that of its parent, the shell around it, is read too.
+	"""
 	with suppress(psutil.Error):
 		for one in filter(None, (process, process.parent())):
 			environment = one.environ()
@@ -174,7 +182,7 @@ def name_of(process: psutil.Process) -> str:
 
 
 def as_service(process: psutil.Process, kind: str, name: str) -> Service:
-	"""Raises psutil.Error where it has ended."""
+	"""The service that a process is. Raises psutil.Error where the process has ended."""
 	return Service(
 		name=name,
 		kind=kind,
@@ -188,7 +196,7 @@ def as_service(process: psutil.Process, kind: str, name: str) -> Service:
 
 
 def log_paths(process: psutil.Process) -> tuple[str, ...]:
-	"""The files that it writes to, as a worker does whose line in the Procfile says `1>> logs/worker.log`."""
+	"""The files that a process has as its output, such as that of `bench worker 1>> logs/worker.log` in a Procfile."""
 	paths = []
 	for number in (1, 2):
 		with suppress(OSError):

@@ -1,7 +1,8 @@
-"""Overmind, over its socket: the one program for Procfiles that replaces a process without ending the others.
+"""Overmind, over its socket: the one program for Procfiles that can replace a process without ending the others.
 
 Its processes run in a tmux of its own. `restart NAME` sends a process group its stop signal, waits for its end and
-starts it again; any other end of a process ends them all (start/process.go, `observe`; start/command_center.go).
+starts it again. If a process ends for another reason, overmind ends all (start/process.go, `observe`;
+start/command_center.go).
 """
 
 import os
@@ -25,7 +26,7 @@ ANSWER_TIMEOUT_SECONDS = 5
 
 
 class Overmind(Foreground):
-	"""What one overmind runs of a bench."""
+	"""The services of a bench that one overmind runs."""
 
 	restart_mode = RestartMode.SEQUENTIAL
 
@@ -34,16 +35,16 @@ class Overmind(Foreground):
 		self.address = address
 
 	def roots(self) -> Iterable[tuple[str, psutil.Process]]:
-		"""The process of each line in the Procfile, which may be a shell around the service."""
+		"""The process of each line in the Procfile, which may be a shell around the service, and the line's name."""
 		status = re.findall(r"^(\S+)\s+(\d+)\s+running", self.ask("status"), re.MULTILINE)
 		found = [(name, int(pid), tree.get(int(pid))) for name, pid in status]
 		for _, pid, process in found:
 			if process is None:
-				have_reaped(pid)
+				make_tmux_reap(pid)
 		return [(name, process) for name, _, process in found if process]
 
 	def signal(self, service: Service, signal_name: str) -> None:
-		"""To end a process is to have it replaced, or overmind would end all others too."""
+		"""Send a signal. For TERM, overmind is asked to replace the process; if that ended by itself, all would end."""
 		process = tree.get(service.pid)
 		if process is None:
 			return
@@ -62,7 +63,7 @@ class Overmind(Foreground):
 		return "`overmind echo` shows what it says"
 
 	def ask(self, words: str) -> str:
-		"""Send one command and return the answer, which only `status` has. Raises Unreachable."""
+		"""Send overmind a command and return the answer; only `status` has one. Raises Unreachable."""
 		try:
 			with socket.socket(socket.AF_UNIX) as connection:
 				connection.settimeout(ANSWER_TIMEOUT_SECONDS)
@@ -76,9 +77,12 @@ class Overmind(Foreground):
 			) from None
 
 
-def have_reaped(pid: int) -> None:
-	"""tmux now and then misses the end of a process (3.3a, 6 of 100 ends), and overmind waits for ever for one that is a
-	zombie (start/process.go, `Running`). A SIGCHLD makes tmux look, and does nothing else."""
+def make_tmux_reap(pid: int) -> None:
+	"""Have tmux reap a zombie that it has missed.
+
+	tmux misses the end of some processes (3.3a: 6 of 100), and overmind waits for ever for the end of a zombie
+	(start/process.go, `Running`). A SIGCHLD makes tmux reap its children, and does nothing else.
+	"""
 	with suppress(psutil.Error, OSError):
 		parent = psutil.Process(psutil.Process(pid).ppid())
 		if parent.name().startswith("tmux"):
@@ -104,6 +108,6 @@ def find_overmind(bench: Bench, tried: list[str]) -> list[Overmind]:
 
 
 def addresses(process: psutil.Process) -> list[Path]:
-	"""The sockets at which it listens, which it may have bound by a path within its folder. Raises psutil.Error."""
+	"""The Unix sockets of a process; a relative path is one within its working directory. Raises psutil.Error."""
 	ask = process.net_connections if hasattr(process, "net_connections") else process.connections
 	return [Path(process.cwd(), str(one.laddr)) for one in ask("unix") if one.laddr]

@@ -1,18 +1,18 @@
-"""A process manager that is waited for while it does not answer."""
+"""Waiting for a process manager that does not answer."""
 
 from collections.abc import Callable
 from typing import Any, cast
 
 from .base import ProcessManager
 
-# A signal is never repeated: it may have arrived.
+# Methods that are safe to repeat. A signal is not: it may have arrived.
 RETRIED = ("services", "start", "stop", "hindrance")
 
 Retry = Callable[[Callable[[], Any]], Any]
 
 
 class RetryingManager:
-	"""Any process manager; those of its methods that are safe to repeat are repeated while it does not answer."""
+	"""A process manager, some of whose methods are called again while it does not answer."""
 
 	def __init__(self, manager: ProcessManager, retry: Retry):
 		self.manager = manager
@@ -26,8 +26,8 @@ class RetryingManager:
 
 
 def retrying(manager: ProcessManager, retry: Retry) -> ProcessManager:
-	"""The manager, waited for as for a supervisord that died and is started again.
+	"""Wrap a process manager, so that it is waited for while it does not answer.
 
-	retry: calls a function again while that raises Unreachable, and raises what it raised last when it gives up
+	retry: calls a function again while that raises Unreachable, and raises the last error when it gives up
 	"""
 	return cast(ProcessManager, RetryingManager(manager, retry))

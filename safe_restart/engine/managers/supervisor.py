@@ -1,7 +1,7 @@
-"""Supervisor, over its own XML-RPC. supervisord.org/api.html
+"""Supervisor, over its XML-RPC (supervisord.org/api.html).
 
-A service is replaced by signalling its process, not by stopProcess: supervisor then brings it back by itself, even if
-we die in between. Only for a migration are workers stopped and kept down.
+A service is replaced by a signal to its process and not by stopProcess: supervisor then starts it again, even if the
+helper dies in between. Workers are stopped by stopProcess, and so kept down, only for a migration.
 """
 
 import configparser
@@ -41,11 +41,11 @@ SYSTEM_SOCKETS = (
 	"/var/run/supervisor/supervisor.sock",
 	"/tmp/supervisor.sock",
 )
-BENCH_SOCKET = "config/supervisor/supervisord.sock"  # where frappe/pilot keeps a bench's own supervisord
+BENCH_SOCKET = "config/supervisor/supervisord.sock"  # of a bench's own supervisord (frappe/pilot)
 
 ANSWER_TIMEOUT_SECONDS = 10
 
-# What a supervisord that dies while it answers leaves us with
+# What a call raises where supervisord dies while it answers
 BROKEN = (
 	OSError,
 	http.client.HTTPException,
@@ -68,7 +68,7 @@ STATES = {
 
 
 class Transport(SupervisorTransport):
-	"""Supervisor's transport, with a bound on how long a silent supervisord is waited for."""
+	"""Supervisor's own transport, with a timeout for a supervisord that does not answer."""
 
 	_get_connection: Callable[[], http.client.HTTPConnection]
 
@@ -85,7 +85,7 @@ class Transport(SupervisorTransport):
 
 
 class Supervisor(ProcessManager):
-	"""The programs of one bench in one supervisord."""
+	"""The programs of one bench that one supervisord runs."""
 
 	name = "supervisor"
 
@@ -111,6 +111,7 @@ class Supervisor(ProcessManager):
 
 	@cached_property
 	def programs(self) -> list[Service]:
+		"""This bench's programs as they are configured. Raises Unreachable."""
 		return [
 			Service(
 				name=f"{config['group']}:{config['name']}",
@@ -132,39 +133,37 @@ class Supervisor(ProcessManager):
 		]
 
 	def signal(self, service: Service, signal_name: str) -> None:
-		"""To its pid: a supervisord that was started anew in between knows another process by that name."""
+		"""Send a signal to the process of a service; none where that has ended.
+
+		By its pid, since a supervisord that was started anew in between has another process by that name. By name
+		only where this user may not signal the process.
+		"""
 		try:
 			if service.pid:
 				os.kill(tree.main_pid(service.pid), signal.Signals[f"SIG{signal_name}"])
 		except ProcessLookupError:
 			return
 		except PermissionError:
-			self.signal_by_name(service, signal_name)
-
-	def signal_by_name(self, service: Service, signal_name: str) -> None:
-		try:
-			self.call("signalProcess", service.name, signal_name)
-		except xmlrpc.client.Fault as fault:
-			if "NOT_RUNNING" not in fault.faultString and "NO_SUCH" not in fault.faultString:
-				raise RestartError(
-					f"supervisor refused to signal {service.name}: {fault.faultString}"
-				) from None
+			self.act("signal", service, signal_name, done_already=("NOT_RUNNING", "NO_SUCH"))
 
 	def start(self, service: Service) -> None:
-		try:
-			self.call("startProcess", service.name, False)
-		except xmlrpc.client.Fault as fault:
-			if "ALREADY_STARTED" not in fault.faultString:
-				raise RestartError(
-					f"supervisor could not start {service.name}: {fault.faultString}"
-				) from None
+		self.act("start", service, False, done_already=("ALREADY_STARTED",))
 
 	def stop(self, service: Service) -> None:
+		self.act("stop", service, False, done_already=("NOT_RUNNING",))
+
+	def act(self, verb: str, service: Service, argument: object, done_already: tuple[str, ...]) -> None:
+		"""Have supervisord start, stop or signal a service. Raises RestartError where supervisord refuses.
+
+		done_already: the faults by which supervisord says that there is nothing to do
+		"""
 		try:
-			self.call("stopProcess", service.name, False)
+			self.call(f"{verb}Process", service.name, argument)
 		except xmlrpc.client.Fault as fault:
-			if "NOT_RUNNING" not in fault.faultString:
-				raise RestartError(f"supervisor could not stop {service.name}: {fault.faultString}") from None
+			if not any(name in fault.faultString for name in done_already):
+				raise RestartError(
+					f"supervisor could not {verb} {service.name}: {fault.faultString}"
+				) from None
 
 	def start_command(self, service: Service | None) -> str:
 		return f"supervisorctl start {service.name if service else 'all'}"
@@ -182,7 +181,10 @@ class Supervisor(ProcessManager):
 		]
 
 	def call(self, method: str, *args: object) -> Any:
-		"""Ask supervisord; once more where the connection had been closed in between (it was restarted)."""
+		"""Call a method of supervisord. Raises Unreachable where it does not answer, and xmlrpc.client.Fault.
+
+		A second attempt follows the first: the connection is closed where supervisord was restarted in between.
+		"""
 		for attempt in (1, 2):
 			try:
 				return getattr(self.proxy.supervisor, method)(*args)
@@ -197,9 +199,9 @@ class Supervisor(ProcessManager):
 
 
 def find_supervisor(bench: Bench, tried: list[str]) -> list[Supervisor]:
-	"""The supervisord that has programs of this bench, without being told where it is, as a list of at most one.
+	"""The supervisord that has programs of this bench, as a list of at most one.
 
-	Says in `tried` why others are none, for instance that this user may not talk to one.
+	Says in `tried` why others do not count, for instance that this user may not talk to one.
 	"""
 	addresses = present(bench)
 	for url, username, password in addresses:
@@ -218,6 +220,7 @@ def find_supervisor(bench: Bench, tried: list[str]) -> list[Supervisor]:
 
 
 def fix_for(path: Path, error: Exception) -> str:
+	"""What a person does about an error of the supervisord at a socket."""
 	text = str(error)
 	if "Permission denied" in text:
 		return (
@@ -231,6 +234,7 @@ def fix_for(path: Path, error: Exception) -> str:
 
 
 def owner_of(path: Path) -> str:
+	"""The name of a file's owner."""
 	try:
 		return pwd.getpwuid(path.stat().st_uid).pw_name
 	except (KeyError, OSError):
@@ -238,7 +242,7 @@ def owner_of(path: Path) -> str:
 
 
 def present(bench: Bench) -> list[tuple[str, str, str]]:
-	"""Those of `candidates` at which a supervisord may be."""
+	"""The candidates at which a supervisord may listen: those whose socket exists, and those that are not local."""
 	return [
 		(url, username, password)
 		for url, username, password in candidates(bench)
@@ -247,7 +251,7 @@ def present(bench: Bench) -> list[tuple[str, str, str]]:
 
 
 def candidates(bench: Bench) -> Iterator[tuple[str, str, str]]:
-	"""(server url, username, password) in the order in which they are tried."""
+	"""Server URL, user name and password of each place where a supervisord may listen, the likeliest first."""
 	configured = bench.settings.supervisor_socket
 	if configured:
 		yield as_url(configured), "", ""
@@ -260,7 +264,7 @@ def candidates(bench: Bench) -> Iterator[tuple[str, str, str]]:
 
 
 def urls_in(config_file: str) -> Iterator[tuple[str, str, str]]:
-	"""What a supervisord.conf, and the files it includes, say about how to reach it."""
+	"""Server URL, user name and password as a supervisord.conf and the files that it includes give them."""
 	parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";",))
 	try:
 		if not parser.read(config_file):
@@ -280,4 +284,5 @@ def urls_in(config_file: str) -> Iterator[tuple[str, str, str]]:
 
 
 def as_url(value: str) -> str:
+	"""The URL of a socket that is given by its path or its URL."""
 	return value if "://" in value else f"unix://{value}"

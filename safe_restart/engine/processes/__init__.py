@@ -1,1 +1,1 @@
-"""Operating system processes: who is alive, whose child is whose, what a command line runs."""
+"""Operating system processes: which live, which are children of which, what they run; and running a program."""

@@ -10,28 +10,30 @@ from ..core.bench import Bench
 WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS, OTHER = "web", "workers", "scheduler", "socketio", "redis", "other"
 KINDS = (WEB, WORKERS, SCHEDULER, SOCKETIO, REDIS)
 
-# What bench's commands are called by, and those of them that are services: `celery worker` is none of ours.
+# The programs with which bench's commands are called, and their commands that are services. `celery worker` is none.
 BENCH_COMMANDS = ("bench", "frappe", "frappe.utils.bench_helper", "bench_helper.py")
 VERBS = {"serve": WEB, "worker": WORKERS, "worker-pool": WORKERS, "schedule": SCHEDULER}
 
-# Their commands name what they start, and they are no service themselves.
+# Programs whose command lines name what they start; they are no services themselves.
 WRAPPERS = ("sh", "dash", "bash", "zsh", "ash", "ksh", "fish", "tmux")
 
 
 def kind_of(command: str) -> str:
-	"""Which service a command line runs, from the commands that bench writes (FACTS 2) and their relatives.
+	"""The kind of service that a command line runs: one of KINDS, or OTHER.
 
-	A shell in front may go somewhere first: the last command that is known counts.
+	The commands that bench writes are known (FACTS 2), and similar ones. Of several commands, as in `cd … && bench
+	worker`, the last one that is known counts.
 	"""
 	kinds = [kind_of_words(re.findall(r"[^\s'\"]+", part)) for part in re.split(r"&&|\|\||[;|&]", command)]
 	return next((kind for kind in reversed(kinds) if kind != OTHER), OTHER)
 
 
 def kind_of_words(words: list[str]) -> str:
+	"""The kind of service that a single command runs."""
 	names = [Path(word).name for word in words]
-	if names[:1] == ["tmux"]:  # its command line names what it was started with
+	if names[:1] == ["tmux"]:  # a tmux server keeps the command line by which it was started
 		return OTHER
-	bench = next((place for place, name in enumerate(names) if name in BENCH_COMMANDS), len(names))
+	bench = next((index for index, name in enumerate(names) if name in BENCH_COMMANDS), len(names))
 	verb = next((word for word in words[bench:] if word in VERBS), "")
 	if any(name.startswith("gunicorn") for name in names):
 		return WEB
@@ -45,27 +47,28 @@ def kind_of_words(words: list[str]) -> str:
 
 
 def is_wrapper(words: Sequence[str]) -> bool:
-	"""Whether a command is a shell or the like, around what it names."""
+	"""Whether a command is a shell or a similar program around the command that it names."""
 	return bool(words) and Path(words[0]).name.lstrip("-") in WRAPPERS
 
 
 def belongs_to(bench: Bench, command: str, directory: str) -> bool:
-	"""Whether a program is this bench's: it runs in the bench, or its command names a path inside.
+	"""Whether a process belongs to this bench: it runs in the bench, or its command names a path in the bench.
 
-	Paths are compared whole, so that /home/frappe/bench does not take the programs of /home/frappe/bench-2. What runs in
-	another bench is that one's, whatever it names.
+	Whole paths are compared, so that /home/frappe/bench does not get the processes of /home/frappe/bench-2. A process
+	that runs in another bench belongs to that one, whatever its command names.
 	"""
-	if directory.startswith("/") and (home := home_of(directory)):
-		return home == bench.path
+	if directory.startswith("/") and (around := bench_around(directory)):
+		return around == bench.path
 	paths = [directory, *re.findall(r"/[^\s'\"=,;:]+", command)]
 	return any(is_inside(bench.path, path) for path in paths if path.startswith("/"))
 
 
-def home_of(directory: str) -> Path | None:
-	"""The bench that a folder lies in, if any."""
+def bench_around(directory: str) -> Path | None:
+	"""The folder of the bench that a directory lies in; None where that is in none."""
 	folder = Path(directory).resolve()
 	return next((one for one in (folder, *folder.parents) if benches.is_bench(one)), None)
 
 
 def is_inside(folder: Path, path: str) -> bool:
+	"""Whether a path is the folder or lies in it, with symbolic links resolved."""
 	return Path(path) == folder or Path(path).resolve().is_relative_to(folder)

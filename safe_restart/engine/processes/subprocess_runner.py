@@ -1,4 +1,4 @@
-"""Running a program of the bench: its output streamed, its time bounded, and gone with all it started when it is ended."""
+"""Running a program of the bench: its output is streamed, and it can be ended together with all that it started."""
 
 import os
 import pwd
@@ -19,17 +19,21 @@ from ..core.errors import RestartError
 from . import tree
 
 READ_SECONDS = 0.2
-TERM_SECONDS = 10  # Frappe itself ends at once on SIGTERM; this is for what a patch started
+TERM_SECONDS = 10  # Frappe itself ends at once on SIGTERM; this is for programs that a patch started
 KILL_ROUNDS = 3  # a process can start another one while it is being killed
-UNFINISHED_SECONDS = 1  # how long a line may lack its end before it is shown as far as it has come
+UNFINISHED_SECONDS = 1  # a line that has no end for this long is shown as it is
 LINE_BYTES = 4000
 PIPE_BYTES = 65536  # all that a pipe holds (pipe(7)): one read of this size empties it
 TAIL_LINES = 20
-MARK = "SAFE_RESTART_PROGRAM"  # inherited by whatever it starts, in whatever group or session
+MARK = "SAFE_RESTART_PROGRAM"  # a variable that all its descendants inherit, in whatever group or session
 
 
 class SubprocessRunner:
-	"""One program in `sites/` of a bench, in a session of its own. Raises RestartError where it cannot be started."""
+	"""One program in `sites/` of a bench, in a session of its own. Raises RestartError where it cannot be started.
+
+	lines: gets its output, standard error included
+	environment: variables for it, beside those of this process
+	"""
 
 	def __init__(
 		self,
@@ -61,7 +65,11 @@ class SubprocessRunner:
 		self.output = cast(IO[bytes], self.process.stdout)  # there, since Popen was given a PIPE
 
 	def follow(self, why_end: Callable[[], str | None]) -> tuple[int | None, str | None]:
-		"""Its exit code once it has ended; or None, and why we ended it."""
+		"""Pass on the program's output until it ends. Returns its exit code and None, or None and why it was ended.
+
+		why_end: called about 5 times a second; where it returns a reason, the program is ended. What it raises ends the
+		    program too.
+		"""
 		why = None
 		try:
 			while self.process.poll() is None and not (why := why_end()):
@@ -78,7 +86,7 @@ class SubprocessRunner:
 		return (None, why) if why else (self.process.returncode, None)
 
 	def read(self, seconds: float) -> None:
-		"""Pass on what comes within `seconds`, which end however silent it is; sooner where the process does."""
+		"""Pass on what the program writes within `seconds`; returns earlier where the program ends."""
 		until = time.monotonic() + seconds
 		while (left := until - time.monotonic()) > 0 and not self.output.closed:
 			self.read_once(left)
@@ -87,6 +95,7 @@ class SubprocessRunner:
 		self.lines.show_unfinished()
 
 	def read_once(self, seconds: float) -> None:
+		"""Wait for output for at most `seconds`, and pass on what one read returns."""
 		poller = select.poll()
 		poller.register(self.output, select.POLLIN)
 		if not poller.poll(seconds * 1000):
@@ -97,12 +106,13 @@ class SubprocessRunner:
 			self.output.close()
 
 	def read_rest(self) -> None:
-		"""What it wrote last. Not to the end of the pipe, which a child that goes on may keep open for ever."""
+		"""Pass on what the program wrote last, without reading to the end of the pipe: a child may keep that open."""
 		if not self.output.closed:
 			self.read_once(0)
 		self.lines.finish()
 
 	def wait(self, seconds: float) -> None:
+		"""Wait for the end of the program, for at most `seconds`; sleep that long where it has ended already."""
 		if self.process.poll() is None:
 			with suppress(subprocess.TimeoutExpired):
 				self.process.wait(seconds)
@@ -110,7 +120,7 @@ class SubprocessRunner:
 			time.sleep(seconds)
 
 	def end(self) -> None:
-		"""SIGTERM to its process group; SIGKILL, TERM_SECONDS later, to whatever is left of it anywhere."""
+		"""Send SIGTERM to the program's process group and, TERM_SECONDS later, SIGKILL to all that is left of it."""
 		known, until = self.family(), time.monotonic() + TERM_SECONDS
 		try:
 			self.signal_group(signal.SIGTERM)
@@ -120,7 +130,7 @@ class SubprocessRunner:
 			self.kill(known)
 
 	def signal_group(self, number: int) -> bool:
-		"""Send a signal to all in its group, 0 for none; False where the group is empty."""
+		"""Send a signal to all processes of its group, or none for number 0; False where the group is empty."""
 		self.process.poll()
 		try:
 			os.killpg(self.process.pid, number)
@@ -129,6 +139,7 @@ class SubprocessRunner:
 		return True
 
 	def kill(self, known: list[psutil.Process]) -> None:
+		"""Kill these processes and all that the program has started; its output says so where some survive."""
 		survivors = []
 		for _ in range(KILL_ROUNDS):
 			left = [one for one in dict.fromkeys(known + self.family()) if tree.is_alive(one)]
@@ -140,8 +151,8 @@ class SubprocessRunner:
 			self.lines.emit(f"Part of it cannot be killed and may still write: pids {pids}".encode())
 
 	def family(self) -> list[psutil.Process]:
-		"""Itself, all below it, and what left its tree but not its session, or carries its mark."""
-		alive = self.process.poll() is None  # once reaped, its pid can be given to another process
+		"""The program, all processes below it, and others of its session or with its mark."""
+		alive = self.process.poll() is None  # once it is reaped, another process can get its pid
 		found = tree.family(psutil.Process(self.process.pid)) if alive else []
 		for one in psutil.process_iter():
 			with suppress(psutil.Error, OSError):
@@ -152,9 +163,10 @@ class SubprocessRunner:
 
 
 def as_owner(bench: Bench) -> tuple[dict[str, str], dict[str, Any]]:
-	"""Environment and Popen's options: root migrates as the bench's owner, or logs and locks would become root's.
+	"""Environment and options for Popen with which root starts a program as the bench's owner.
 
-	So does `bench` (bench.cli.change_uid, bench.utils.drop_privileges); which user that is, it reads from its own config.
+	Otherwise logs and locks would become root's. `bench` does the same (bench.cli.change_uid,
+	bench.utils.drop_privileges), but reads the user from its own configuration.
 	"""
 	folder, environment = bench.sites_path.stat(), dict(os.environ)
 	if os.geteuid() != 0 or folder.st_uid == 0:
@@ -165,16 +177,19 @@ def as_owner(bench: Bench) -> tuple[dict[str, str], dict[str, Any]]:
 
 
 def cut(pending: bytes) -> bytes:
-	"""As much of an unfinished line as it takes to show it, with the carriage return that may end it."""
+	"""As much of an unfinished line as is needed to show it, with the carriage return that may end it."""
 	is_returned = len(pending) > LINE_BYTES + 1 and pending.endswith(b"\r")
 	return pending[: LINE_BYTES + 1] + b"\r" * is_returned
 
 
 class OutputLines:
-	"""Lines from what a process writes, passed on as a terminal would show them; blank ones are left out.
+	"""Splits the output of a process into lines and passes them on as a terminal would show them, without blank ones.
 
-	A carriage return overwrites its line, as Frappe's progress bars do (frappe.utils.update_progress_bar). A line is cut
-	at LINE_BYTES, and one without an end is passed on in parts, each UNFINISHED_SECONDS.
+	A carriage return overwrites its line, as in Frappe's progress bars (frappe.utils.update_progress_bar). A line is
+	cut at LINE_BYTES. A line without an end is passed on in parts, one each UNFINISHED_SECONDS.
+
+	on_line: gets each line
+	tail: the last TAIL_LINES lines
 	"""
 
 	def __init__(self, on_line: Callable[[str], None]):
@@ -184,24 +199,28 @@ class OutputLines:
 		self.pending_since = 0.0
 
 	def feed(self, chunk: bytes) -> None:
+		"""Take the next bytes of the output."""
 		is_new = not self.pending or b"\n" in chunk
 		*lines, pending = (self.pending + chunk).split(b"\n")
 		overwritten = pending.rstrip(b"\r").rfind(b"\r") + 1
 		self.pending = cut(pending[overwritten:])
 		for line in lines:
 			self.emit(line)
-		if is_new:  # from here on, for the caller may have taken long with the lines before it
+		if is_new:  # only now, as the caller may have taken long with the lines before
 			self.pending_since = time.monotonic()
 
 	def show_unfinished(self) -> None:
+		"""Pass on a line that has had no end for UNFINISHED_SECONDS."""
 		if self.pending and time.monotonic() - self.pending_since >= UNFINISHED_SECONDS:
 			self.finish()
 
 	def finish(self) -> None:
+		"""Pass on the last line, which may have no end."""
 		pending, self.pending = self.pending, b""
 		self.emit(pending)
 
 	def emit(self, line: bytes) -> None:
+		"""Pass on one line."""
 		line = line.rstrip(b"\r").rpartition(b"\r")[2]
 		text = line[:LINE_BYTES].decode(errors="replace").rstrip() + "…" * (len(line) > LINE_BYTES)
 		if text:

@@ -1,4 +1,4 @@
-"""Operating system processes of a bench: who is alive, whose child is whose, and killing without leaving any."""
+"""Operating system processes of a bench: which live, which are children of which, and killing them."""
 
 import contextlib
 import os
@@ -13,14 +13,14 @@ from ..core import environment
 from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
 from .classify import is_wrapper, kind_of
 
-INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services, which adopts orphans too
+INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services; both adopt orphans
 
 
 P = TypeVar("P", bound="ProcessHandle")
 
 
 class ProcessHandle(Protocol):
-	"""What the engine asks of a process that is to end: a psutil.Process, or what stands for a worker out of reach."""
+	"""What the engine asks of a process that is to end: a psutil.Process, or what represents a worker out of reach."""
 
 	@property
 	def pid(self) -> int: ...
@@ -44,14 +44,17 @@ def get(pid: int) -> psutil.Process | None:
 
 
 def started_at(process: psutil.Process) -> float:
-	"""When it started, in seconds since the machine booted: no step of the system clock moves that, as it moves
-	`create_time()`. Raises psutil.NoSuchProcess."""
+	"""When a process started, in seconds since the machine booted. Raises psutil.NoSuchProcess.
+
+	A step of the system clock moves psutil's `create_time()`, and does not move this.
+	"""
 	try:
 		fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
 	except ProcessLookupError:
 		raise psutil.NoSuchProcess(process.pid) from None
 	except FileNotFoundError:
-		return process.create_time() - psutil.boot_time()  # no Linux, or it is gone, which this raises
+		# This is no Linux; or the process has ended, and create_time() raises.
+		return process.create_time() - psutil.boot_time()
 	return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22
 
 
@@ -62,7 +65,7 @@ def uptime() -> float:
 
 
 def is_alive(process: ProcessHandle) -> bool:
-	"""Whether this very process lives; never fooled by a pid that was given out again."""
+	"""Whether a process lives, as something other than a zombie. A later process with the same pid does not count."""
 	try:
 		return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 	except psutil.Error:
@@ -70,7 +73,7 @@ def is_alive(process: ProcessHandle) -> bool:
 
 
 def ancestors(process: psutil.Process) -> list[int]:
-	"""The pid itself and those of its parents, nearest first."""
+	"""The pid of a process and those of its parents, nearest first."""
 	try:
 		return [process.pid, *(parent.pid for parent in process.parents())]
 	except psutil.Error:
@@ -78,10 +81,12 @@ def ancestors(process: psutil.Process) -> list[int]:
 
 
 def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psutil.Process | None:
-	"""Of the process and its parents the topmost, where that is of this kind and only init is above it: whoever had
-	started it is dead. None where a manager, a terminal or anybody else still keeps it.
+	"""The topmost of a process and its parents below init, if it is an orphan of this kind; else None.
 
-	names: of the manager's services. Where they are units of systemd, init itself keeps what is in their cgroups.
+	An orphan has only init above it, as the process that had started it is dead. What a process manager, a terminal or
+	another process has started, and is still there, is no orphan.
+
+	names: of the manager's services. A process in the cgroup of one is no orphan: init itself runs that systemd unit.
 	"""
 	if os.path.basename(environment.cgroup(process.pid)) in names:
 		return None
@@ -96,7 +101,7 @@ def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psu
 
 
 def family(process: P) -> list[P]:
-	"""The process and all below it: a worker with its work-horse, in whatever session that is (FACTS 1.5)."""
+	"""A process and all below it, such as a worker with its work-horse, in whatever session that is (FACTS 1.5)."""
 	try:
 		return [process, *process.children(recursive=True)]
 	except psutil.Error:
@@ -104,18 +109,23 @@ def family(process: P) -> list[P]:
 
 
 def kill(processes: Iterable[P], wait_seconds: float = 5) -> list[P]:
-	"""SIGKILL all of them, parents first so that none starts another; returns those that still live."""
+	"""Send SIGKILL to processes, wait for their end, and return those that still live.
+
+	They are killed in the given order: parents belong first, so that none starts another process.
+	"""
 	processes = list(processes)
 	for process in processes:
 		with contextlib.suppress(psutil.Error):
-			process.kill()  # psutil compares the start time first, so a reused pid is not hit
+			process.kill()  # psutil compares the start time first, so a later process with this pid is not killed
 	wait_until(lambda: not any(map(is_alive, processes)), wait_seconds, FAST_LOOK_INTERVAL_SECONDS)
 	return [process for process in processes if is_alive(process)]
 
 
 def main_pid(pid: int) -> int:
-	"""The process behind a shell that only waits for it, as with `sh -c 'cd … && bench worker'`; else the pid itself. A
-	shell that is signalled ends alone, and leaves its child to nobody."""
+	"""The pid of the process for which a shell only waits, as in `sh -c 'cd … && bench worker'`; else the pid itself.
+
+	A shell that is signalled ends alone, and its child goes on as an orphan.
+	"""
 	with contextlib.suppress(psutil.Error):
 		process = psutil.Process(pid)
 		while is_wrapper(process.cmdline()) and len(below := process.children()) == 1:
@@ -125,6 +135,7 @@ def main_pid(pid: int) -> int:
 
 
 def children(pid: int) -> set[int]:
+	"""The pids of the direct children of a process; none where it has ended."""
 	try:
 		return {child.pid for child in psutil.Process(pid).children()}
 	except psutil.Error:
@@ -132,11 +143,11 @@ def children(pid: int) -> set[int]:
 
 
 def inside(folder: os.PathLike[str]) -> list[psutil.Process]:
-	"""Every process that runs in a bench: its working directory lies inside `folder`."""
+	"""All processes whose working directory is `folder` or lies in it."""
 	root = os.path.join(os.fspath(folder), "")
 	found = []
 	for process in psutil.process_iter():
-		# psutil leaves it at FileNotFoundError where a process has just ended and is still in the list
+		# psutil 5.9 raises FileNotFoundError where a process ends in the middle of this (FACTS 6.6).
 		with contextlib.suppress(psutil.Error, OSError):
 			if os.path.join(process.cwd(), "").startswith(root):
 				found.append(process)

@@ -1,4 +1,4 @@
-"""One request as it was asked: what never changes while it is carried out, and the one switch to forward only."""
+"""What never changes while a request is carried out, and its point of no return."""
 
 import time
 from collections.abc import Callable
@@ -14,14 +14,17 @@ from ..state.locks import BenchLock
 from ..state.records import ASK, Request
 from ..workers.stopper import PATIENCE_SECONDS
 
-PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 0.5  # between two attempts while Redis or the process manager is away
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class RequestContext:
-	"""A request, the bench it is for, and what is written down about it."""
+	"""A request with its bench, its journal and its lock.
+
+	is_stop_requested: whether the helper was asked to stop (SIGTERM)
+	"""
 
 	bench: Bench
 	request: Request
@@ -34,6 +37,7 @@ class RequestContext:
 
 	@property
 	def signature(self) -> str:
+		"""Who decides about jobs in this restart, as `safe-restart jobs` shows it."""
 		return f"{self.request.requested_by}, request {self.request.id}"
 
 	@property
@@ -41,7 +45,10 @@ class RequestContext:
 		return self.journal.writer.buffers_failures
 
 	def pass_point_of_no_return(self) -> None:
-		"""From here on it goes forward only: it cannot be cancelled, and goes on also where the journal cannot be written."""
+		"""From here on the request is finished and not taken back.
+
+		It cannot be cancelled any more, and goes on even where the journal cannot be written.
+		"""
 		self.journal.writer.buffers_failures = True
 
 	@property
@@ -49,7 +56,7 @@ class RequestContext:
 		return self.is_stop_requested() or self.journal.is_cancel_requested(self.request.id)
 
 	def check_cancelled(self) -> None:
-		"""Raises Cancelled where a person asked for it and nothing was stopped yet."""
+		"""Raises Cancelled where a stop was asked for and nothing was stopped yet."""
 		if not self.is_past_point_of_no_return and self.is_asked_to_stop:
 			raise Cancelled(
 				"Cancelled before anything was stopped. No job was interrupted; the bench works as before."
@@ -59,24 +66,24 @@ class RequestContext:
 		self.journal.note(self.request.id, text)
 
 	def ask(self, text: str) -> None:
-		"""Say what a person has to do, to everybody who follows."""
+		"""Note what a person has to do now; everybody who follows the request is shown it."""
 		self.journal.note(self.request.id, text, ASK)
 
-	def retry_transient(self, act: Callable[[], Found]) -> Found:
-		"""Do something that may safely be repeated, again while Redis or the process manager is away.
+	def retry_transient(self, action: Callable[[], Result]) -> Result:
+		"""Do something that may safely be repeated, and repeat it while Redis or the process manager is away.
 
-		Raises what it raised last after PATIENCE_SECONDS, and Cancelled.
+		Raises the last error after PATIENCE_SECONDS, and Cancelled.
 		"""
 		deadline = time.monotonic() + PATIENCE_SECONDS
-		said = ""
+		noted = ""
 		while True:
 			try:
-				return act()
+				return action()
 			except (RedisError, OSError, Unreachable) as error:
 				if time.monotonic() > deadline:
 					raise
-				if str(error) != said:
-					said = str(error)
+				if str(error) != noted:
+					noted = str(error)
 					self.note(f"{error}; trying again")
 				self.check_cancelled()
 				time.sleep(PAUSE_SECONDS)

@@ -1,4 +1,5 @@
-"""Carrying out one request from the journal: the lock, the runbook, and an end that is always set down."""
+"""Carries out one request from the journal: takes the lock, runs the runbook, and always writes how the
+request ended."""
 
 import json
 import sys
@@ -20,6 +21,7 @@ from ..core.errors import (
 	Unreadable,
 	Unwritable,
 )
+from ..core.text import pluralize
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..jobs import held
 from ..sites import app_hooks
@@ -33,13 +35,14 @@ from .recovery import recover_all
 from .run import Run, prepare
 from .strategies import DRAIN, LEAVE
 
-DUE_POLL_SECONDS = 5
-# From the helper's start to the line in the journal: milliseconds, on a machine that breathes.
+DUE_POLL_SECONDS = 5  # how often the helper checks whether a delayed job is due
+# How long the helper waits for its request. The command writes the request milliseconds after it starts the
+# helper; a machine under load may take seconds.
 ASKED_SECONDS = 30
-FLUSH_SECONDS = 5
-TURN_SECONDS = (
-	20  # leaving takes each host about a second; Kubernetes gives its hook and the stop 30 s together
-)
+FLUSH_SECONDS = 5  # how long the helper tries to write the end of the journal
+# How long a host waits until it may let its workers leave. Each host before it takes about a second, and
+# Kubernetes gives the hook and the stop of a container 30 s together.
+TURN_SECONDS = 20
 
 stop_requested = threading.Event()
 
@@ -52,7 +55,11 @@ ENDS: dict[type[Exception], str] = {
 
 
 def execute(bench: Bench, request_id: str) -> int:
-	"""Run the request to its end, whatever that is, and return its exit code. Raises Refused without a request."""
+	"""Carry out a request to its end and return its exit code.
+
+	Raises Refused or Unreadable where the journal has no such open request; every other error ends in the
+	journal.
+	"""
 	journal = Journal(bench)
 	request = await_request(journal, request_id)
 	lock = BenchLock(bench)
@@ -64,7 +71,7 @@ def execute(bench: Bench, request_id: str) -> int:
 		journal.begin(request.id)
 		run = prepare(bench, request, journal, lock, stop_requested.is_set)
 		if request.strategy == DRAIN:
-			runbook.hold(run)
+			runbook.drain_and_hold(run)
 		elif request.strategy == LEAVE:
 			runbook.leave(run)
 		else:
@@ -85,8 +92,11 @@ def execute(bench: Bench, request_id: str) -> int:
 
 
 def await_request(journal: Journal, request_id: str) -> Request:
-	"""The request, as soon as it is open: whoever asks starts the helper first (helper.hand_over). Raises Refused where
-	that does not come."""
+	"""Return the request as soon as it is open.
+
+	The helper is started first, and then the request is written (helper.start_helper). Raises Refused or
+	Unreadable where the request does not come within ASKED_SECONDS.
+	"""
 	deadline = time.monotonic() + ASKED_SECONDS
 	problem: RestartError
 	while True:
@@ -94,7 +104,9 @@ def await_request(journal: Journal, request_id: str) -> Request:
 			request = journal.request(request_id)
 			if request.is_open:
 				return request
-			problem = Refused(f"Request {request_id} has ended already ({request.status}).")
+			problem = Refused(
+				f"Request {request_id} has ended already ({request.status}). Nothing was touched."
+			)
 		except (Refused, Unreadable) as error:
 			problem = error
 		if time.monotonic() > deadline:
@@ -103,7 +115,10 @@ def await_request(journal: Journal, request_id: str) -> Request:
 
 
 def take_lock(lock: BenchLock, request: Request) -> bool:
-	"""Whether the bench is ours alone now. Hosts that let their workers leave wait for one another."""
+	"""Take the lock of the bench, and return whether it is ours.
+
+	Hosts that let their workers leave wait for one another.
+	"""
 	deadline = time.monotonic() + (TURN_SECONDS if request.strategy == LEAVE else 0)
 	while not (is_ours := lock.take()) and time.monotonic() < deadline and not stop_requested.is_set():
 		time.sleep(LOOK_INTERVAL_SECONDS)
@@ -111,7 +126,10 @@ def take_lock(lock: BenchLock, request: Request) -> bool:
 
 
 def finish_writing(journal: Journal) -> None:
-	"""Where the journal cannot be written to the end, the command line reads it on our standard output, with a warning."""
+	"""Write the rest of the journal.
+
+	Where that fails, print the result, with a warning, for the command line to read.
+	"""
 	if not journal.writer.flush(FLUSH_SECONDS) and (word := journal.last_word):
 		if word["report"] and not any("journal could not be" in text for text in word["report"]["warnings"]):
 			word["report"]["warnings"].append(journal.writer.write_problem)
@@ -121,7 +139,7 @@ def finish_writing(journal: Journal) -> None:
 
 
 def try_to_recover(bench: Bench, journal: Journal, lock: BenchLock, request: Request) -> None:
-	"""What an earlier helper left comes first; where that cannot be ended now, it does not stand in the way."""
+	"""End what an earlier helper left unfinished. Where that fails, it is noted and this request goes on."""
 	try:
 		recover_all(bench, journal, lock, stop_requested.is_set)
 	except (RestartError, RedisError, OSError) as error:
@@ -129,7 +147,8 @@ def try_to_recover(bench: Bench, journal: Journal, lock: BenchLock, request: Req
 
 
 def release_delayed(run: Run) -> None:
-	"""Stay until the jobs that were delayed are queued again; whoever else comes first does it instead of us."""
+	"""Stay until all delayed jobs are queued again, by this helper, another one, a command or Frappe's
+	scheduler."""
 	try:
 		while (pause := held.seconds_to_next_due(run.bench, run.fleet_reader.redis)) is not None:
 			if run.is_asked_to_stop:
@@ -141,7 +160,10 @@ def release_delayed(run: Run) -> None:
 
 
 def recover(bench: Bench) -> int:
-	"""End what dead helpers left, if nobody else is at it; returns an exit code. Raises RestartError."""
+	"""End the requests that dead helpers left, unless another helper holds the lock; returns an exit code.
+
+	Raises RestartError.
+	"""
 	lock = BenchLock(bench)
 	if not lock.take():
 		return Blocked.exit_code
@@ -155,7 +177,7 @@ def recover(bench: Bench) -> int:
 
 
 def write_failure(journal: Journal, request: Request, run: Run | None, error: Exception) -> None:
-	"""Journal how the request ended badly, with what was counted until then."""
+	"""Write into the journal how the request failed, with what was counted until then."""
 	exit_code, sentence = 1, str(error)
 	if isinstance(error, RestartError):
 		exit_code = error.exit_code
@@ -166,7 +188,8 @@ def write_failure(journal: Journal, request: Request, run: Run | None, error: Ex
 	if isinstance(error, Unreachable):
 		sentence = f"{error}. {sentence_of_state(run)}"
 	if run and run.stopper.stop_requests and exit_code in (2, 3, 5):
-		sentence += f" {len(run.stopper.stop_requests)} idle workers were replaced while it waited."
+		replaced = pluralize(len(run.stopper.stop_requests), "worker without a job")
+		sentence += f" Replaced in the meantime: {replaced}."
 	status = ENDS.get(type(error), records.FAILED)
 	if run:
 		run.write_report(status, exit_code, sentence)
@@ -175,30 +198,36 @@ def write_failure(journal: Journal, request: Request, run: Run | None, error: Ex
 
 
 def explain(error: Exception, run: Run | None) -> str:
+	"""What happened, how the bench is now and what to type, for an error that is no RestartError."""
 	what = (
 		"Redis went away" if isinstance(error, RedisError) else f"Something unforeseen happened ({error!r})"
 	)
-	return f"{what}. {sentence_of_state(run)} helper.log in sites/.safe-restart has the details."
+	return f"{what}. {sentence_of_state(run)} The details are in sites/.safe-restart/helper.log."
 
 
 def sentence_of_state(run: Run | None) -> str:
-	state = "Nothing was stopped, and the bench works as before"
+	"""How the bench is after an error, and what to type."""
+	state, then = "Nothing was stopped, and the bench works as before", "try again"
 	if run and run.is_past_point_of_no_return:
-		state = f"Services were being replaced; {run.manager.name} brings back each that left"
+		state = f"Services were being replaced; {run.manager.name} starts again each one that ended"
+		then = "replace what is still old"
 	return (
-		f"{state}. A suspension of ours lapses within 30 s. Type `safe-restart status -v` to see the bench, then "
-		"`safe-restart` to go on."
+		f"{state}. Workers that this restart suspended take jobs again within 30 s. Type `safe-restart "
+		f"status -v` to see the bench, then `safe-restart` to {then}."
 	)
 
 
 def other_restart(journal: Journal, request: Request) -> str:
+	"""Which request holds the lock, and how to end it, as a refusal of this one."""
 	for other in journal.open_requests():
 		holds_lock = other.status == records.RUNNING or other.strategy == DRAIN
 		if other.id != request.id and holds_lock and not journal.is_abandoned(other):
-			does = "holds the bench drained" if other.strategy == DRAIN else "is running"
-			end = "safe-restart resume" if other.strategy == DRAIN else f"safe-restart cancel {other.id}"
+			doing = "holds the bench drained" if other.strategy == DRAIN else "is running"
+			command = "safe-restart resume" if other.strategy == DRAIN else f"safe-restart cancel {other.id}"
 			return (
-				f"Request {other.id} ({other.strategy}, by {other.requested_by}) {does}. Nothing was touched. Wait for "
-				f"it, or end it with `{end}`."
+				f"Request {other.id} ({other.strategy}, by {other.requested_by}) {doing}. Nothing was "
+				f"touched. Wait until it has ended, or type `{command}`."
 			)
-	return "Another restart of this bench is running. Nothing was touched. See `safe-restart status`."
+	return (
+		"Another restart of this bench is running. Nothing was touched. Type `safe-restart status` to see it."
+	)

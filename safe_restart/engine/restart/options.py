@@ -1,7 +1,7 @@
-"""What a person may choose besides the strategy: one table, read by everybody who offers, checks or keeps an option.
+"""The options of a restart beside its strategy, as one table from which everything else is made.
 
-The command line makes its flags from it, the desk's dialog its fields, the journal what it accepts, and tests hold the
-DocTypes to it. To add an option is to add a field to `Options`.
+The command line makes its flags from the table, the desk's dialog makes its fields, the journal is checked by
+it, and tests hold the DocTypes to it. To add an option, add a field to `Options`.
 """
 
 import sys
@@ -16,7 +16,8 @@ from ..processes.classify import KINDS, REDIS, SCHEDULER, SOCKETIO, WEB, WORKERS
 
 RESTARTED_BY_DEFAULT = (WEB, WORKERS, SCHEDULER, SOCKETIO)
 
-# Who may set an option: an operator with a shell, a person on a site, and both of them once for all in the settings.
+# Who may set an option: an operator at a shell, a person on a site, or either of them as a default in the
+# settings.
 COMMAND_LINE, DESK, SETTINGS = "command line", "desk", "settings"
 
 
@@ -25,10 +26,10 @@ class Option:
 	"""One row of the table.
 
 	kind: seconds, flag, choice or names (a list of them)
-	flag: as it is typed; the name itself with dashes where nothing else is said
-	may_set: of COMMAND_LINE, DESK and SETTINGS
-	choices: the values of a choice, or the names that a list may hold; none for any
-	may_be_none: None is a value, with a meaning of its own
+	flag: as it is typed on the command line; by default the name with dashes
+	may_set: where it may be set, of COMMAND_LINE, DESK and SETTINGS
+	choices: the values of a choice, or the names that a list may hold; empty where any name may stand
+	may_be_none: None is a value too, with a meaning of its own
 	"""
 
 	name: str
@@ -41,12 +42,12 @@ class Option:
 	may_be_none: bool = False
 
 	def check(self, value: object) -> None:
-		"""Raises Refused for what this option cannot be."""
+		"""Raises Refused where the option cannot have this value."""
 		if not (value is None and self.may_be_none):
 			CHECKS[self.kind](self, value)
 
 	def as_json(self) -> dict:
-		"""For the dialog in the browser."""
+		"""The option for the dialog in the browser."""
 		return {
 			"name": self.name,
 			"type": self.kind,
@@ -66,7 +67,7 @@ def option(
 	choices: tuple[str, ...] = (),
 	may_be_none: bool = False,
 ) -> Any:
-	"""A field of Options with its row of the table."""
+	"""A field of `Options`, with its row of the table."""
 	row = dict(
 		kind=kind,
 		default=default,
@@ -81,7 +82,7 @@ def option(
 
 @dataclass(frozen=True)
 class Options:
-	"""What a person chose; all times in seconds."""
+	"""What a person chose. Times are in seconds."""
 
 	only: tuple[str, ...] = option(
 		"names",
@@ -112,7 +113,7 @@ class Options:
 		choices=INTERRUPTED_CHOICES,
 	)
 	hold_seconds: float = option(
-		"seconds", 600, "How long the queues are held until somebody has restarted the bench.", flag="--hold"
+		"seconds", 600, "How long the bench stays drained for somebody to restart it.", flag="--hold"
 	)
 	migrate: bool = option(
 		"flag", False, "Migrate the sites while nothing runs. Implies --wait-workers.", (COMMAND_LINE, DESK)
@@ -124,7 +125,7 @@ class Options:
 		"seconds", 1800, "How long a migration may take.", (COMMAND_LINE, DESK, SETTINGS)
 	)
 	sites: tuple[str, ...] = option(
-		"names", (), "Migrate only this one; may be repeated. None stands for all.", flag="--site"
+		"names", (), "Migrate only this site; may be repeated. Without it all sites.", flag="--site"
 	)
 	override_blockers: bool = option(
 		"flag", False, "Restart though an app objects; needs --reason.", (COMMAND_LINE, DESK)
@@ -132,7 +133,7 @@ class Options:
 
 	@property
 	def touches_workers(self) -> bool:
-		"""Whether workers are kept from new jobs: they are restarted themselves, or Redis is beneath them."""
+		"""Whether workers are kept from new jobs: because they are restarted, or because Redis is."""
 		return WORKERS in self.only or REDIS in self.only
 
 	def as_dict(self) -> dict:
@@ -140,9 +141,12 @@ class Options:
 
 	@classmethod
 	def from_dict(cls, values: Mapping[str, Any]) -> "Options":
-		"""Read what a journal holds; the helper trusts nobody and checks it all again. Raises Refused."""
+		"""Read the options of a request, checking each again: the helper trusts nobody. Raises Refused."""
 		if unknown := set(values) - set(TABLE):
-			raise Refused(f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched.")
+			raise Refused(
+				f"Unknown option {', '.join(sorted(unknown))}. Nothing was touched. Choose from "
+				f"{', '.join(TABLE)}."
+			)
 		for name, value in values.items():
 			TABLE[name].check(value)
 		lists = {name: tuple(value) for name, value in values.items() if TABLE[name].kind == "names"}
@@ -167,7 +171,9 @@ def check_seconds(row: Option, value: object) -> None:
 
 def check_flag(row: Option, value: object) -> None:
 	if not isinstance(value, bool):
-		raise Refused(f"{row.flag} is set or not, and cannot be {value!r}. Nothing was touched.")
+		raise Refused(
+			f"{row.flag} is set or not: it must be true or false, not {value!r}. Nothing was touched."
+		)
 
 
 def check_choice(row: Option, value: object) -> None:
@@ -198,13 +204,16 @@ TABLE: dict[str, Option] = {one.name: row_of(one) for one in fields(Options)}
 
 
 def settable_by(who: str) -> list[Option]:
-	"""The options that these people may set, in the order of the table."""
+	"""The options that may be set there (COMMAND_LINE, DESK or SETTINGS), in the order of the table."""
 	return [row for row in TABLE.values() if who in row.may_set]
 
 
 def defaults_of(bench: Bench) -> dict[str, Any]:
-	"""What holds on this bench where nothing was chosen: by the settings, `safe_restart: {"defaults": {…}}` in
-	common_site_config.json, and otherwise by the table. Raises Refused."""
+	"""The values that hold on this bench where nothing was chosen.
+
+	They come from its settings (`safe_restart: {"defaults": {…}}` in common_site_config.json), or else from
+	the table. Raises Refused.
+	"""
 	chosen = bench.settings.defaults
 	rows = {row.name: row for row in settable_by(SETTINGS)}
 	for name in set(chosen) & set(rows):

@@ -1,4 +1,4 @@
-"""One request while it is carried out: the parts that carry it out, and what is known about it by now."""
+"""One request while it is carried out: the parts that carry it out, and what they know by now."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,9 +34,13 @@ WAITING_FOR_PEER = "waits until another one is back"
 class RestartState:
 	"""What changes while a request is carried out.
 
-	old_process_identities, intentionally_stopped: the processes that were there when it began, and the names of services
-	    that a person keeps down
-	expected: names of the programs that were asked to stop and are to come back
+	strategy, options: as chosen at first; a recovery, and a restart without Redis, go on with others
+	old_process_identities: the processes that ran when the request began
+	intentionally_stopped: names of the services that a person keeps down
+	is_watching: the command has returned, and only workers with a job are still waited for
+	workers_before: the workers when the request began; None where Redis was down
+	running_at_start: the jobs that ran then, by their ids
+	expected: names of the worker programs that were asked to stop and are to come back
 	"""
 
 	strategy: Strategy
@@ -56,7 +60,7 @@ class RestartState:
 
 @dataclass(frozen=True)
 class Run(RequestContext):
-	"""A request with all that carries it out."""
+	"""A request with everything that is needed to carry it out."""
 
 	manager: ProcessManager
 	fleet_reader: FleetReader
@@ -79,19 +83,22 @@ class Run(RequestContext):
 		return self.state.report
 
 	def warn(self, text: str) -> None:
-		"""Say it in the report, once."""
+		"""Add a warning to the report, once, and note it."""
 		if text not in self.report.warnings:
 			self.report.warnings.append(text)
 			self.note(text)
 
 	def write_report(self, status: str, exit_code: int, outcome: str) -> None:
-		"""Write into the journal what became of the request, with all that was counted."""
+		"""Write into the journal how the request ended, with all that was counted."""
 		self.journal.write_report(self.request.id, status, exit_code, outcome, self.report.as_dict())
 		self.announcer.say(self.request.id, status)
 
 	@contextmanager
 	def step(self, name: str) -> Iterator[list[str]]:
-		"""Journal a step before it acts and after it acted; what is appended to the list is told as its detail."""
+		"""Write a step into the journal before it acts and after it acted.
+
+		What is appended to the list becomes its detail.
+		"""
 		number = self.journal.start_step(self.request.id, name)
 		self.announcer.say(self.request.id, RUNNING, name)
 		detail: list[str] = []
@@ -105,8 +112,10 @@ class Run(RequestContext):
 			self.warn(problem)
 
 	def remember_processes(self, services: Iterable[Service]) -> None:
-		"""Know from here on which processes are old, and what a person keeps down, also in another helper; what the first
-		one saw counts."""
+		"""Remember which processes are old and which services a person keeps down, for a later helper too.
+
+		Only the first call of a request counts.
+		"""
 		state = self.state
 		if not state.old_process_identities:
 			services = list(services)
@@ -119,38 +128,44 @@ class Run(RequestContext):
 			)
 
 	def is_down(self, service: Service) -> bool:
-		"""Whether it has no process and should have one."""
+		"""Whether the service has no process and should have one."""
 		return not service.process_identity and service.name not in self.state.intentionally_stopped
 
 	def is_old(self, service: Service) -> bool:
-		"""Whether its process was there when this restart began. Not by its age, as a clock may be set meanwhile."""
+		"""Whether its process ran when this restart began.
+
+		Its age does not count, as the clock may be set meanwhile.
+		"""
 		return service.process_identity in self.state.old_process_identities
 
 	@property
 	def programs_before(self) -> tuple[WorkerProgram, ...]:
-		"""Those that were there when it began; none where no worker could be seen."""
+		"""The worker programs that were there when the restart began; none where Redis was down."""
 		return self.state.workers_before.programs if self.state.workers_before else ()
 
 	@property
 	def stragglers(self) -> list[StopRequest]:
-		"""Programs that were asked to stop and still run a job on the old code, and those that wait until another one is
-		back."""
+		"""Worker programs with old code: those that were asked to stop and still have a job, and those that
+		are asked when another worker of their queues is back."""
 		asked = [one for one in self.stopper.stop_requests.values() if not one.is_gone]
 		return asked + [
 			StopRequest(program, None, WAITING_FOR_PEER, True) for program in self.unasked_programs()
 		]
 
 	def unasked_programs(self) -> list[WorkerProgram]:
-		"""Programs with old code that were not asked to stop yet."""
+		"""Worker programs with old code that were not asked to stop yet."""
 		if not self.state.workers_before or WORKERS not in self.options.only:
 			return []
-		# A person replaces those of a bench in the foreground.
+		# Where a person restarts the bench by hand, no worker is asked.
 		programs = self.programs_before if self.strategy.restart_mode != RestartMode.MANUAL else ()
 		old = [one for one in programs if self.is_old(one.service) and not one.is_orphan]
 		return [one for one in old if one.name not in self.stopper.stop_requests] + self.unasked_orphans()
 
 	def unasked_orphans(self) -> list[WorkerProgram]:
-		"""Of the last snapshot; each is asked by its pid, as it may have been asked while its manager lived."""
+		"""Orphans of the last snapshot that were not asked to stop.
+
+		Their pids are compared, as one may have been asked under its own name while its manager lived.
+		"""
 		asked = {one.process.pid for one in self.stopper.stop_requests.values() if one.process}
 		orphans = self.fleet_reader.orphans if WORKERS in self.options.only else []
 		return [one for one in orphans if one.service.pid not in asked]
@@ -159,7 +174,10 @@ class Run(RequestContext):
 def prepare(
 	bench: Bench, request: Request, journal: Journal, lock: BenchLock, is_stop_requested: Callable[[], bool]
 ) -> Run:
-	"""All that a request needs to run. Raises Refused where the request or the bench does not allow it."""
+	"""Put together all that a request needs to run.
+
+	Raises Refused where the request or the bench does not allow it.
+	"""
 	options = Options.from_dict(request.options)
 	found = find_manager(bench)
 	strategy = adapt_to_manager(strategy_named(request.strategy), found.restart_mode)
@@ -169,8 +187,9 @@ def prepare(
 	manager = retrying(found, context.retry_transient)
 	fleet_reader = FleetReader(bench, manager, RqReader(bench))
 	redis = fleet_reader.redis
-	# A SQLite connection belongs to the thread that made it, and the lease speaks from its own.
-	lease = Lease(redis, bench.bench_id, request.id, lambda sentence: note_apart(bench, request, sentence))
+	lease = Lease(
+		redis, bench.bench_id, request.id, lambda sentence: note_from_thread(bench, request, sentence)
+	)
 	state = RestartState(
 		strategy,
 		options,
@@ -190,6 +209,10 @@ def prepare(
 	)
 
 
-def note_apart(bench: Bench, request: Request, sentence: str) -> None:
-	with suppress(RestartError):  # a full disk must not end the thread that keeps the lease
+def note_from_thread(bench: Bench, request: Request, sentence: str) -> None:
+	"""Note what the lease says.
+
+	It speaks from a thread of its own, and a SQLite connection belongs to one thread.
+	"""
+	with suppress(RestartError):  # a full disk must not end the thread that renews the lease
 		Journal(bench).note(request.id, sentence)

@@ -1,12 +1,13 @@
 """The runbook: what a restart does, in order.
 
-Top to bottom: the table of steps, then `restart`, which takes those of the chosen strategy (strategies.py). Each step is a
-function in steps/; it is journaled before it acts and after it acted.
+From top to bottom: the table of steps, then `restart`, which runs those of the chosen strategy
+(strategies.py). Each step is a function in steps/, and is written into the journal before it acts and after
+it acted.
 """
 
 import time
 from collections.abc import Callable
-from contextlib import suppress as suppressed
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -16,17 +17,25 @@ from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..state import records
 from .run import Run
 from .steps.app_hooks import after_hooks, before_hooks
+from .steps.counting import count, warn_of_stragglers
 from .steps.drain import drain_workers
 from .steps.handover import wait_for_manual_restart
-from .steps.migration import maintenance_on, migrate, pick_up, restore, start_again, stop_for_migration
+from .steps.migration import (
+	load_earlier_state,
+	maintenance_on,
+	migrate,
+	restore,
+	start_again,
+	stop_for_migration,
+)
 from .steps.preflight import preflight
 from .steps.queues import rescue_jobs, resume, suspend
 from .steps.replace import follow, interrupt, replace, request_stops, request_stops_of_host, stop
 from .steps.services import begin_services, end_probe, restart_redis
-from .steps.verify import count, name_stragglers, verify
+from .steps.verify import verify
 from .strategies import WATCHING_STEPS, steps_of
 
-# Every step by its name; strategies.py says which of them a strategy takes, and in what order.
+# Every step by its name. strategies.py says which of them a strategy takes, and in what order.
 STEPS: dict[str, Callable[[Run, list[str]], None]] = {
 	"preflight": preflight,
 	"before-hooks": before_hooks,
@@ -54,16 +63,18 @@ STEPS: dict[str, Callable[[Run, list[str]], None]] = {
 
 
 def restart(run: Run) -> bool:
-	"""Carry out the request from top to bottom and leave the bench working whatever happens; only a migration that failed
-	keeps things down, and is gone on with from there when a person says so.
+	"""Carry out the request from its first step to its last, and write its report into the journal.
 
-	Writes its report into the journal, and returns whether workers with a job are still to be replaced. Raises
-	RestartError where it was refused, timed out, was cancelled or failed; before anything was stopped that means that all is
-	as before, from then on that everything was started again.
+	Whatever happens, the bench works afterwards. Only after a failed migration do workers and scheduler stay
+	stopped, until a person goes on from there.
+
+	Returns whether workers with a job are still to be replaced. Raises RestartError where the restart was
+	refused, timed out, was cancelled or failed: all is as before if nothing had been stopped, else everything
+	was started again.
 	"""
 	status = records.FAILED
 	try:
-		run_steps(run, steps_from_here(run))
+		run_steps(run, remaining_steps(run))
 		status = records.COMPLETED
 	finally:
 		run.lease.release()
@@ -72,13 +83,13 @@ def restart(run: Run) -> bool:
 	return finish(run)
 
 
-def steps_from_here(run: Run) -> tuple[str, ...]:
-	"""All steps; or, after a migration that failed, those from where a person lets it go on."""
+def remaining_steps(run: Run) -> tuple[str, ...]:
+	"""All steps of the request; after a failed migration those from the step at which a person goes on."""
 	names = steps_of(run.strategy, run.options)
 	resume_at = run.request.state.get("resume_at")
 	if not resume_at:
 		return names
-	pick_up(run)
+	load_earlier_state(run)
 	names = names[names.index(resume_at) :]
 	if run.options.allow_running_jobs and "migrate" in names:
 		# Workers that were left with a job may take others by now.
@@ -87,28 +98,31 @@ def steps_from_here(run: Run) -> tuple[str, ...]:
 
 
 def finish(run: Run) -> bool:
-	"""Write the report; while workers with a job are still old, or not back yet, that is not the end. Returns whether
-	they are."""
+	"""Write the report, and return whether the restart is unfinished: a worker with a job is old, or a
+	service not back."""
 	is_unfinished = bool(run.stragglers or run.pending_services.pending)
-	name_stragglers(run)
+	warn_of_stragglers(run)
 	write_report(run, records.WATCHING if is_unfinished else records.COMPLETED)
 	return is_unfinished
 
 
 def watch_stragglers(run: Run) -> None:
-	"""Stay until the last old worker is replaced, while the caller has long returned."""
+	"""Replace the last old workers when their jobs have ended. The command returned long ago."""
 	run.state.is_watching = True
 	run.report.warnings.clear()
 	try:
 		run_steps(run, WATCHING_STEPS)
 	finally:
 		run.lease.release()
-	name_stragglers(run)
+	warn_of_stragglers(run)
 	write_report(run, records.COMPLETED)
 
 
-def hold(run: Run) -> None:
-	"""Drain, say so, and keep the bench drained until somebody resumes it or the time is over. Restarts nothing."""
+def drain_and_hold(run: Run) -> None:
+	"""Drain, report that, and keep the bench drained until a person resumes it or the time is over.
+
+	Restarts nothing.
+	"""
 	try:
 		run_steps(run, run.strategy.steps)
 		until = time.monotonic() + run.options.hold_seconds
@@ -128,28 +142,31 @@ def hold(run: Run) -> None:
 
 
 def drain_again(run: Run) -> None:
-	"""The hold of another bench ended and ours took its place; a worker that looked in between would take one more job."""
-	with suppressed(RestartError, RedisError, OSError):  # the hold goes on all the same
+	"""Take the suspension and drain anew, since the suspension of another bench ended and ours took its
+	place: a worker that polled in between would take one more job."""
+	with suppress(RestartError, RedisError, OSError):  # the bench stays suspended all the same
 		run.stopper.take_suspension()
 		drain_workers(run, [])
 
 
 def leave(run: Run) -> None:
-	"""Let the workers of this host leave, each when it holds no job; the helper does not stay, as its container ends too."""
+	"""Ask the workers of this host to leave, each when it has no job.
+
+	The helper does not wait, as its container ends too.
+	"""
 	try:
 		run_steps(run, run.strategy.steps)
 	finally:
 		run.lease.release()
 	busy = sum(asked.was_busy for asked in run.stopper.stop_requests.values())
 	outcome = f"{pluralize(len(run.stopper.stop_requests), 'worker')} of this host asked to stop"
-	run.write_report(
-		records.COMPLETED,
-		COMPLETED,
-		f"{outcome}, {busy} of them after their job." if busy else f"{outcome}.",
-	)
+	if busy:
+		outcome += f", {busy} with a job to finish first"
+	run.write_report(records.COMPLETED, COMPLETED, f"{outcome}.")
 
 
 def run_steps(run: Run, names: tuple[str, ...]) -> None:
+	"""Run these steps one after the other. Raises Cancelled between two of them, and what a step raises."""
 	for name in names:
 		run.check_cancelled()
 		with run.step(name) as detail:
@@ -157,6 +174,7 @@ def run_steps(run: Run, names: tuple[str, ...]) -> None:
 
 
 def write_report(run: Run, status: str) -> None:
+	"""Write the report with this status, or as failed where something does not work."""
 	if run.report.problems:
 		status = records.FAILED
 	run.write_report(status, run.report.exit_code, run.report.outcome)

@@ -1,4 +1,4 @@
-"""Connecting to the bench's queue Redis, and what that server is able to do."""
+"""Connections to the bench's queue Redis, and what that server can do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def connect(bench: Bench) -> Redis:
 	"""A client for the bench's queue Redis; nothing is sent before its first use."""
 	username, password = bench.redis_credentials
 	given = {"username": username, "password": password} if username else {}
-	# redis-py 4 takes none for a unix socket, which needs no time to connect.
+	# redis-py 4 accepts no connect timeout for a unix socket, and such a socket needs none.
 	by_network = not bench.redis_queue_url.startswith("unix:")
 	timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT_SECONDS} if by_network else {}
 	return Redis.from_url(
@@ -30,17 +30,18 @@ def connect(bench: Bench) -> Redis:
 		encoding_errors="replace",
 		socket_timeout=ANSWER_TIMEOUT_SECONDS,
 		**timeouts,
-		retry=Retry(NoBackoff(), 0),  # who waits, and how long, is decided by the caller
+		retry=Retry(NoBackoff(), 0),  # the caller decides whether and how long to try again
 		**given,
 	)
 
 
 def script(redis: Redis, name: str) -> Callable[..., Any]:
-	"""The script lua/<name>.lua, sent whole once and by its hash from then on."""
+	"""The script lua/<name>.lua, to be called with `keys` and `args`; its text is sent once, then its hash."""
 	return redis.register_script((LUA / f"{name}.lua").read_text())
 
 
 def is_up(redis: Redis) -> bool:
+	"""Whether Redis answers now."""
 	try:
 		return bool(redis.ping())
 	except (RedisError, OSError):
@@ -49,6 +50,6 @@ def is_up(redis: Redis) -> bool:
 
 def keeps_jobs(redis: Redis) -> bool:
 	"""Whether queued jobs survive a stop of Redis: it saves snapshots or appends to a file. Raises RedisError."""
-	# One pattern at a time: several are understood from Redis 7.0 on (redis.io/commands/config-get).
+	# One pattern at a time: Redis before 7.0 understands no more (redis.io/commands/config-get, FACTS 6.5).
 	config = {**redis.config_get("save"), **redis.config_get("appendonly")}
 	return config.get("appendonly") == "yes" or bool(config.get("save"))

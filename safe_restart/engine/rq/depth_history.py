@@ -1,4 +1,7 @@
-"""Samples of how many jobs wait in each queue, for the chart. Kept in the bench's Redis, by whoever looks."""
+"""Samples of how many jobs wait in each queue, for the chart.
+
+They are in the bench's Redis. The board adds one when it reads them, so there are none of times when no board was open.
+"""
 
 import json
 from datetime import datetime, timezone
@@ -16,7 +19,7 @@ NONE: dict[str, Any] = {"at": [], "queues": {}}
 
 
 def add_sample(bench: Bench, redis: Redis, snapshot: RqSnapshot) -> None:
-	"""Keep one sample of the queues' depths for the chart, if the last one is old enough. Raises RedisError."""
+	"""Add a sample from this snapshot, if the last one is EVERY_SECONDS old. Raises RedisError."""
 	key, now = depths_key(bench), snapshot.now
 	if redis.zcount(key, now - EVERY_SECONDS, "+inf"):
 		return
@@ -29,7 +32,10 @@ def add_sample(bench: Bench, redis: Redis, snapshot: RqSnapshot) -> None:
 
 
 def read_samples(bench: Bench, redis: Redis) -> dict[str, Any]:
-	"""The samples of the last minutes, the oldest first; a queue that was not there then had none waiting."""
+	"""The samples of the last KEPT_SECONDS, the oldest first: `at` and, by queue, a list of as many depths.
+
+	A queue that a sample does not name had no job waiting. Raises RedisError.
+	"""
 	samples = [json.loads(text) for text in redis.zrange(depths_key(bench), 0, -1)]
 	names = sorted({name for sample in samples for name in sample["depths"]})
 	return {
@@ -39,4 +45,5 @@ def read_samples(bench: Bench, redis: Redis) -> dict[str, Any]:
 
 
 def timestamp(seconds: int) -> str:
+	"""Seconds since the epoch as UTC in ISO 8601."""
 	return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")

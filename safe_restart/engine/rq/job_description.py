@@ -1,16 +1,16 @@
-"""What a job's description tells, since the data itself is pickled and never opened."""
+"""What a job's description says of it. The job's data is pickled, and is never opened here (FACTS 1.15)."""
 
 import re
 
-CUT = "..."  # what RQ puts in place of the rest of an argument beyond 75 characters (rq.utils.truncate_long_string)
-# Frappe's scheduler runs every event through this one method, whose name is cut, and names the event beside it
-# (frappe/core/doctype/scheduled_job_type/scheduled_job_type.py).
+CUT = "..."  # stands for what follows the first 75 characters of an argument (rq.utils.truncate_long_string)
+# Frappe's scheduler runs every event by this one method, whose name is cut here as RQ cuts it; `job_type` names the
+# event (frappe/core/doctype/scheduled_job_type/scheduled_job_type.py).
 SCHEDULED = "frappe.core.doctype.scheduled_job_type.scheduled_job_type.run_scheduled_jo"
 EVENT = re.compile(r".*\bkwargs=\{'job_type': '(?:([^',]+\.\.\.)|([^']+)')", re.DOTALL)
 
 
 def method_of(description: str) -> str:
-	"""The dotted method a job's description names, which ends in CUT where it is too long for RQ.
+	"""The dotted method that a job's description names. It ends in CUT where it is too long for RQ.
 
 	Frappe's jobs all run `execute_job(…, method='…')`; any other job is described by its own function.
 	"""
@@ -21,12 +21,12 @@ def method_of(description: str) -> str:
 
 
 def is_named(method: str, name: str) -> bool:
-	"""Whether this may be the method of that name, as far as it can be read."""
+	"""Whether `method` may be the method `name`. Of a method that RQ has cut only the beginning is compared."""
 	return name.startswith(method.removesuffix(CUT)) if method.endswith(CUT) else method == name
 
 
 def site_of(description: str) -> str:
-	"""The site a job's description names; for ids without one, since rq 3 takes no separator in them."""
+	"""The site that a job's description names. For ids without a site: rq 3 accepts no separator in an id."""
 	return argument(description, "site")
 
 
@@ -36,8 +36,11 @@ def user_of(description: str) -> str:
 
 
 def argument(description: str, name: str) -> str:
-	"""The last such argument in a description, which RQ sorts (rq.utils.get_call_string): a job's own arguments stand
-	in `kwargs`, before all that is asked for here, and may hold any text."""
+	"""The value of an argument in a description; empty where there is none.
+
+	The last match counts. RQ sorts the arguments (rq.utils.get_call_string), so `kwargs`, which holds the job's own
+	arguments and with them any text, comes before all arguments that this is called with.
+	"""
 	values = r"'([^',]+\.\.\.)(?=, |\)$)|'([^']+)'|<function ([\w.]+)|<bound method ([\w.]+)"
 	named = re.match(rf".*\b{name}=(?:{values})", description, re.DOTALL)
 	return next(filter(None, named.groups())) if named else ""

@@ -1,7 +1,4 @@
-"""RQ seen from outside: workers, running jobs and depths, in one round trip, without side effects.
-
-What differs between rq 1.15.1 and 3.0 is known in this room, in jobs/settle.py and in lua/, and nowhere else.
-"""
+"""Reading RQ without side effects: workers, running jobs and depths of queues in one round trip."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,9 +18,10 @@ from .job_description import method_of, site_of, user_of
 
 @dataclass(frozen=True)
 class Job:
-	"""A job as its hash tells it. `started_at` and `enqueued_at` are UTC or None; an empty method is unknown.
+	"""A job as its hash describes it. `started_at` and `enqueued_at` are UTC or None; an empty method is unknown.
 
-	attempts, why, who, at: how often it was interrupted, and what was last decided about it, by whom and when
+	attempts: how often the job was interrupted
+	why, who, at: reason, author and time of the last decision about the job
 	"""
 
 	id: str
@@ -42,11 +40,11 @@ class Job:
 	user: str = ""
 
 	def age_seconds(self, now: float) -> float:
-		"""Seconds since it started, at Redis time `now`; 0 where it has not."""
+		"""Seconds since the job started, at Redis time `now`; 0 where it has not started."""
 		return max(0.0, now - self.started_at.timestamp()) if self.started_at else 0.0
 
 	def seconds_left(self, now: float) -> float | None:
-		"""The longest it may still run; None where it has no timeout (RQ's -1)."""
+		"""Seconds that the job may still run, at Redis time `now`; None where it has no timeout (RQ's -1)."""
 		return None if self.timeout_seconds < 0 else max(0.0, self.timeout_seconds - self.age_seconds(now))
 
 	def __str__(self) -> str:
@@ -55,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Worker:
-	"""A worker's registration. It may be a ghost: presence does not prove life (FACTS 1.10)."""
+	"""A worker's registration. It may be stale: it does not prove that the worker lives (FACTS 1.10)."""
 
 	name: str
 	pid: int
@@ -70,7 +68,7 @@ class Worker:
 
 	@property
 	def address(self) -> str:
-		"""From where Redis sees it; empty where RQ could not find out."""
+		"""The IP address that the worker has for Redis; empty where RQ could not find that out."""
 		return port_key(self.ip_address)[0] if ":" in self.ip_address else ""
 
 	@property
@@ -84,7 +82,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Queue:
-	"""Depths of one queue, by its full name; `started` are the ids in its registry of started jobs."""
+	"""How many jobs one queue has in each place. `name` is the full one; `started` are the ids of started jobs."""
 
 	name: str
 	depth: int
@@ -119,17 +117,18 @@ class RqSnapshot:
 
 	@property
 	def other_benches(self) -> list[str]:
-		"""The bench_ids whose workers are on this Redis too, so that a suspension holds them as well (FACTS 1.12)."""
+		"""The bench_ids of other benches with workers on this Redis, which a suspension stops too (FACTS 1.12)."""
 		return sorted(
 			{queue.rpartition(":")[0] or queue for queue, workers in self.other_queues.items() if workers}
 		)
 
 	def job_of(self, worker: Worker) -> Job | None:
+		"""The job that a worker runs; None where it runs none, or the snapshot has none of that id."""
 		return self.jobs.get(worker.job_id) if worker.job_id else None
 
 
 class RqReader:
-	"""Looks at the RQ of one bench. Each look costs one round trip; its script is sent once."""
+	"""Reads the RQ of one bench. Each snapshot costs one round trip; its script is sent once."""
 
 	def __init__(self, bench: Bench):
 		self.bench = bench
@@ -138,14 +137,14 @@ class RqReader:
 		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
 
 	def snapshot(self) -> RqSnapshot:
-		"""What RQ says now. Raises redis.exceptions.RedisError where Redis does not answer."""
+		"""Read what RQ says now. Raises redis.exceptions.RedisError where Redis does not answer."""
 		raw = json.loads(self.snapshot_script(args=[self.bench.queue_prefix, *self.known_queues]))
 		workers = [read_worker(fields) for fields in raw["workers"] or []]
 		return RqSnapshot(
 			now=raw["now"],
 			suspended_by=raw.get("suspended") or None,
 			suspended_ttl_ms=raw["suspended_ttl_ms"],
-			# A registration without a pid or queues is what a killed worker can leave behind (FACTS 1.10).
+			# A killed worker can leave a registration without a pid or queues behind (FACTS 1.10).
 			workers=tuple(worker for worker in workers if worker.pid and worker.queues),
 			stale=tuple(worker for worker in workers if not (worker.pid and worker.queues)),
 			jobs={id: self.read_job(id, fields) for id, fields in dict(raw["jobs"] or {}).items()},
@@ -155,13 +154,14 @@ class RqReader:
 		)
 
 	def suspended_by(self) -> str | None:
-		"""The token of whoever holds the queues; None where nobody does, or Redis is away."""
+		"""The token of the present suspension; None where there is none, or Redis does not answer."""
 		try:
 			return self.redis.get(keys.SUSPENDED)
 		except (RedisError, OSError):
 			return None
 
 	def read_job(self, job_id: str, fields: Mapping[str, str]) -> Job:
+		"""A job from the fields of its hash; empty where there is no such job any more."""
 		fields = fields or {}
 		description = fields.get("description", "")
 		return Job(
@@ -182,11 +182,11 @@ class RqReader:
 		)
 
 	def job(self, job_id: str) -> Job:
-		"""One job by its id; its status is empty where there is none. Raises RedisError."""
+		"""Read one job by its id; the status is empty where there is none. Raises RedisError."""
 		return self.jobs([job_id])[0]
 
 	def jobs(self, job_ids: Iterable[str]) -> list[Job]:
-		"""Jobs by their ids, in one round trip; the status is empty where there is none. Raises RedisError."""
+		"""Read jobs by their ids, in one round trip; the status is empty where there is none. Raises RedisError."""
 		fields = (
 			"status",
 			"origin",
@@ -208,7 +208,7 @@ class RqReader:
 		]
 
 	def clients(self) -> list[Client]:
-		"""All connections that Redis has; none where it forbids CLIENT LIST (FACTS 1.16). Raises RedisError."""
+		"""Read all connections that Redis has; none where it forbids CLIENT LIST (FACTS 1.16). Raises RedisError."""
 		try:
 			return [read_client(client) for client in self.redis.client_list()]
 		except ResponseError:  # NoPermissionError is one
@@ -217,9 +217,9 @@ class RqReader:
 	def blocked_clients(self, processes: Iterable[psutil.Process]) -> dict[int, int]:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.
 
-		The waiting connection is not the one RQ names, so it is found by its socket (FACTS 1.3). A process whose
-		sockets cannot be read, or that is on another host, is simply not in the answer; nor is any where Redis forbids
-		CLIENT LIST or is away.
+		RQ does not name the connection that waits, so that is found by its socket (FACTS 1.3). The answer leaves out a
+		process whose sockets cannot be read or that is on another host, and all where Redis forbids CLIENT LIST or does
+		not answer.
 		"""
 		try:
 			clients = self.clients()
@@ -237,7 +237,7 @@ class RqReader:
 	def unblock(self, client_id: int) -> bool:
 		"""Make a client that waits in Redis leave with an error; False where it did not wait.
 
-		Redis does this atomically: where it says True no job was handed out (FACTS 1.3).
+		Redis does this atomically: where the answer is True, the client was given no job (FACTS 1.3).
 		"""
 		try:
 			return bool(self.redis.client_unblock(client_id, error=True))
@@ -245,7 +245,7 @@ class RqReader:
 			return False
 
 	def send_shutdown(self, worker_name: str) -> bool:
-		"""RQ's own shutdown command; True where somebody received it. The worker sends itself SIGINT."""
+		"""Send RQ's own shutdown command to a worker, which then sends itself SIGINT; True where it was received."""
 		try:
 			command = json.dumps({"command": "shutdown"})
 			return bool(self.redis.publish(keys.command_channel(worker_name), command))
@@ -254,6 +254,7 @@ class RqReader:
 
 
 def read_worker(fields: Mapping[str, str]) -> Worker:
+	"""A worker from the fields of its hash, and its key."""
 	return Worker(
 		name=fields["key"].removeprefix(keys.WORKER_PREFIX),
 		pid=int(fields.get("pid") or 0),
@@ -273,7 +274,10 @@ def read_queue(fields: Mapping[str, Any]) -> Queue:
 
 
 def newest_births(workers: Iterable[Worker]) -> dict[tuple[str, int], datetime | None]:
-	"""When the last worker registered with a pid on a host, by both: one before it is dead, whoever has the pid now."""
+	"""The birth of the newest worker with a host name and pid, by both.
+
+	A worker that was born earlier with the same two is dead, whatever process has that pid now.
+	"""
 	born: dict[tuple[str, int], datetime | None] = {}
 	for worker in workers:
 		known = born.get((worker.hostname, worker.pid))
@@ -283,7 +287,7 @@ def newest_births(workers: Iterable[Worker]) -> dict[tuple[str, int], datetime |
 
 
 def parse_time(text: str | None) -> datetime | None:
-	"""RQ writes UTC as 2026-11-21T22:53:16.123456Z, in some versions without the fraction."""
+	"""Read a time of RQ, which is UTC such as 2026-11-21T22:53:16.123456Z, in some versions without the fraction."""
 	try:
 		return datetime.fromisoformat((text or "").replace("Z", "+00:00")).astimezone(timezone.utc)
 	except (ValueError, OverflowError):

@@ -1,7 +1,8 @@
-"""The suspension lease: RQ's workers take no new job while it is held, and go on by themselves if we die.
+"""The suspension of RQ's workers, as a lease: they go on by themselves if the helper that suspended them dies.
 
-RQ's `suspend()` has no owner and sets its expiry in a second command (FACTS 1.12), so the key is written by hand: set
-with a token and an expiry only where it is free, renewed while the helper lives, released by compare-and-delete.
+RQ's own `suspend()` has no owner and sets its expiry in a second command (FACTS 1.12). So the key is written here:
+set with a token and an expiry where nobody else has suspended, renewed while the helper lives, and deleted by its
+owner only.
 """
 
 import threading
@@ -12,20 +13,20 @@ from redis.exceptions import RedisError
 
 from . import connection, keys
 
-LEASE_SECONDS = 30  # DESIGN: if the helper dies, work resumes by itself within this time
+LEASE_SECONDS = 30  # if the helper dies, workers take jobs again within this time
 RENEW_SECONDS = 5  # six tries before the lease lapses
-FOREIGN_INTERVAL_SECONDS = 0.1  # how soon ours takes the place of a foreign suspension that ended
+FOREIGN_INTERVAL_SECONDS = 0.1  # between two tries to suspend while a foreign suspension stands
 
 TOKEN_PREFIX = "safe-restart:"
 
 
 def holding_bench(token: str) -> str:
-	"""The bench whose restart holds the queues with this token; empty where somebody else suspended them."""
+	"""The bench_id in a token of this tool: of the bench whose restart or drain suspended; else empty."""
 	return token.removeprefix(TOKEN_PREFIX).rpartition(":")[0] if token.startswith(TOKEN_PREFIX) else ""
 
 
 def describe_holder(token: str, bench_id: str) -> tuple[str, str]:
-	"""Who holds the queues of this bench, as a half sentence, and what to do about it."""
+	"""Who suspended the queues of this bench, as the end of a sentence, and what to do about it."""
 	holder = holding_bench(token)
 	if holder == bench_id:
 		return (
@@ -41,11 +42,12 @@ def describe_holder(token: str, bench_id: str) -> tuple[str, str]:
 
 
 class Lease:
-	"""Holds the bench's workers back from new jobs, from `take` to `release`.
+	"""Keeps the bench's workers from taking new jobs, from `take` to `release`.
 
-	A suspension somebody else set is never touched: `foreign` then names it, and it is still there after `release`, unless
-	it ended before: then ours takes its place. A thread renews the lease, so a slow step never lets it lapse; `on_change`
-	is called from that thread with a sentence when it changed hands, or lapsed and was taken again.
+	A foreign suspension is never touched: its token is in `foreign`, and it still stands after `release`. If it ends
+	before, a suspension of our own takes its place. A thread renews the lease, so that it does not lapse in a slow
+	step. That thread calls `on_change` with a sentence when the suspension got another owner, or lapsed and was taken
+	again.
 	"""
 
 	def __init__(
@@ -68,15 +70,16 @@ class Lease:
 		self._thread: threading.Thread | None = None
 
 	def take(self) -> None:
-		"""Suspend, or note who has suspended already. Raises RedisError where Redis does not answer.
+		"""Suspend, or note in `foreign` who has suspended already. Raises RedisError where Redis does not answer.
 
-		The caller holds the bench's lock, so a suspension of this bench that stands already was left by a dead helper.
+		The caller has the bench's lock. So a suspension of this bench that stands already was left behind by a dead
+		helper, and is taken over.
 		"""
 		holder = self._take(keys=[keys.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000, self.prefix])
 		self.foreign = holder if holder != self.token else None
 		self.is_held = True
-		# Taken again while it is held, after Redis was away say, one thread still renews it: a second one would outlive
-		# the release and could set the flag anew.
+		# A lease that is taken again, for instance after Redis was away, keeps its one thread: a second thread would
+		# outlive the release and could suspend anew.
 		if not (self._thread and self._thread.is_alive()):
 			self._stop.clear()
 			self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -84,13 +87,13 @@ class Lease:
 
 	@property
 	def holder(self) -> str:
-		"""The token that was found or set when the lease was last taken or renewed."""
+		"""The token of the suspension, as it was found or set when the lease was last taken or renewed."""
 		return self.foreign or self.token
 
 	def release(self) -> None:
-		"""Resume, if the suspension is ours; does nothing the second time. Never raises.
+		"""End the suspension, if this lease owns it; does nothing the second time. Never raises.
 
-		Where Redis does not answer the key lapses by itself after LEASE_SECONDS.
+		Where Redis does not answer, the suspension lapses by itself after LEASE_SECONDS.
 		"""
 		self._stop.set()
 		if self._thread:
@@ -110,7 +113,7 @@ class Lease:
 			try:
 				answer = self._renew(keys=[keys.SUSPENDED], args=[self.token, LEASE_SECONDS * 1000])
 			except (RedisError, OSError):
-				continue  # tried again in RENEW_SECONDS; whoever watches the drain sees Redis away by itself
+				continue  # the next round tries again; the drain notices by itself that Redis is away
 			before, self.foreign = self.foreign, answer if answer not in ("held", "retaken") else None
 			if before is None and answer == "retaken":
 				self.on_change("the suspension had lapsed or was removed, and was taken again")

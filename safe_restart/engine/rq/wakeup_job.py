@@ -1,8 +1,9 @@
 """Waking idle workers without ending them, where the end of one process would end all.
 
-An idle worker never notices a suspension; it takes one more job first (FACTS 1.1). So it is given a wake-up job, which does
-nothing, and it reads the suspension right after. RQ itself makes the job, with its own pickle, and forgets it when it is
-done (result_ttl 0). A wake-up job that no worker takes, because its sender was killed, expires.
+An idle worker does not notice a suspension before it has taken one more job (FACTS 1.1). So an idle worker is given a
+wake-up job, which does nothing, and reads the suspension after that. RQ itself makes the job, with RQ's own pickle,
+and forgets the job when it is done (result_ttl 0). A wake-up job that no worker takes, because its sender was killed,
+expires.
 """
 
 import uuid
@@ -15,17 +16,17 @@ from ..core.bench import Bench
 from .keys import job_key, queue_key
 from .snapshot import Worker
 
-# Letters and dashes only, since rq 3 takes nothing else; no site's prefix, so Frappe shows it to nobody.
+# Letters and dashes only, for rq 3 (FACTS 6.2). Without a site's prefix, so that Frappe shows the job on no site.
 PREFIX = "safe-restart-wake-up-"
 DESCRIPTION = "wakes an idle worker"
 KEPT_SECONDS = 60
 
 
 def send_wakeup_jobs(redis: Redis, workers: Iterable[Worker]) -> None:
-	"""One job for each queue of idle workers, and only where nothing waits. Raises RedisError.
+	"""Send one wake-up job to the first queue of each idle worker, except where a job waits there. Raises RedisError.
 
-	The worker that has waited longest takes it; the others get theirs the next time. A worker that takes a job which came in
-	before is busy then, and needs none.
+	Of several idle workers on a queue, the one that has waited longest takes the job. The others get one when this is
+	called again.
 	"""
 	idle = [worker for worker in workers if worker.queues and worker.state == "idle"]
 	for name in dict.fromkeys(worker.queues[0] for worker in idle):
@@ -33,7 +34,8 @@ def send_wakeup_jobs(redis: Redis, workers: Iterable[Worker]) -> None:
 
 
 def send_wakeup_job(redis: Redis, name: str) -> None:
-	from rq.job import Job, JobStatus  # nobody else needs them, and they take their time
+	"""Send one wake-up job to the queue with this full name, except where a job waits there. Raises RedisError."""
+	from rq.job import Job, JobStatus  # here, since this import is slow and nothing else needs it
 
 	job = Job.create(
 		"time.sleep",
@@ -58,12 +60,14 @@ def send_wakeup_job(redis: Redis, name: str) -> None:
 			pipe.rpush(queue_key(name), job.id)
 			pipe.execute()
 		except WatchError:
-			return  # a job came in, which wakes the worker as well
+			return  # another job came in, which wakes a worker as well
 
 
 def remove_wakeup_jobs(bench: Bench, redis: Redis) -> None:
-	"""Remove each wake-up job that stands in a queue of this bench; one that a worker has is done in no time. Raises
-	RedisError."""
+	"""Remove each wake-up job that waits in a queue of this bench. Raises RedisError.
+
+	A wake-up job that a worker has taken ends at once.
+	"""
 	for name in bench.queue_timeouts_seconds:
 		key = queue_key(bench.queue_prefix + name)
 		for job_id in redis.lrange(key, 0, -1):

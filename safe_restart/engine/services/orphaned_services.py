@@ -1,6 +1,6 @@
-"""Services that a process manager which died has left behind: alive, kept by nobody, and in their successors' way.
+"""Services left behind by a process manager that died: alive, managed by none, and in the way of their successors.
 
-Workers among them are no concern of this room: they may have a job, and are retired as units of the fleet.
+Orphaned workers are not handled here: they may have a job, and are asked to stop as programs of the fleet.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ KINDS = (SCHEDULER, WEB, SOCKETIO, REDIS)
 def find_orphaned_services(
 	bench: Bench, services: Iterable[Service], kinds: Iterable[str] = KINDS
 ) -> list[tuple[str, psutil.Process]]:
-	"""Kind and process of each, without its children. Only of kinds that the manager has a program for."""
+	"""Find orphaned services: the kind of each, and its process without children. Only kinds that the manager has too."""
 	managed = {service.pid for service in services if service.pid}
 	wanted = {service.kind for service in services} & set(kinds)
 	names = {service.name for service in services}
@@ -36,19 +36,19 @@ def find_orphaned_services(
 
 
 def ask_to_end(process: psutil.Process, wait_seconds: float) -> bool:
-	"""SIGTERM; True once it is gone."""
+	"""Send SIGTERM and wait until the process is gone; False where it still lives after `wait_seconds`."""
 	with suppress(psutil.Error):
 		process.terminate()
 	return wait_until(lambda: not tree.is_alive(process), wait_seconds)
 
 
 def end(process: psutil.Process, grace_seconds: float) -> None:
-	"""SIGTERM, and after the grace SIGKILL to it and all below it."""
+	"""Send SIGTERM; after the grace SIGKILL to the process and all below it."""
 	family = tree.family(process)
 	if not ask_to_end(process, grace_seconds):
 		tree.kill(family)
 
 
 def fix_for(kind: str) -> str:
-	"""What to type to have its place taken by the manager's own."""
+	"""What to type to have an orphan of this kind replaced by the manager's own service."""
 	return "safe-restart --wait-workers --only redis" if kind == REDIS else "safe-restart"

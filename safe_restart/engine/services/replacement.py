@@ -1,4 +1,4 @@
-"""Bringing a service from its old process to a new one, without ever telling its manager to keep it down."""
+"""Bringing a service from its old process to a new one, without ever asking its manager to keep it down."""
 
 import time
 
@@ -11,8 +11,8 @@ from ..processes.tree import ProcessHandle
 class Replacement:
 	"""One service on its way from an old process to a new one.
 
-	The old process is signalled and its manager brings a new one; so if we die in between, the service comes back by
-	itself. A process that outlives its manager's grace is killed with all its children.
+	The old process is signalled and the manager brings a new one, so the service comes back by itself even if this process
+	dies in between. An old process that outlives the manager's grace is killed with all its children.
 	"""
 
 	def __init__(self, manager: ProcessManager, service: Service):
@@ -24,7 +24,7 @@ class Replacement:
 
 	@property
 	def patience_seconds(self) -> float:
-		"""How long it may be away."""
+		"""How long the service may be away."""
 		return self.old.return_seconds
 
 	def begin(self) -> None:
@@ -34,13 +34,13 @@ class Replacement:
 			self.kill_at = time.monotonic() + self.old.stop_wait_seconds
 
 	def is_done(self, now: Service) -> bool:
-		"""Move on by what the manager says now; True once a new process is up. Raises RestartError if it fails."""
+		"""Move on by what the manager says now; True once a new process is up. Raises RestartError where none stays up."""
 		if self.process and tree.is_alive(self.process):
 			if self.kill_at and time.monotonic() > self.kill_at:
 				tree.kill(tree.family(self.process))
 			return False
 		if now.state == "failed":
-			# A manager that restarts nothing calls the end of the old process a failure: that one is started.
+			# A manager that restarts nothing calls the end of the old process a failure: here it is started once.
 			if self.started or now.started_at != self.old.started_at:
 				raise RestartError(describe_failure(now))
 			self._start(now)
@@ -54,9 +54,7 @@ class Replacement:
 
 
 def describe_failure(service: Service) -> str:
-	log = (
-		f" Its log is {service.log_paths[-1]}; see `safe-restart logs {service.kind}`."
-		if service.log_paths
-		else ""
-	)
-	return f"{service.name} does not stay up{f' ({service.problem})' if service.problem else ''}.{log}"
+	problem = f" ({service.problem})" if service.problem else ""
+	path = service.log_paths[-1] if service.log_paths else ""
+	log = f" Its log is {path}; see `safe-restart logs {service.kind}`." if path else ""
+	return f"{service.name} does not stay up{problem}.{log}"

@@ -1,6 +1,6 @@
-"""Replacing a web process without refusing a request, where it can be done: by its keeper, or by gunicorn itself.
+"""Replacing the web without refusing a request, where that is possible: by its keeper, or by gunicorn itself.
 
-The keeper is safe_restart/web_keeper.py, which `setup web` puts in front of gunicorn.
+The keeper is engine/web/web_keeper.py, which `setup web` puts in front of gunicorn.
 """
 
 import shlex
@@ -15,10 +15,10 @@ from ..managers.base import ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import WEB
 from ..processes.tree import ProcessHandle
-from ..web.keeper import keeper_in, told_by
+from ..web.keeper import keeper_in, read_status
 from .replacement import Replacement
 
-RELOAD_SECONDS = 15  # until gunicorn must have a new worker; it starts them before the old ones leave
+RELOAD_SECONDS = 15
 
 
 def replacement_of(manager: ProcessManager, service: Service) -> Replacement:
@@ -33,10 +33,10 @@ def replacement_of(manager: ProcessManager, service: Service) -> Replacement:
 
 
 class KeeperReplacement(Replacement):
-	"""The keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one when the new one
-	answers. It finishes that also if we die. Its own process stays."""
+	"""The web with a keeper: the keeper starts a new gunicorn beside the old one, on the same socket, and ends the old one
+	when the new one answers. The keeper's own process stays, and finishes this even if the process here dies."""
 
-	patience_seconds = 240  # the keeper's own: two boots of 90 s, and 60 for requests that run
+	patience_seconds = 240  # the keeper's own: two boots of 90 s, and 60 s for requests that run
 
 	def __init__(self, manager: ProcessManager, service: Service, keeper: Path):
 		super().__init__(manager, service)
@@ -49,31 +49,30 @@ class KeeperReplacement(Replacement):
 			self.manager.signal(self.old, "HUP")
 
 	def is_done(self, now: Service) -> bool:
-		"""True once the new gunicorn serves and no old one is left. Raises RestartError where the old one had to stay."""
+		"""True once the new gunicorn serves and the old one is gone. Raises RestartError where the old one had to stay."""
 		if self.asked_at is None or now.pid != self.old.pid:
 			return super().is_done(now)
-		status = told_by(self.status_path)
+		status = read_status(self.status_path)
 		swap = status.get("swap") or {}
 		if (swap.get("began") or 0) < self.asked_at or not swap.get("ended"):
 			return False
 		if swap["problem"]:
-			raise RestartError(turned_away(now, swap["problem"]))
+			raise RestartError(describe_rejection(now, swap["problem"]))
 		return not status["leaving"]
 
 
-def turned_away(service: Service, problem: str) -> str:
-	log = (
-		f"{service.log_paths[-1]} says why (`safe-restart logs web`)" if service.log_paths else "see its log"
-	)
+def describe_rejection(service: Service, problem: str) -> str:
+	path = service.log_paths[-1] if service.log_paths else ""
+	log = f"{path} says why (`safe-restart logs web`)" if path else "see its log"
 	return (
-		f"{service.name}: the new web process {problem}. The old one goes on serving, with its old code; {log}. Mend that, "
-		"then `safe-restart --only web`."
+		f"{service.name}: the new web process {problem}. The old one goes on serving, with its old code; {log}. Fix that, "
+		"then type `safe-restart --only web`."
 	)
 
 
 class ReloadReplacement(Replacement):
-	"""gunicorn without --preload starts workers with new code on SIGHUP, before the old ones leave (FACTS 3). Where no new
-	one comes, it is replaced the ordinary way."""
+	"""gunicorn without --preload: on SIGHUP it starts workers with new code before it ends the old ones (FACTS 3.3). Where
+	no new worker comes within RELOAD_SECONDS, gunicorn is replaced like any service."""
 
 	def begin(self) -> None:
 		if not self.process:
@@ -99,13 +98,15 @@ def children(process: ProcessHandle) -> list[ProcessHandle]:
 
 
 def loads_code_on_hup(service: Service) -> bool:
-	"""Whether this is a gunicorn without --preload, as far as it can be known for sure: only its command line says how it
-	runs. With --preload, SIGHUP gives new workers that run old code."""
+	"""Whether the service surely is a gunicorn without --preload: with it, SIGHUP gives new workers that run old code.
+
+	False also where something else than the command line may say how gunicorn runs.
+	"""
 	with suppress(psutil.Error, OSError, ValueError):
 		process = psutil.Process(service.pid)
 		words = shlex.split(service.command)
 		names = [Path(word).name for word in process.cmdline()[:3]]
-		# And no shell in between, which SIGHUP would end
+		# A shell in front of gunicorn would be ended by SIGHUP.
 		is_ours = names[0].startswith(("python", "gunicorn"))
 		is_master = is_ours and any(name.startswith("gunicorn") for name in names) and process.children()
 		could_say_so_elsewhere = (

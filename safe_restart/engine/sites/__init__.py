@@ -1,1 +1,1 @@
-"""The sites of a bench: maintenance mode, migration, what their apps say, who may see what."""
+"""The sites of a bench: maintenance mode, migration, the hooks of their apps, and what each site may see."""

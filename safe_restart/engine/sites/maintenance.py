@@ -1,7 +1,7 @@
-"""Maintenance mode: on, and back to exactly what was set before.
+"""Maintenance mode: turned on, and later set back to exactly what it was.
 
-The caller journals what `read_prior` found before it calls `turn_on`; from then on `restore` can bring it back, in
-another process if need be.
+The caller writes what `read_prior` returns into the journal before it calls `turn_on`; from then on `restore` can bring
+it back, also in another process.
 """
 
 import json
@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..core.bench import Bench
 from ..core.errors import Refused, RestartError
 from ..core.files import FileLock, give_to_owner, write_atomically
 from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
+
+Config = dict[str, Any]
 
 KEYS = ("maintenance_mode", "pause_scheduler")
 ON = 1
@@ -22,13 +25,15 @@ LOCK_TIMEOUT_SECONDS = 30  # as frappe.utils.synchronization.filelock waits
 HALF_WRITTEN_SECONDS = 1  # Frappe and bench write the file in place, so it is empty for an instant
 
 
-def read_prior(bench: Bench, sites: Sequence[str]) -> dict[str, dict]:
-	"""What both keys were before, by site, ready for the journal; an absent key is absent here too.
+def read_prior(bench: Bench, sites: Sequence[str]) -> dict[str, Config]:
+	"""What each site has for both keys now, ready for the journal; a key that is absent there is absent here.
 
-	It is each site's own site_config.json that counts: Frappe reads common_site_config.json first and updates that with
-	the site's file (frappe.get_site_config in 15, frappe.config.get_site_config in 16), so a 0 there wins over a 1 in
-	the common file. It is also the file `bench set-maintenance-mode` and `scheduler pause` write. Web processes of 16
-	see a change up to 60 s later. Raises Refused where a site cannot be read.
+	Raises Refused where the configuration of a site cannot be read.
+
+	What counts is each site's own site_config.json: Frappe reads common_site_config.json first and updates that with the
+	site's file (frappe.get_site_config in 15, frappe.config.get_site_config in 16), so a 0 there wins over a 1 in the
+	common file. `bench set-maintenance-mode` and `scheduler pause` write the site's file too. Web processes of 16 notice
+	a change up to 60 s later.
 	"""
 	prior = {}
 	for site in sites:
@@ -43,10 +48,10 @@ def read_prior(bench: Bench, sites: Sequence[str]) -> dict[str, dict]:
 	return prior
 
 
-def turn_on(bench: Bench, prior: dict[str, dict]) -> None:
+def turn_on(bench: Bench, prior: dict[str, Config]) -> None:
 	"""Put each site of `prior` into maintenance mode and pause its scheduler.
 
-	Raises RestartError where a site cannot be; those before it are then in maintenance until `restore`.
+	Raises RestartError at the first site that cannot be; those before it are then in maintenance until `restore`.
 	"""
 	for site in prior:
 		try:
@@ -58,10 +63,10 @@ def turn_on(bench: Bench, prior: dict[str, dict]) -> None:
 			) from None
 
 
-def restore(bench: Bench, prior: dict[str, dict]) -> list[str]:
-	"""Write the prior values back where ours still stand; a sentence for each value somebody else set meanwhile.
+def restore(bench: Bench, prior: dict[str, Config]) -> list[str]:
+	"""Write the prior values back where those of `turn_on` still stand; a sentence for each value that was changed since.
 
-	Twice is the same as once. Raises RestartError naming the sites that could not be restored, after all the others were.
+	Twice is the same as once. Raises RestartError with the sites that could not be restored, after all others were.
 	"""
 	notes, failures = [], []
 	for site, before in prior.items():
@@ -80,10 +85,11 @@ def restore(bench: Bench, prior: dict[str, dict]) -> list[str]:
 	return notes
 
 
-def restore_site(bench: Bench, site: str, before: dict) -> list[str]:
-	notes = []
+def restore_site(bench: Bench, site: str, before: Config) -> list[str]:
+	"""Restore one site as `restore` says. Raises OSError and ValueError."""
+	notes: list[str] = []
 
-	def put_back(config: dict) -> None:
+	def put_back(config: Config) -> None:
 		for key in KEYS:
 			now, then = config.get(key, ABSENT), before.get(key, ABSENT)
 			if now == ON and then is ABSENT:
@@ -103,8 +109,8 @@ def as_text(value: object) -> str:
 	return "absent" if value is ABSENT else json.dumps(value)
 
 
-def change_config(bench: Bench, site: str, change: Callable[[dict], None]) -> None:
-	"""Let `change` edit what stands in the file now, and write it if that made a difference.
+def change_config(bench: Bench, site: str, change: Callable[[Config], None]) -> None:
+	"""Let `change` edit the site's configuration as it is now, and write it if that made a difference.
 
 	Raises OSError and ValueError; the file is then as it was.
 	"""
@@ -119,10 +125,10 @@ def change_config(bench: Bench, site: str, change: Callable[[dict], None]) -> No
 
 @contextmanager
 def config_lock(folder: Path) -> Iterator[None]:
-	"""Frappe's own lock on the site_config.json in `folder`. Raises TimeoutError where it is not to be had.
+	"""Hold Frappe's own lock on the site_config.json in `folder`. Raises TimeoutError after LOCK_TIMEOUT_SECONDS.
 
-	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock, which is
-	flock(2) on a file that stays; a kernel lock, so a dead holder never blocks.
+	frappe.installer.update_site_config (15 and 16) holds `locks/site_config.lock` by the package filelock: flock(2) on a
+	file that stays. The kernel frees the lock when its holder dies.
 	"""
 	lock = FileLock(folder / "locks" / "site_config.lock", mode=0o644)
 	# Sooner than the package filelock, which tries each 0.05 s
@@ -135,7 +141,8 @@ def config_lock(folder: Path) -> Iterator[None]:
 
 
 def take_lock(lock: FileLock, site_folder: Path) -> bool:
-	"""Take the lock, and make its file and folder where they are missing. True where it is ours now."""
+	"""Take the lock, or return False where another process holds it. A folder and file that are made for it belong to the
+	owner of the site."""
 	made = [path for path in (lock.path.parent, lock.path) if not path.exists()]
 	lock.path.parent.mkdir(exist_ok=True)  # not its parents: a site that was dropped does not come back
 	is_ours = lock.take()
@@ -144,8 +151,8 @@ def take_lock(lock: FileLock, site_folder: Path) -> bool:
 	return is_ours
 
 
-def read_config(path: Path) -> dict:
-	"""Raises OSError, and ValueError where it is no JSON object."""
+def read_config(path: Path) -> Config:
+	"""The JSON object in a configuration file. Raises OSError, and ValueError where there is none."""
 	deadline = time.monotonic() + HALF_WRITTEN_SECONDS
 	while True:
 		try:
@@ -160,6 +167,6 @@ def read_config(path: Path) -> dict:
 	return config
 
 
-def write_config(path: Path, config: dict) -> None:
+def write_config(path: Path, config: Config) -> None:
 	"""Replace the file in one go, formatted as Frappe does, with the mode and owner it has. Raises OSError."""
 	write_atomically(path, json.dumps(config, indent=1, sort_keys=True))

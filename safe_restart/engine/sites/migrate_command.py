@@ -1,4 +1,4 @@
-"""Running `bench migrate`: streamed, bounded in time, and gone with all it started when it is ended."""
+"""Running `bench migrate`: its output streamed, its time bounded, and all that it started ended with it."""
 
 import os
 import time
@@ -13,9 +13,10 @@ TIMED_OUT, STOPPED = "timed out", "stopped"
 
 
 def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
-	"""A sentence where one of the sites is being migrated now, by whomever; leaves no trace.
+	"""Say, in sentences for people, that another process migrates one of the sites; None where none does. Touches nothing.
 
-	`bench migrate` holds `locks/bench_migrate.lock` (frappe.migrate.SiteMigration.run, 15 and 16) as above.
+	`bench migrate` holds `locks/bench_migrate.lock` by flock(2) (frappe.migrate.SiteMigration.run, 15 and 16). Where it
+	does not get the lock it tries again for 1 s, so that it is not disturbed by this.
 	"""
 	for site in sites:
 		path = bench.sites_path / site / "locks" / "bench_migrate.lock"
@@ -26,7 +27,7 @@ def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
 					"Wait until that has ended, then try again."
 				)
 		except OSError as error:
-			return f"Whether site {site} is being migrated cannot be told ({error}). Run this as the bench's owner."
+			return f"Whether site {site} is being migrated cannot be found out ({error}). Run this as the bench's owner."
 	return None
 
 
@@ -34,8 +35,8 @@ def running_elsewhere(bench: Bench, sites: Sequence[str]) -> str | None:
 class MigrationResult:
 	"""How a migration went.
 
-	`exit_code` is that of the last run, negative where a signal ended it, None where we did; `tail` holds the last 20
-	lines of what it wrote.
+	exit_code: of the last run; negative where a signal ended it, None where it took too long or was asked to stop
+	tail: the last 20 lines of its output
 	"""
 
 	exit_code: int | None
@@ -50,10 +51,10 @@ class MigrationResult:
 
 
 def command(bench: Bench, sites: Sequence[str] | None) -> list[str]:
-	"""The command line that migrates one site, or with None all; to be run in `sites/`.
+	"""The command line that migrates one site, or with None all of them; to be run in `sites/`.
 
-	It takes one site: frappe.utils.bench_helper.get_sites knows a name and `all`, and no list (15 to 17). Raises
-	ValueError for more or none. Without env/bin/bench it is what `bench` itself executes (bench.cli.frappe_cmd).
+	Raises ValueError for several sites or none: frappe.utils.bench_helper.get_sites takes a name or `all`, and no list (15
+	to 17). Where there is no env/bin/bench, this is what `bench` itself executes (bench.cli.frappe_cmd).
 	"""
 	(site,) = ("all",) if sites is None else sites
 	program = bench.path / "env/bin/bench"
@@ -73,9 +74,11 @@ def run_migration(
 ) -> MigrationResult:
 	"""Migrate the sites one after the other, or with None all in one run, and stop at the first that fails.
 
-	`on_line` gets each line as it comes, a progress bar once a second. Once `timeout_seconds` for all of them are over
-	or `is_asked_to_stop` says so, which is asked 5 times a second, the migration gets SIGTERM and 10 s later it and all
-	it started get SIGKILL; so too where a callback raises. Raises RestartError where it cannot be started.
+	timeout_seconds: for all sites together
+	on_line: gets each line of output as it comes, a progress bar once a second
+	is_asked_to_stop: called 5 times a second
+	Once the time is over, it is asked to stop or a callback raises, the migration gets SIGTERM, and 10 s later all that is
+	left of it and of what it started gets SIGKILL. Raises RestartError where it cannot be started.
 	"""
 	began = time.monotonic()
 	lines = OutputLines(on_line)

@@ -1,1 +1,1 @@
-"""What survives the helper: the journal, the locks and the report."""
+"""What outlives the helper: the journal with its requests and reports, and the locks."""

@@ -1,4 +1,4 @@
-"""What the journal keeps: requests, steps and events."""
+"""The records of the journal: requests, steps and events."""
 
 import json
 import sqlite3
@@ -17,7 +17,11 @@ OPEN = (QUEUED, RUNNING, WATCHING)
 
 @dataclass(frozen=True)
 class Request:
-	"""One asked-for restart (or drain) and how far it has come; `state` is what it takes to undo or to finish it."""
+	"""A restart or drain that was asked for. `state` is what `Journal.remember` wrote, to undo or finish the request.
+
+	outcome: what became of the request, in a sentence
+	report: the RestartReport, as JSON
+	"""
 
 	id: str
 	created_at: str
@@ -42,6 +46,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Step:
+	"""A step of a request; `status` is doing, done or failed."""
+
 	number: int
 	name: str
 	status: str
@@ -51,12 +57,16 @@ class Step:
 
 	@property
 	def seconds(self) -> float:
+		"""How long the step took, or has taken so far."""
 		return round(seconds_between(self.started_at, self.finished_at), 3)
 
 
 @dataclass(frozen=True)
 class Event:
-	"""`kind` is note, output for a line that a migration wrote, or ask for what a person has to do now."""
+	"""A message to those who follow a request.
+
+	kind: note, output (a line that a migration wrote) or ask (what a person has to do now)
+	"""
 
 	number: int
 	at: str
@@ -65,12 +75,12 @@ class Event:
 
 
 def new_id() -> str:
-	"""Sorts by time, and is short enough to be typed."""
+	"""A new id for a request, such as 20261121-225316-1f0a: it sorts by time and is short enough to be typed."""
 	return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
 def read_request(row: sqlite3.Row) -> Request:
-	"""Columns of another version of the app are not looked at: a bench that goes back to an older one stays readable."""
+	"""A request from its row. Columns that a later version of the app has added are not read."""
 	values = {field.name: row[field.name] for field in fields(Request)}
 	values["options"], values["state"] = json.loads(values["options"]), json.loads(values["state"])
 	values["report"] = json.loads(values["report"]) if values["report"] else None

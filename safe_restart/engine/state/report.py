@@ -1,4 +1,4 @@
-"""The account of a restart: what was counted, and what it says to a person. The JSON form is a contract."""
+"""The report of a restart: what was counted, in JSON and in a sentence. The JSON form is a contract."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from .records import FAILED, REFUSED, Request, Step
 
 @dataclass
 class JobCounts:
-	"""`requeued` are in a queue again, `delayed` run again after a pause, `held` wait for a person."""
+	"""Numbers of jobs. `requeued` are in a queue again, `delayed` run again after a pause, `held` wait for a person."""
 
 	running_at_start: int = 0
 	queued_at_start: int = 0
@@ -25,6 +25,8 @@ class JobCounts:
 
 @dataclass
 class WorkerCounts:
+	"""Numbers of workers. `still_old` run old code after the restart."""
+
 	before: int = 0
 	after: int = 0
 	replaced: int = 0
@@ -33,7 +35,7 @@ class WorkerCounts:
 
 @dataclass
 class WebCounts:
-	"""`checked` is false where no site answered before or after, so that nothing can be said."""
+	"""How long the web did not answer. `checked` is false where no site could be asked, so that nothing is known."""
 
 	checked: bool = False
 	outage_ms: int = 0
@@ -41,7 +43,7 @@ class WebCounts:
 
 @dataclass
 class RestartReport:
-	"""What was counted; it never says more than was checked. `affected` tells what became of single jobs."""
+	"""What was counted, and nothing that was not checked. `affected` says what became of single jobs."""
 
 	jobs: JobCounts = field(default_factory=JobCounts)
 	workers: WorkerCounts = field(default_factory=WorkerCounts)
@@ -52,6 +54,7 @@ class RestartReport:
 
 	@property
 	def exit_code(self) -> int:
+		"""The exit code of the command line (core/errors.py)."""
 		if self.problems:
 			return 1
 		return COMPLETED_WITH_WARNINGS if self.warnings else COMPLETED
@@ -61,7 +64,7 @@ class RestartReport:
 
 	@property
 	def outcome(self) -> str:
-		"""One sentence, and what went wrong, for a person."""
+		"""What a person reads: one sentence, or what does not work."""
 		if self.problems:
 			return "\n".join(
 				[
@@ -87,7 +90,7 @@ class RestartReport:
 
 
 def as_json(request: Request, steps: list[Step]) -> dict[str, Any]:
-	"""The object `--json` prints, complete also for a request that was refused or is still running."""
+	"""The object that `--json` prints, with all keys even for a request that was refused or still runs."""
 	return {
 		**skeleton(request.report or asdict(RestartReport())),
 		"request": request.id,
@@ -106,7 +109,7 @@ def as_json(request: Request, steps: list[Step]) -> dict[str, Any]:
 
 
 def refusal(error: RestartError) -> dict[str, Any]:
-	"""The object `--json` prints where it never came to a request."""
+	"""The object that `--json` prints where no request was made."""
 	status = REFUSED if error.exit_code == 2 else FAILED
 	return {
 		**skeleton(asdict(RestartReport())),
@@ -117,7 +120,7 @@ def refusal(error: RestartError) -> dict[str, Any]:
 
 
 def skeleton(report: dict[str, Any]) -> dict[str, Any]:
-	"""All keys of the contract, in its order, with what was counted."""
+	"""All keys of the contract, in order, with what was counted."""
 	return {
 		"request": None,
 		"strategy": None,

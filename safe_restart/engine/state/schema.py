@@ -1,14 +1,14 @@
-"""The tables of the journal, and how those of earlier versions become the present ones.
+"""The tables of the journal, and the migrations of journals that earlier versions of the app wrote.
 
-The version stands in `PRAGMA user_version`. 0.1.0 wrote none, so a journal with tables and without a version is its.
+`PRAGMA user_version` holds the version of the tables. The app's version 0.1.0 wrote none, so a journal that has
+tables and no version is of 0.1.0.
 """
 
 import json
 import sqlite3
 from collections.abc import Callable
 
-# Each with the version of the app that wrote it first. A released one never changes again.
-VERSION = 2
+VERSION = 2  # of the tables; a migration that was released never changes again
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS events (
 );
 """
 
-# What a table of a version before 0.1.0 may lack, as ALTER TABLE wants it.
+# Columns that a table from before 0.1.0 may lack, with what ALTER TABLE needs.
 LATE_COLUMNS = {
 	"requests": {
 		"helper_pid": "INTEGER",
@@ -41,7 +41,7 @@ LATE_COLUMNS = {
 }
 
 STEPS_RENAMED = {"halt": "stop-for-migration", "unwind": "roll-back"}
-# In these strategies the step that asked workers to stop was called drain.
+# In 0.1.0 the step of these strategies that asked workers to stop was called drain.
 ASKED_IN_DRAIN = ("rolling", "no-wait-workers", "suspend-rq", "now", "leave")
 STATE_RENAMED = {
 	"way": "restart_mode",
@@ -52,13 +52,16 @@ MODES_RENAMED = {"each": "individual", "in turn": "sequential", "by hand": "manu
 
 
 def bring_up_to_date(db: sqlite3.Connection) -> None:
-	"""Make the tables, or make them the present ones. What a later version of the app has written stays as it is: its
-	columns are not looked at. Raises sqlite3.Error; the journal is then as it was."""
+	"""Make the tables, or migrate those of an earlier version. Raises sqlite3.Error; the journal is then as it was.
+
+	A journal that a later version of the app has written stays as it is; columns that are unknown here are not read.
+	"""
 	if version_of(db) >= VERSION:
 		return
 	db.execute("BEGIN IMMEDIATE")
 	try:
-		for version in range(version_of(db) + 1, VERSION + 1):  # somebody else may have been faster
+		# The version is read again, since another process may have migrated in between.
+		for version in range(version_of(db) + 1, VERSION + 1):
 			MIGRATIONS[version](db)
 			db.execute(f"PRAGMA user_version = {version}")
 		db.execute("COMMIT")
@@ -68,11 +71,12 @@ def bring_up_to_date(db: sqlite3.Connection) -> None:
 
 
 def version_of(db: sqlite3.Connection) -> int:
+	"""The version of a journal's tables; 0 where there are none, or 0.1.0 made them."""
 	return db.execute("PRAGMA user_version").fetchone()[0]
 
 
 def make_tables(db: sqlite3.Connection) -> None:
-	"""To 0.1.0: from nothing, or from a table that lacks a column."""
+	"""Make the tables of 0.1.0, or add the columns that earlier ones lack."""
 	for statement in filter(str.strip, TABLES.split(";")):
 		db.execute(statement)
 	for table, columns in LATE_COLUMNS.items():
@@ -83,7 +87,7 @@ def make_tables(db: sqlite3.Connection) -> None:
 
 
 def rename_steps_and_state(db: sqlite3.Connection) -> None:
-	"""To 0.2.0, so that a request which 0.1.0 left unfinished is recovered as it would have been."""
+	"""Give steps and states the names of 0.2.0, so that a request which 0.1.0 left unfinished can be recovered."""
 	for old, new in STEPS_RENAMED.items():
 		db.execute("UPDATE steps SET name = ? WHERE name = ?", (new, old))
 	marks = ",".join("?" * len(ASKED_IN_DRAIN))

@@ -1,4 +1,7 @@
-"""What the board in the browser shows and asks for, as JSON: the desk's API and the demo answer with these."""
+"""What the board in the browser shows and asks for, as JSON.
+
+The desk's API and the demo answer with these functions.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -33,17 +36,20 @@ HISTORY = 20
 
 
 def overview(bench: Bench, visibility: SiteVisibility) -> dict:
-	"""All that the board shows at first sight; says what could not be seen instead of raising."""
-	seen = statuses.read_status(bench)
+	"""All that the board shows at first sight.
+
+	Where Redis or the process manager is away, `problems` says so.
+	"""
+	status = statuses.read_status(bench)
 	journal = Journal(bench)
-	shown = statuses.as_json(seen)
+	shown = statuses.as_json(status)
 	held_here: list[dict] = []
 	elsewhere, chart = 0, depth_history.NONE
-	if seen.fleet:
-		redis = seen.rq_reader.redis
+	if status.fleet:
+		redis = status.rq_reader.redis
 		try:
-			held_here, elsewhere = held_jobs_of(bench, seen.rq_reader, visibility)
-			depth_history.add_sample(bench, redis, seen.fleet.snapshot)
+			held_here, elsewhere = held_jobs_of(bench, status.rq_reader, visibility)
+			depth_history.add_sample(bench, redis, status.fleet.snapshot)
 			chart = depth_history.read_samples(bench, redis)
 		except (RedisError, OSError) as error:
 			shown["problems"].append(f"Redis went away ({error})")
@@ -68,9 +74,9 @@ def overview(bench: Bench, visibility: SiteVisibility) -> dict:
 		"workers": [{**worker, "job": visibility.of_job(worker["job"])} for worker in shown["workers"]],
 		"queues": [{**queue, "started": len(queue["started"])} for queue in shown["queues"]],
 		"depths": chart,
-		"current": brief(journal, seen.current, visibility),
-		"abandoned": seen.is_abandoned,
-		"last": brief(journal, seen.last, visibility),
+		"current": brief(journal, status.current, visibility),
+		"abandoned": status.is_abandoned,
+		"last": brief(journal, status.last, visibility),
 		"history": [summary(request, visibility) for request in journal.requests(HISTORY)],
 		"held_jobs": held_here,
 		"held_jobs_elsewhere": elsewhere,
@@ -78,12 +84,12 @@ def overview(bench: Bench, visibility: SiteVisibility) -> dict:
 
 
 def defaults(bench: Bench) -> dict:
-	"""What the Restart dialog begins with; settings may choose otherwise."""
+	"""The values with which the Restart dialog begins, from the settings of the bench. Raises Refused."""
 	return {"strategy": default_strategy(bench), **defaults_of(bench)}
 
 
 def held_jobs_of(bench: Bench, rq_reader: RqReader, visibility: SiteVisibility) -> tuple[list[dict], int]:
-	"""Held and delayed jobs of those sites that may be seen, and how many there are of others."""
+	"""The held and delayed jobs of the sites that may be seen, and the number of those of other sites."""
 	found = held.held_jobs(bench, rq_reader)
 	mine = [one for one in found if visibility.covers(one.job.site)]
 	return [held.as_json(bench, one) for one in mine], len(found) - len(mine)
@@ -101,18 +107,22 @@ def summary(request: Request, visibility: SiteVisibility) -> dict:
 
 
 def brief(journal: Journal, request: Request | None, visibility: SiteVisibility) -> dict | None:
+	"""How far a request has come, without its events; None where there is no request."""
 	return progress_of(request, journal.steps(request.id), visibility) if request else None
 
 
 def progress(bench: Bench, request_id: str, after: int, visibility: SiteVisibility) -> dict:
-	"""How far a request has come, with the events after number `after`. Raises Refused where there is none."""
+	"""How far a request has come, with its events after number `after`.
+
+	Raises Refused where there is no such request.
+	"""
 	journal = Journal(bench)
 	request = journal.request(request_id)
-	events = [told(event, visibility) for event in journal.events(request_id, after)]
+	events = [event_as_json(event, visibility) for event in journal.events(request_id, after)]
 	return {**progress_of(request, journal.steps(request_id), visibility), "events": events}
 
 
-def told(event: Event, visibility: SiteVisibility) -> dict:
+def event_as_json(event: Event, visibility: SiteVisibility) -> dict:
 	return {
 		"number": event.number,
 		"at": event.at,
@@ -122,6 +132,7 @@ def told(event: Event, visibility: SiteVisibility) -> dict:
 
 
 def progress_of(request: Request, steps: list[Step], visibility: SiteVisibility) -> dict:
+	"""How far a request has come: its steps and its report, as far as the site may see them."""
 	report = {**asdict(RestartReport()), **(request.report or {})}
 	mine = [job for job in report["affected"] if visibility.covers(job["site"])]
 	strategy = adapt_to_manager(strategy_named(request.strategy), restart_mode_of(request))
@@ -148,7 +159,10 @@ def progress_of(request: Request, steps: list[Step], visibility: SiteVisibility)
 
 
 def can_cancel(request: Request, steps: list[Step]) -> bool:
-	"""Whether it would still be unwound; a drain always can be, and sites in maintenance are not left there."""
+	"""Whether the request would still be rolled back.
+
+	A drain always can be. A request with sites in maintenance mode goes on, as they are not left like that.
+	"""
 	names = {step.name for step in steps}
 	is_before = recovery_action_of(request, steps) is RecoveryAction.ROLL_BACK
 	return (
@@ -157,7 +171,10 @@ def can_cancel(request: Request, steps: list[Step]) -> bool:
 
 
 def previews(bench: Bench, options: dict, visibility: SiteVisibility) -> dict:
-	"""What each strategy would do to the jobs that exist now, and how long it should take. Raises RestartError."""
+	"""What each strategy would do to the jobs that exist now, and how long each should take.
+
+	Raises RestartError.
+	"""
 	choice, manager = Options.from_dict(options), find_manager(bench)
 	found = preview(bench, manager, strategies_for(manager), choice)
 	return {
@@ -173,27 +190,31 @@ def previews(bench: Bench, options: dict, visibility: SiteVisibility) -> dict:
 def history(
 	bench: Bench, visibility: SiteVisibility, limit: int = HISTORY, before: str | None = None
 ) -> dict:
-	"""Requests, the newest first; those before the one that is named, where one is."""
+	"""Requests, the newest first; where `before` names one, those before it."""
 	return {"requests": [summary(request, visibility) for request in Journal(bench).requests(limit, before)]}
 
 
 def cancel(bench: Bench, request_id: str) -> dict:
-	"""Ask a request to stop; it does so where nothing was stopped yet. Raises Refused where it has ended."""
+	"""Ask for the cancellation of a request. Raises Refused where it has ended.
+
+	Where nothing was stopped yet the request ends; otherwise it is finished.
+	"""
 	journal = Journal(bench)
 	request = journal.request(request_id)
 	if not request.is_open:
-		raise Refused(f"Request {request.id} has ended already ({request.status}).")
+		raise Refused(f"Request {request.id} has ended already ({request.status}). Nothing was changed.")
 	journal.ask_to_cancel(request.id)
 	return {
 		"cancelled": True,
-		"sentence": "Asked to cancel. Where nothing was stopped yet the bench stays as it is; otherwise it is finished.",
+		"sentence": "Asked to cancel. If nothing was stopped yet, the bench stays as it is; otherwise the restart "
+		"is finished.",
 	}
 
 
 def requeue(bench: Bench, job_id: str, who: str, visibility: SiteVisibility) -> dict:
 	"""Put a held or delayed job at the front of its queue. Raises RestartError."""
 	settle_by_hand(held.requeue, bench, job_id, who, visibility)
-	return {"sentence": f"{job_id} stands at the front of its queue."}
+	return {"sentence": f"{job_id} is at the front of its queue."}
 
 
 def discard(bench: Bench, job_id: str, who: str, visibility: SiteVisibility) -> dict:
@@ -209,6 +230,10 @@ def settle_by_hand(
 	who: str,
 	visibility: SiteVisibility,
 ) -> None:
+	"""Let a person decide about a job, unless the job is of a site that may not be seen.
+
+	Raises RestartError.
+	"""
 	with held.reading_rq(bench) as rq_reader:
 		if not visibility.covers(rq_reader.job(job_id).site):
 			raise Refused(f"Job {job_id!r} does not belong to this site. Nothing was changed.")

@@ -1,4 +1,7 @@
-"""Can a restart succeed here, and is it safe? Names everything that would make it fail, with the mend."""
+"""Checks whether a restart can succeed on a bench, and is safe.
+
+Names whatever would make it fail, with the fix.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -30,13 +33,16 @@ from ..workers.orphans import find_orphans
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
-# The code that a worker has imported at its start; what else lies in a bench changes while it runs.
+# The code that a worker imports at its start; other files of a bench change while it runs.
 CODE_GLOB = "*/**/*.py"
 
 
 @dataclass(frozen=True)
 class Finding:
-	"""One thing that was looked at: level is ok, warning (a restart works, with a drawback) or problem."""
+	"""The result of one check.
+
+	`level` is ok, warning (a restart works, with a drawback) or problem (it may fail).
+	"""
 
 	level: str
 	text: str
@@ -44,7 +50,7 @@ class Finding:
 
 
 def examine(bench: Bench) -> list[Finding]:
-	"""Look at everything a restart depends on. Touches nothing and never raises for what it finds."""
+	"""Check everything that a restart depends on. Touches nothing; what is wrong is returned, not raised."""
 	findings = list(examine_folder(bench))
 	services: list[Service] = []
 	manager = None
@@ -73,7 +79,7 @@ def examine(bench: Bench) -> list[Finding]:
 
 def examine_folder(bench: Bench) -> Iterator[Finding]:
 	if not bench.sites:
-		yield Finding(WARNING, "the bench has no site, so nobody can tell whether the web works")
+		yield Finding(WARNING, "the bench has no site, so a restart cannot verify that the web works")
 	down = [answer for answer in web_health.health(bench).values() if not answer.is_ok]
 	for answer in down:
 		said = f"answers {answer.status}" if answer.status else f"does not answer on port {bench.web_port}"
@@ -104,7 +110,8 @@ def examine_services(bench: Bench, manager: ProcessManager, services: list[Servi
 			yield Finding(
 				PROBLEM,
 				f"{service.name} has failed{f' ({service.problem})' if service.problem else ''}",
-				f"see `safe-restart logs {service.name}`, mend the cause, then `{manager.start_command(service)}`",
+				f"see `safe-restart logs {service.name}`, fix the cause, then "
+				f"`{manager.start_command(service)}`",
 			)
 		if service.kind != OTHER and service.is_intentionally_stopped:
 			yield Finding(OK, f"{service.name} is down and has autostart=false; a restart leaves it down")
@@ -115,14 +122,14 @@ def examine_services(bench: Bench, manager: ProcessManager, services: list[Servi
 
 
 def drawbacks(bench: Bench, manager: ProcessManager, services: list[Service]) -> list[Drawback]:
-	"""What would harm jobs if somebody else stopped the workers."""
+	"""What would harm jobs if somebody stopped the workers by other means than ours."""
 	workers = [service for service in services if service.kind == WORKERS]
 	longest = {worker.name: longest_job_seconds(bench, worker.command) for worker in workers}
 	return list(manager.drawbacks(longest))
 
 
 def longest_job_seconds(bench: Bench, command: str) -> int:
-	"""What a job may take in the queues that a worker command serves."""
+	"""How long a job may take in the queues that a worker command serves."""
 	timeouts = bench.queue_timeouts_seconds
 	served = queues_of(command, timeouts)
 	return max((timeouts.get(name, DEFAULT_JOB_TIMEOUT_SECONDS) for name in served), default=0)
@@ -136,7 +143,7 @@ def examine_web(bench: Bench, manager: ProcessManager, services: list[Service]) 
 
 
 def queues_of(command: str, known: Iterable[str]) -> list[str]:
-	"""The queues a worker command serves; `bench worker` without --queue serves all."""
+	"""The queues that a worker command serves; `bench worker` without --queue serves all."""
 	named = re.search(r"--queue(?:=|\s+)['\"]?([^\s'\";&|]+)", command)
 	return named.group(1).split(",") if named else list(known)
 
@@ -156,8 +163,8 @@ def examine_redis(redis: Redis) -> Iterator[Finding]:
 	except (NoPermissionError, ResponseError):
 		yield Finding(
 			WARNING,
-			"Redis forbids CLIENT LIST or UNBLOCK to this user, so idle workers are stopped by RQ's shutdown command; a "
-			"job popped in that very moment is found and queued again",
+			"Redis forbids CLIENT LIST or UNBLOCK to this user, so idle workers are stopped by RQ's "
+			"shutdown command; a job popped in that very moment is found and queued again",
 			"allow +client|list +client|unblock in the ACL",
 		)
 
@@ -169,8 +176,8 @@ def examine_suspension(bench: Bench, snapshot: RqSnapshot) -> Iterator[Finding]:
 	if snapshot.other_queues:
 		yield Finding(
 			WARNING,
-			f"other benches use this Redis too ({', '.join(sorted(snapshot.other_queues)[:3])}): a suspension holds their "
-			"workers as well",
+			f"other benches use this Redis too ({', '.join(sorted(snapshot.other_queues)[:3])}): a "
+			"suspension holds their workers as well",
 			"give each bench its own Redis",
 		)
 
@@ -185,7 +192,8 @@ def examine_workers(fleet: Fleet) -> Iterator[Finding]:
 	for worker in fleet.unmanaged:
 		yield Finding(
 			WARNING,
-			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is kept by nobody this tool can reach",
+			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is managed by no process manager "
+			"within reach",
 			"start it through the process manager, or stop it",
 		)
 
@@ -194,14 +202,15 @@ def examine_orphans(fleet_reader: FleetReader) -> Iterator[Finding]:
 	for program in fleet_reader.orphans:
 		yield Finding(
 			WARNING,
-			f"workers process {program.service.pid} was left by a process manager that died; it runs old code",
+			f"worker process {program.service.pid} was left by a process manager that died; it runs old code",
 			"`safe-restart` ends it when it holds no job",
 		)
 	services = fleet_reader.manager.services()
 	for kind, process in orphaned_services.find_orphaned_services(fleet_reader.bench, services):
 		yield Finding(
 			WARNING,
-			f"process {process.pid} ({kind}) was left by a process manager that died; nobody would bring it back",
+			f"process {process.pid} ({kind}) was left by a process manager that died: it is not started "
+			"again if it ends",
 			f"`{orphaned_services.fix_for(kind)}`",
 		)
 	known = {program.service.pid for program in fleet_reader.orphans}
@@ -210,7 +219,7 @@ def examine_orphans(fleet_reader: FleetReader) -> Iterator[Finding]:
 			continue
 		yield Finding(
 			WARNING,
-			f"process {process.pid} is a work-horse or worker that nobody keeps; it runs old code",
+			f"process {process.pid} is an orphaned work-horse or worker; it runs old code",
 			f"let it finish, or `kill -9 {process.pid}`: its job is then found and queued again",
 		)
 
@@ -231,7 +240,7 @@ def examine_code(bench: Bench, workers: list[Worker]) -> Iterator[Finding]:
 
 
 def newest_code(apps: Path) -> tuple[float, Path] | None:
-	"""When the newest Python file of the apps was changed, and which it is."""
+	"""When the newest Python file of the apps was changed, and its path; None where there is none."""
 	newest = None
 	for path in apps.glob(CODE_GLOB):
 		if "node_modules" in path.parts:

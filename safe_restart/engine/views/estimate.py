@@ -1,4 +1,5 @@
-"""How long a restart should take: what the last ones took beside waiting, and what running jobs may still need. Pure."""
+"""Estimates how long a restart takes: the time that the last restarts took without waiting, and what running
+jobs may still need. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from ..state.records import Request, Step
 from .plan import Plan
 
 LAST_RESTARTS = 5
-# Steps whose length the running jobs decide, and the migration.
+# Steps whose length depends on running jobs, on a person, on apps or on the migration.
 WAITING_STEPS = (
 	"drain",
 	"request-stop",
@@ -27,8 +28,12 @@ WAITING_STEPS = (
 
 @dataclass(frozen=True)
 class Estimate:
-	"""`seconds` is how long it takes where nothing has to be waited for, None where none was measured yet; `at_most` is
-	with the wait for jobs, None where nothing bounds that."""
+	"""How long a restart should take.
+
+	seconds: where it has to wait for no job; None where no restart was measured yet
+	at_most: with the wait for jobs; None where no restart was measured yet
+	why: the reason, for a person
+	"""
 
 	seconds: float | None
 	at_most: float | None
@@ -42,28 +47,30 @@ def estimate(
 	grace_seconds: float,
 	past: Iterable[tuple[Request, list[Step]]],
 ) -> Estimate:
-	"""From requests that were completed, the newest first. `grace_seconds` is the longest that an interrupting strategy
-	gives a job."""
+	"""Estimate a restart from completed requests, the newest first.
+
+	grace_seconds: the longest grace that an interrupting strategy gives a job
+	"""
 	measured = [without_waiting(steps) for request, steps in past if request.exit_code in (0, 6)]
 	measured = measured[:LAST_RESTARTS]
 	seconds = round(median(measured), 1) if measured else None
 	wait = wait_for_jobs(strategy, options, plan, grace_seconds)
 	why = (
-		f"The last {len(measured)} restarts took {seconds:g} s beside waiting for jobs."
+		f"The last {len(measured)} restarts took {seconds:g} s without the wait for jobs."
 		if len(measured) > 1
-		else f"The last restart took {seconds:g} s beside waiting for jobs."
+		else f"The last restart took {seconds:g} s without the wait for jobs."
 		if measured
 		else "No restart has been measured on this bench yet."
 	)
 	if plan.running and strategy.busy == RETURN:
-		why += " It does not wait for the jobs that run."
+		why += " It does not wait for running jobs."
 	elif plan.running:
-		why += f" The jobs that run end within {wait:.0f} s, or are not waited for any longer."
+		why += f" Running jobs end within {wait:.0f} s, or are not waited for any longer."
 	return Estimate(seconds, round(seconds + wait, 1) if seconds is not None else None, why)
 
 
 def wait_for_jobs(strategy: Strategy, options: Options, plan: Plan, grace_seconds: float) -> float:
-	"""The longest that running jobs hold the restart up, in seconds."""
+	"""The longest that the restart waits for running jobs, in seconds."""
 	if not plan.running or strategy.busy == RETURN or not options.touches_workers:
 		return 0.0
 	bound = grace_seconds if strategy.interrupts else options.wait_workers_timeout
@@ -71,4 +78,5 @@ def wait_for_jobs(strategy: Strategy, options: Options, plan: Plan, grace_second
 
 
 def without_waiting(steps: Iterable[Step]) -> float:
+	"""How long these steps took, in seconds, without those that wait."""
 	return sum(step.seconds for step in steps if step.name not in WAITING_STEPS)

@@ -1,4 +1,4 @@
-"""What a restart would do to the jobs that exist now. Pure: it is given a look and says what follows from it."""
+"""Says what a restart would do to the jobs that exist now. Pure: it reads a snapshot and nothing else."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,7 +14,10 @@ from ..workers.fleet import Fleet, WorkerProgram
 
 @dataclass(frozen=True)
 class Fate:
-	"""One running job: `may_be_interrupted` is True where its timeout allows it to outlast the grace."""
+	"""What would become of one running job.
+
+	`may_be_interrupted`: its timeout allows it to outlast the grace.
+	"""
 
 	job: str
 	method: str
@@ -28,8 +31,11 @@ class Fate:
 
 @dataclass(frozen=True)
 class Plan:
-	"""The answer to "what would happen to my jobs". `all_done_within_seconds` is the longest that running jobs may
-	still take by their own timeouts; None where one has no timeout. A job that ends earlier shortens it."""
+	"""The answer to "what would happen to my jobs".
+
+	all_done_within_seconds: the longest that running jobs may still take by their own timeouts; None where
+	    one has none
+	"""
 
 	strategy: str
 	summary: str
@@ -47,7 +53,7 @@ class Plan:
 
 
 def make_plan(fleet: Fleet, strategy: Strategy, options: Options, rules: Policy) -> Plan:
-	"""What this strategy would do to the jobs seen in `fleet`, and which strategy fits them best."""
+	"""What this strategy would do to the jobs of the fleet, and which strategy fits them best."""
 	running = [
 		fate_of(job, program, fleet, strategy, options, rules)
 		for program in [*fleet.programs, *[None] * bool(fleet.unmanaged)]
@@ -78,14 +84,15 @@ def longest_left(running: list[Fate]) -> float | None:
 def fate_of(
 	job: Job, program: WorkerProgram | None, fleet: Fleet, strategy: Strategy, options: Options, rules: Policy
 ) -> Fate:
-	"""What becomes of one running job; `program` is None where its worker has no process manager within reach."""
+	"""What becomes of one running job; `program` is None where its worker has no process manager within
+	reach."""
 	worker = next(worker for worker in fleet.workers if worker.job_id == job.id)
 	left = job.seconds_left(fleet.snapshot.now)
 	interrupted = False
 	if not options.touches_workers:
 		fate = "goes on: no worker is restarted"
 	elif program is None:
-		fate = "goes on: its worker is not kept by this bench's process manager"
+		fate = "goes on: its worker is not managed by this bench's process manager"
 	elif strategy.busy == FINISH_FIRST:
 		fate = f"finishes first, within {options.wait_workers_timeout:g} s, or nothing is stopped"
 	elif not strategy.interrupts:
@@ -116,6 +123,7 @@ def fate_after(grace_seconds: float, job: Job, options: Options, rules: Policy) 
 
 
 def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) -> str:
+	"""What becomes of queued jobs, as the rest of a sentence that begins with "they"."""
 	if not options.touches_workers:
 		return "are served as always"
 	if strategy.holds_lease or options.migrate:
@@ -125,7 +133,7 @@ def queued_fate(strategy: Strategy, options: Options, other_benches: list[str]) 
 
 
 def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
-	"""The strategy that fits the jobs that run now, with its reason."""
+	"""The strategy that fits the running jobs, with the reason."""
 	if strategy.restart_mode != RestartMode.INDIVIDUAL:
 		return (
 			ROLLING,
@@ -136,13 +144,14 @@ def recommend(running: list[Fate], strategy: Strategy) -> tuple[str, str]:
 	longest = max((fate.seconds_left is None, fate.seconds_left or 0) for fate in running)
 	bound = "has no time limit" if longest[0] else f"may need {longest[1]:.0f} s more"
 	return ROLLING, (
-		f"{pluralize(len(running), 'job')} running, and the longest {bound}; rolling interrupts none of them and keeps the queues "
-		f"moving. Take {WAIT_WORKERS} where old code must not run beside new code, before a migration say."
+		f"{pluralize(len(running), 'job')} running, and the longest {bound}; rolling interrupts none of them "
+		f"and keeps the queues moving. Choose {WAIT_WORKERS} where old code must not run beside new code, as "
+		"before a migration."
 	)
 
 
-def plan_without_redis(options: Options) -> Plan:
-	"""Redis is down: nothing can be said about jobs, and only one strategy works."""
+def plan_without_redis() -> Plan:
+	"""The plan while Redis is down: jobs are unknown, and only one strategy works."""
 	unknown = "unknown: Redis does not answer"
-	reason = "Redis does not answer; start it first if you can, since only then jobs are looked after."
+	reason = "Redis does not answer. Start it first if you can: without it, running and interrupted jobs are not known."
 	return Plan(NOW, STRATEGIES[NOW].summary, [], 0, unknown, 0, unknown, None, NOW, reason)

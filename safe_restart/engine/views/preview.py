@@ -1,4 +1,7 @@
-"""What a restart would do to the bench as it is now, by each strategy: for the command line and for the board alike."""
+"""Says what a restart would do to the bench as it is now, for each strategy.
+
+The command line and the board use it.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ PAST_REQUESTS = 20
 
 @dataclass(frozen=True)
 class Preview:
-	"""Plans, and how long each should take, by the strategy's name; without Redis there is one plan and no estimate."""
+	"""Plans and estimates by the name of the strategy. Without Redis there is one plan and no estimate."""
 
 	plans: dict[str, Plan]
 	estimates: dict[str, Estimate]
@@ -33,7 +36,7 @@ class Preview:
 
 
 def strategies_for(manager: ProcessManager) -> list[Strategy]:
-	"""Those that this manager can carry out, as it carries them out."""
+	"""The strategies that this process manager can carry out, as it carries them out."""
 	mode = manager.restart_mode
 	possible = [one for one in STRATEGIES.values() if mode == RestartMode.INDIVIDUAL or not one.interrupts]
 	return [adapt_to_manager(one, mode) for one in possible]
@@ -42,13 +45,16 @@ def strategies_for(manager: ProcessManager) -> list[Strategy]:
 def preview(
 	bench: Bench, manager: ProcessManager, strategies: Iterable[Strategy], options: Options
 ) -> Preview:
-	"""Look at the bench once and say what each of these would do. Raises RestartError; touches nothing."""
+	"""Read the bench once and say what each of these strategies would do.
+
+	Touches nothing; raises RestartError.
+	"""
 	rules = retry_policy.of_bench(bench)
-	past = completed_requests(bench)
+	past = ended_restarts(bench)
 	try:
 		fleet = FleetReader(bench, manager, RqReader(bench)).read()
 	except (RedisError, OSError):
-		only = plan_without_redis(options)
+		only = plan_without_redis()
 		return Preview({only.strategy: only}, {})
 	grace = grace_seconds(fleet, options)
 	plans, estimates = {}, {}
@@ -59,13 +65,14 @@ def preview(
 
 
 def grace_seconds(fleet: Fleet, options: Options) -> float:
-	"""The longest that an interrupting strategy gives a job."""
+	"""The longest grace that an interrupting strategy gives a job, in seconds."""
 	if options.force_kill_timeout is not None:
 		return options.force_kill_timeout
 	return max((program.service.stop_wait_seconds for program in fleet.programs), default=0.0)
 
 
-def completed_requests(bench: Bench) -> list[tuple[Request, list[Step]]]:
+def ended_restarts(bench: Bench) -> list[tuple[Request, list[Step]]]:
+	"""The last restarts that have ended, with their steps, the newest first."""
 	journal = Journal(bench)
 	ended = [one for one in journal.requests(PAST_REQUESTS) if one.strategy != DRAIN and one.finished_at]
 	return [(request, journal.steps(request.id)) for request in ended]

@@ -1,4 +1,5 @@
-"""How the bench is now: services, workers with their jobs, queues, suspension, and the restart that runs."""
+"""Reads how the bench is now: services, workers with their jobs, queues, suspension, and the restart that
+runs."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -18,7 +19,13 @@ from ..workers.fleet import Fleet, FleetReader
 
 @dataclass(frozen=True)
 class Status:
-	"""What could be seen; `fleet` is None where Redis is away, `services` is empty where the manager is."""
+	"""The state of a bench.
+
+	`fleet` is None where Redis is away, `services` is empty where the process manager is.
+
+	current, last: the request that runs, and the last one that has ended
+	is_abandoned: the helper of the current request died
+	"""
 
 	bench: Bench
 	rq_reader: RqReader
@@ -32,7 +39,7 @@ class Status:
 
 
 class UnreachableManager(ProcessManager):
-	"""Stands in where no process manager can be reached: every worker is then one that nobody keeps."""
+	"""Stands in where no process manager can be reached: every worker then counts as unmanaged."""
 
 	name = "no process manager"
 
@@ -53,7 +60,10 @@ class UnreachableManager(ProcessManager):
 
 
 def read_status(bench: Bench) -> Status:
-	"""Look at everything once. Touches nothing, and says what it could not see instead of raising."""
+	"""Read everything once.
+
+	Touches nothing; where Redis or the process manager is away, the status says so.
+	"""
 	manager_problem = redis_problem = ""
 	services: list[Service] = []
 	fleet = None
@@ -144,13 +154,15 @@ def job_as_json(job: Job, now: float) -> dict:
 
 
 def other_bench(status: Status) -> str | None:
-	"""The other bench on the same Redis whose restart holds the queues of this one too; None where none does."""
+	"""The other bench on the same Redis whose restart suspends the queues of this one too; None where there
+	is none."""
 	token = status.fleet.snapshot.suspended_by if status.fleet else None
 	holder = holding_bench(token) if token else ""
 	return holder if holder and holder != status.bench.bench_id else None
 
 
 def summary(request: Request) -> dict:
+	"""A request without its steps, as JSON."""
 	return {
 		"request": request.id,
 		"strategy": request.strategy,

@@ -1,1 +1,1 @@
-"""The web: whether sites answer, and the keeper that replaces gunicorn without refusing a request."""
+"""The web: whether the sites answer, and the keeper that replaces gunicorn without refusing a request."""

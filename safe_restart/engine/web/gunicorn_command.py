@@ -1,11 +1,11 @@
-"""Reading a gunicorn command line, strictly: what is not known is not guessed."""
+"""Reading the command line of a gunicorn, strictly: what is not understood is refused, not guessed."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import Refused
 
-# Options that change nothing about sockets, pid files or signals, so that two gunicorns may run with the same ones.
+# Options that have nothing to do with sockets, pid files or signals, so that two gunicorns may run with the same ones.
 WITH_VALUE = {
 	"-w",
 	"--workers",
@@ -34,13 +34,13 @@ WITH_VALUE = {
 	"--statsd-host",
 	"--statsd-prefix",
 }
-FLAGS = {"--preload", "--capture-output", "--no-control-socket"}
+WITHOUT_VALUE = {"--preload", "--capture-output", "--no-control-socket"}
 MEASURED_CLASSES = ("sync", "gthread")
 
 
 @dataclass(frozen=True)
 class Gunicorn:
-	"""What a command line says: `python` is the interpreter it runs with, `port` where it listens on 127.0.0.1."""
+	"""What a command line says: gunicorn's interpreter, its port on 127.0.0.1, and the class of its workers."""
 
 	python: str
 	port: int
@@ -48,7 +48,7 @@ class Gunicorn:
 
 
 def read(command: str) -> Gunicorn:
-	"""Understand a command of the kind that bench writes. Raises Refused for any other."""
+	"""Read a command of the kind that bench writes. Raises Refused for any other."""
 	if any(mark in command for mark in "%'\"\\;$"):
 		raise not_understood("its command is quoted or has placeholders")
 	words = command.split()
@@ -57,7 +57,7 @@ def read(command: str) -> Gunicorn:
 	while rest:
 		word = rest.pop(0)
 		option, glued, value = word.partition("=") if word.startswith("--") else (word, "", "")
-		if option in FLAGS and not glued:
+		if option in WITHOUT_VALUE and not glued:
 			continue
 		if option in WITH_VALUE | {"-b"} and (glued or rest) and option not in values:
 			values[option] = value if glued else rest.pop(0)
@@ -71,7 +71,7 @@ def read(command: str) -> Gunicorn:
 
 
 def start_of(words: list[str]) -> tuple[str, list[str]]:
-	"""The interpreter, and the words after gunicorn's name."""
+	"""The interpreter, and the words after gunicorn's name. Raises Refused unless gunicorn is named by its full path."""
 	program = Path(words[0]) if words else Path()
 	if program.name == "gunicorn" and program.is_absolute():
 		return str(program.parent / "python"), words[1:]
@@ -81,6 +81,7 @@ def start_of(words: list[str]) -> tuple[str, list[str]]:
 
 
 def port_of(values: dict[str, str]) -> int:
+	"""The port on 127.0.0.1, from the options by name. Raises Refused for any other address."""
 	host, _, port = values.get("-b", "").rpartition(":")
 	if host != "127.0.0.1" or not port.isdigit():
 		raise not_understood(
@@ -90,6 +91,7 @@ def port_of(values: dict[str, str]) -> int:
 
 
 def class_of(values: dict[str, str]) -> str:
+	"""The class of the workers, from the options by name; threads make it gthread. Raises Refused for other classes."""
 	threads = values.get("--threads", "1")
 	name = values.get("-k") or values.get("--worker-class") or "sync"
 	if name not in MEASURED_CLASSES:
@@ -98,7 +100,8 @@ def class_of(values: dict[str, str]) -> str:
 
 
 def not_understood(why: str) -> Refused:
+	"""The error for a web service that is not as bench writes it."""
 	return Refused(
 		f"The web program is not as bench writes it: {why}. Nothing was touched. Let bench write it (`bench setup "
-		"supervisor`, or systemd), or leave it: a restart works as before, with the web away while it boots."
+		"supervisor`, or systemd), or leave it: a restart works as before, and the web does not answer while it boots."
 	)

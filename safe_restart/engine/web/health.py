@@ -1,4 +1,4 @@
-"""Health of the sites over HTTP, and how long the web was really away."""
+"""Whether the sites answer over HTTP, and for how long they did not."""
 
 import http.client
 import threading
@@ -12,12 +12,12 @@ PING = "/api/method/ping"  # frappe.ping: open to guests, answers 200 without to
 HEALTH_TIMEOUT_SECONDS = 5
 POLL_SECONDS = 0.02
 POLL_TIMEOUT_SECONDS = 1
-SURELY_DOWN_SECONDS = 0.5  # twenty-five answers, from more processes than one
+SURELY_DOWN_SECONDS = 0.5  # 25 answers, from more than one web process
 
 
 @dataclass(frozen=True)
 class Health:
-	"""What a site answered; status 0 where nobody did."""
+	"""What a site answered: an HTTP status, or 0 where nothing answered."""
 
 	site: str
 	status: int
@@ -28,7 +28,7 @@ class Health:
 
 
 def ask(bench: Bench, site: str, timeout_seconds: float = HEALTH_TIMEOUT_SECONDS) -> Health:
-	"""Ping one site on the bench's own web port, named by the Host header as nginx would."""
+	"""Ping one site on the bench's own web port, naming it in the Host header as nginx does."""
 	connection = http.client.HTTPConnection("127.0.0.1", bench.web_port, timeout=timeout_seconds)
 	try:
 		connection.request("GET", PING, headers={"Host": site, "Connection": "close"})
@@ -40,7 +40,7 @@ def ask(bench: Bench, site: str, timeout_seconds: float = HEALTH_TIMEOUT_SECONDS
 
 
 def health(bench: Bench) -> dict[str, Health]:
-	"""Every site's answer, by name. Stops asking once one shows that nobody listens."""
+	"""Ping every site; the answers by site. Once a site does not answer at all, the others are not asked any more."""
 	answers: dict[str, Health] = {}
 	for site in bench.sites or ("localhost",):
 		answers[site] = ask(bench, site) if all(a.status for a in answers.values()) else Health(site, 0)
@@ -48,10 +48,7 @@ def health(bench: Bench) -> dict[str, Health]:
 
 
 class Probe:
-	"""Asks one site every 20 ms while it is replaced, and says how long it was away.
-
-	From `start` to `stop` it polls in a thread of its own.
-	"""
+	"""Measures how long a site does not answer 200: pings it each POLL_SECONDS, in a thread, from `start` to `stop`."""
 
 	def __init__(self, bench: Bench, site: str):
 		self.bench = bench
@@ -69,7 +66,7 @@ class Probe:
 		self._thread.join()
 
 	def wait_until_down(self, timeout_seconds: float) -> bool:
-		"""Wait until the site has not answered 200 for half a second; False where it still does in the end."""
+		"""Wait until the site has not answered 200 for SURELY_DOWN_SECONDS; False where it still answers in the end."""
 
 		def is_surely_down() -> bool:
 			since = self.down_since
@@ -78,12 +75,12 @@ class Probe:
 		return wait_until(is_surely_down, timeout_seconds, POLL_SECONDS / 2)
 
 	def wait_until_ok(self, timeout_seconds: float) -> bool:
-		"""Wait until the site answers again; False where it does not in time."""
+		"""Wait until the site answers 200 again; False where it does not within the timeout."""
 		return wait_until(lambda: self.down_since is None, timeout_seconds, POLL_SECONDS / 2)
 
 	@property
 	def outage_ms(self) -> int:
-		"""Milliseconds without a 200 so far, all outages added; an outage that lasts counts up to now."""
+		"""Milliseconds without a 200 so far, all outages added; one that goes on counts up to now."""
 		lasting = time.monotonic() - self.down_since if self.down_since is not None else 0
 		return round((self.outage_seconds + lasting) * 1000)
 

@@ -1,8 +1,9 @@
-"""The web keeper as a process: recognizing it, and reading what it says about itself."""
+"""The web keeper as a process: recognizing it, and reading its status."""
 
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -17,8 +18,10 @@ def keeper_of(command: str) -> Path | None:
 
 
 def keeper_in(service: Service) -> Path | None:
-	"""The keeper that a service's process is, which may be older than what its manager has read since; where it is down,
-	the one that would be started."""
+	"""The keeper's file in the command line of a service's process, or in the service's command where it is down.
+
+	They can differ: the manager may have read another command since it started the process.
+	"""
 	if not service.pid:
 		return keeper_of(service.command)
 	with suppress(psutil.Error):
@@ -26,8 +29,8 @@ def keeper_in(service: Service) -> Path | None:
 	return None
 
 
-def told_by(status_path: Path) -> dict:
-	"""What a keeper says it does; empty where it says nothing."""
+def read_status(status_path: Path) -> dict[str, Any]:
+	"""The status that a keeper writes (`write_status` in web_keeper.py); empty where there is none that can be read."""
 	with suppress(OSError, ValueError):
 		return json.loads(status_path.read_text())
 	return {}

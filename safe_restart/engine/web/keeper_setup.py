@@ -1,6 +1,6 @@
-"""`setup web`: write the change that puts the keeper before gunicorn and have it loaded, or put all back as it was.
+"""`setup web`: write the change that puts the keeper in front of gunicorn and load it, or put all back as it was.
 
-Loading restarts the web once, in its manager's own way.
+Loading restarts the web once, in the way of its process manager.
 """
 
 import time
@@ -17,7 +17,7 @@ from ..processes.classify import WEB
 from ..state.journal import Journal
 from ..state.locks import BenchLock
 from . import health as web_health
-from .keeper import KEEPER, keeper_in, keeper_of, told_by
+from .keeper import KEEPER, keeper_in, keeper_of, read_status
 from .keeper_change import COMMAND, Change, Setup, keeper_path, keeper_text, web_of
 from .keeper_supervisor import SupervisorSetup
 from .keeper_systemd import SystemdSetup
@@ -27,25 +27,27 @@ FIX = f"`safe-restart {COMMAND}`"
 
 
 def setup_of(bench: Bench) -> Setup:
-	"""Raises Refused where no manager is found, or one for which there is no setup."""
+	"""The setup for the bench's process manager. Raises Refused where none is found, or one that has no setup."""
 	manager = detect.find_manager(bench)
 	if manager.name not in SETUPS:
 		raise Refused(
-			f"setup web is for {' and '.join(SETUPS)}, and {manager.name} runs this bench. Nothing was touched."
+			f"setup web is for {' and '.join(SETUPS)}, and {manager.name} runs this bench. Nothing was touched. A "
+			"restart works as before, and the web does not answer while it boots."
 		)
 	return SETUPS[manager.name](bench, manager)
 
 
 def is_in_force(setup: Setup, wanted: bool) -> bool:
-	"""Whether the web runs with the keeper, or without, as it is wanted. Raises Refused as web_of."""
+	"""Whether the web runs with the keeper (`wanted`), or without. Raises Refused as web_of does."""
 	return (keeper_in(web_of(setup.manager)) is not None) == wanted
 
 
 def apply(setup: Setup, change: Change, wanted: bool, note: Callable[[str], None]) -> None:
-	"""Write the change and load it; `wanted` is True for the keeper and False for undoing it.
+	"""Write the change and load it.
 
-	Raises Blocked while a restart runs, Refused where the manager does not take the change, RestartError where the web did
-	not come back; then all was put back as it was before.
+	wanted: True to have the keeper, False to have it no longer
+	Raises Blocked while a restart runs, Refused where the manager does not accept the change, and RestartError where the
+	web did not come back; then all is as it was before.
 	"""
 	Journal(setup.bench)  # makes the folder of the lock
 	lock = BenchLock(setup.bench)
@@ -78,10 +80,13 @@ def write_files(setup: Setup, change: Change, wanted: bool, note: Callable[[str]
 
 
 def write_keeper(bench: Bench) -> None:
+	"""Copy the keeper into the bench's config folder."""
 	write_atomically(keeper_path(bench), keeper_text(), like=bench.sites_path / "common_site_config.json")
 
 
 def load(setup: Setup, service: Service, change: Change, answered: list[str], wanted: bool) -> None:
+	"""Restart the web with the change that was written. Raises RestartError where the web does not come back as it should;
+	the change is then put back."""
 	try:
 		setup.restart(service)
 		problem = what_is_missing(setup, service, answered, wanted)
@@ -101,7 +106,10 @@ def load(setup: Setup, service: Service, change: Change, answered: list[str], wa
 
 
 def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: bool) -> str:
-	"""A sentence for what is not right within START_TIMEOUT_SECONDS; empty as soon as all is, in a new process."""
+	"""Wait until the web is back in a new process and works as before; empty once it is, else a sentence on what is wrong.
+
+	answered: the sites that answered 200 before
+	"""
 	deadline = time.monotonic() + START_TIMEOUT_SECONDS
 	service = before
 	while True:
@@ -110,7 +118,7 @@ def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: 
 		keeper = keeper_in(service)
 		is_as_wanted = service.pid != before.pid and (keeper is not None) == wanted
 		silent = [site for site in answered if not web_health.ask(setup.bench, site).is_ok]
-		is_mute = keeper and told_by(keeper.with_suffix(".json")).get("pid") != service.pid
+		is_mute = keeper and read_status(keeper.with_suffix(".json")).get("pid") != service.pid
 		if service.state == "running" and is_as_wanted and not silent and not is_mute:
 			return ""
 		if service.state == "failed" or time.monotonic() > deadline:
@@ -121,12 +129,13 @@ def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: 
 
 
 def leave_as_before(setup: Setup, change: Change) -> None:
+	"""Remove the keeper where the bench had none before the change."""
 	if KEEPER not in change.before:
 		remove_keeper(setup)
 
 
 def remove_keeper(setup: Setup) -> None:
-	"""Leave nothing behind."""
+	"""Remove the files of the keeper, and what was kept for putting the change back."""
 	setup.tidy()
 	path = keeper_path(setup.bench)
 	for file in (path, path.with_suffix(".json")):
@@ -134,7 +143,7 @@ def remove_keeper(setup: Setup) -> None:
 
 
 def is_refreshed(bench: Bench) -> bool:
-	"""Whether the keeper's file was older than ours and is now the same."""
+	"""Bring the bench's copy of the keeper up to date; True where it was not."""
 	path = keeper_path(bench)
 	if path.exists() and path.read_text() == keeper_text():
 		return False
@@ -143,7 +152,8 @@ def is_refreshed(bench: Bench) -> bool:
 
 
 def what_is_lost(bench: Bench, manager: ProcessManager, services: list[Service]) -> str:
-	"""What to say where `setup web` was done and is in force no more, or not yet; empty where all is well. MEND mends it."""
+	"""Say why the keeper that `setup web` installed is not in force, in a sentence without a full stop; empty where it is,
+	or where there is none. FIX is what to type."""
 	web_services = [service for service in services if service.kind == WEB]
 	if not keeper_path(bench).exists() or manager.name not in SETUPS or len(web_services) != 1:
 		return ""
@@ -151,8 +161,10 @@ def what_is_lost(bench: Bench, manager: ProcessManager, services: list[Service])
 	runs = keeper_of(service.command) and keeper_in(service)
 	gone = setup.what_is_gone(service)
 	if runs and gone:
-		return f"{gone}, and the next restart by {manager.name} itself takes the keeper away"
+		return f"{gone}, so the next restart by {manager.name} itself starts the web without the keeper"
 	if runs:
 		return setup.what_is_outdated(service)
 	why = gone or f"{manager.name} has not loaded it"
-	return f"`{COMMAND}` was done here and is not in force, since {why}: the web is away while it boots"
+	return (
+		f"`{COMMAND}` was done here and is not in force, since {why}: the web does not answer while it boots"
+	)

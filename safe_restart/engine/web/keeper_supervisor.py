@@ -1,4 +1,4 @@
-"""The web in bench's supervisor.conf, and how supervisor loads a change of it: its group is stopped and started once."""
+"""The web's command in bench's supervisor.conf. supervisor loads a change by a stop and start of the web's group."""
 
 import re
 import xmlrpc.client
@@ -21,7 +21,7 @@ from .keeper_change import Change, Setup
 CONFIG = "config/supervisor.conf"
 BACKUP_SUFFIX = ".before-setup-web"
 
-# What bench writes for the web program, and what does not matter to it. Values, where only some are understood.
+# What bench writes for the web program, and what makes no difference; with values where only some are understood.
 OPTIONS: dict[str, tuple[str, ...]] = {
 	"command": (),
 	"directory": (),
@@ -49,7 +49,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Program:
-	"""The web program as a configuration file tells it; `line` is the number of its command's line, from 0."""
+	"""The web program in a configuration file; `line` is the number of the line with its command, from 0."""
 
 	name: str
 	options: dict[str, str]
@@ -61,6 +61,8 @@ class Program:
 
 
 class SupervisorSetup(Setup):
+	"""The setup under supervisor."""
+
 	manager: Supervisor
 	restarts = "the web and socketio"
 
@@ -78,13 +80,14 @@ class SupervisorSetup(Setup):
 			raise
 
 	def check_loading(self, path: Path, note: Callable[[str], None]) -> None:
+		"""Let supervisor read its files. Raises Refused where it cannot, or where it has the web from another file."""
 		group = group_of(keeper_change.web_of(self.manager))
 		try:
 			changed = self.reread()
 		except xmlrpc.client.Fault as fault:
 			raise Refused(
 				f"supervisor cannot read its configuration: {fault.faultString}. {CONFIG} is as it was; nothing was "
-				"restarted. Mend that and try again."
+				"restarted. Fix that and try again."
 			) from None
 		if group not in changed:
 			raise Refused(
@@ -101,13 +104,15 @@ class SupervisorSetup(Setup):
 		self.reread()
 
 	def reread(self) -> set[str]:
-		"""The groups that differ on disk from what runs."""
+		"""Let supervisor read its files; returns the groups in which they differ from what runs."""
 		[[added, changed, _]] = self.manager.call("reloadConfig")
 		return {*added, *changed}
 
 	def restart(self, service: Service) -> None:
-		"""What `supervisorctl update` does, for one group. One that was stopped is started again whatever happens, with what
-		a person had started in it."""
+		"""Do what `supervisorctl update` does, for the web's group alone.
+
+		A group that was stopped is started again whatever happens; what a person had started in it is started too.
+		"""
 		group = group_of(service)
 		by_hand = [
 			one
@@ -128,7 +133,7 @@ class SupervisorSetup(Setup):
 			self.manager.start(one)
 
 	def wait_stopped(self, group: str) -> None:
-		"""Until nothing of the group runs; supervisor itself kills what outlasts its grace."""
+		"""Wait until nothing of the group runs; supervisor itself kills what outlasts its grace."""
 
 		def is_stopped() -> bool:
 			return not any(
@@ -140,7 +145,7 @@ class SupervisorSetup(Setup):
 		wait_until(is_stopped, inf)
 
 	def tidy(self) -> None:
-		"""The backup stays where it differs from what is there now."""
+		"""Remove the backup, unless the configuration differs from it now."""
 		config = config_path(self.bench)
 		backup = Path(f"{config}{BACKUP_SUFFIX}")
 		if backup.exists() and backup.read_text() == config.read_text():
@@ -159,18 +164,18 @@ def group_of(service: Service) -> str:
 
 
 def config_path(bench: Bench) -> Path:
-	# bench links it into supervisor's own folder, or that the other way round
+	"""The file itself: bench links it into supervisor's own folder, or supervisor's file into its own."""
 	return (bench.path / CONFIG).resolve()
 
 
 def plan(bench: Bench, undo: bool = False) -> Change:
-	"""As Setup.plan."""
+	"""The change of supervisor.conf, as Setup.plan says."""
 	path = config_path(bench)
 	try:
 		text = path.read_text()
 	except OSError as error:
 		raise Refused(
-			f"{path} cannot be read ({error.strerror}). Nothing was touched. `bench setup supervisor` writes it."
+			f"{path} cannot be read ({error.strerror}). Nothing was touched. Type `bench setup supervisor`, which writes it."
 		) from None
 	program = find_program(text)
 	bare = keeper_change.without_keeper(program.command)
@@ -183,7 +188,7 @@ def plan(bench: Bench, undo: bool = False) -> Change:
 
 
 def find_program(text: str) -> Program:
-	"""The one program that serves the web. Raises Refused where there is none, or several."""
+	"""The program that serves the web. Raises Refused where there is none, or several."""
 	found = [p for p in read_programs(text) if p.command and kind_of(p.command) == WEB]
 	if len(found) != 1:
 		raise Refused(
@@ -193,6 +198,7 @@ def find_program(text: str) -> Program:
 
 
 def read_programs(text: str) -> list[Program]:
+	"""All programs in the text of a supervisor.conf."""
 	programs: list[Program] = []
 	in_program = False
 	for number, line in enumerate(text.splitlines()):
@@ -210,6 +216,7 @@ def read_programs(text: str) -> list[Program]:
 
 
 def with_command(text: str, program: Program, command: str) -> str:
+	"""The text of a supervisor.conf with another command for one program."""
 	lines = text.splitlines(True)
 	if command != program.command:
 		lines[program.line] = lines[program.line].replace(program.command, command)

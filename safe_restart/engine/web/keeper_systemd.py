@@ -1,8 +1,8 @@
-"""The web's unit under systemd, which a drop-in of ours starts through the keeper; bench's own unit file is not touched.
+"""The web's unit under systemd: a drop-in starts it through the keeper, and bench's own unit file is not touched.
 
-Nothing but ExecStart differs, so a unit is stopped as it was before. Where its KillMode is control-group, systemd's
-default, keeper and gunicorns get SIGTERM at once, and each gunicorn finishes its requests, as it does without a keeper;
-with mixed the keeper passes it on. It ends when all of them have.
+Nothing but ExecStart differs, so the unit is stopped as before. Where its KillMode is control-group, systemd's default,
+keeper and gunicorns get SIGTERM at the same time, and each gunicorn finishes its requests, as it does without a keeper;
+with mixed the keeper passes SIGTERM on. The keeper ends when all gunicorns have ended.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,8 +21,8 @@ from .keeper_change import COMMAND, Change, Setup, web_of
 
 FILE = "safe-restart-web.conf"
 
-# What bench and pilot write for the web, and what does not matter to it. Values, where only some are understood. With
-# Type=notify systemd would listen to the keeper only, which has nothing to say.
+# What bench and pilot write for the web, and what makes no difference; with values where only some are understood. With
+# Type=notify systemd would wait for a message from the keeper, which sends none.
 SETTINGS: dict[str, tuple[str, ...]] = {
 	"ExecStart": (),
 	"WorkingDirectory": (),
@@ -57,6 +57,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 
 
 class SystemdSetup(Setup):
+	"""The setup under systemd."""
+
 	manager: Systemd
 
 	def plan(self, undo: bool = False) -> Change:
@@ -105,29 +107,32 @@ class SystemdSetup(Setup):
 			own = ""
 		if keeper_change.without_keeper(command_in(dropins.read(path))) == own:
 			return ""
-		return f"{service.name} was written anew since `{COMMAND}`, and {path} starts its web with the command of before"
+		return f"{service.name} was written anew since `{COMMAND}`, and {path} still starts the web with the old command"
 
 	def unit(self, service: Service) -> Properties:
+		"""The properties of the web's unit, as systemd has read them."""
 		(unit,) = self.manager.show(service.name)
 		return unit
 
 	def path(self, name: str) -> Path:
+		"""Where the drop-in for a unit is."""
 		return dropins.place(self.manager, name, FILE)
 
 
 def why_not(unit: Properties) -> str:
+	"""Why a drop-in would not do for this unit, as a clause; empty where it does."""
 	sockets = [name for name in unit["TriggeredBy"].split() if name.endswith(".socket")]
 	return f"{sockets[0]} holds its socket" if sockets else dropins.why_not_its_own(unit)
 
 
 def files_of(unit: Properties, but: Path) -> list[Path]:
-	"""The unit's file and its drop-ins, in the order in which they count, without ours."""
+	"""The unit's file and its drop-ins, in the order in which systemd reads them, without the file `but`."""
 	files = [Path(file) for file in (unit["FragmentPath"], *unit["DropInPaths"].split())]
 	return [file for file in files if file != but]
 
 
 def read_settings(files: Iterable[Path]) -> list[tuple[str, str]]:
-	"""What stands under [Service], in order (systemd.syntax(7)). Raises Refused for a line that goes on, and OSError."""
+	"""The settings under [Service], in order (systemd.syntax(7)). Raises OSError, and Refused for a continued line."""
 	found = []
 	for file in files:
 		section = ""
@@ -143,7 +148,8 @@ def read_settings(files: Iterable[Path]) -> list[tuple[str, str]]:
 
 
 def own_command(settings: Iterable[tuple[str, str]]) -> str:
-	"""What the unit starts without us; an empty ExecStart takes back those before it (systemd.service(5))."""
+	"""The command that bench's unit starts; an empty ExecStart cancels those before it (systemd.service(5)). Raises
+	Refused unless there is exactly one."""
 	commands: list[str] = []
 	for name, value in settings:
 		if name == "ExecStart":
@@ -154,9 +160,10 @@ def own_command(settings: Iterable[tuple[str, str]]) -> str:
 
 
 def text(command: str) -> str:
+	"""The text of a drop-in that has the unit start this command."""
 	return f"{dropins.first_line(COMMAND)}\n[Service]\nExecStart=\nExecStart={command}\n"
 
 
 def command_in(text: str) -> str:
-	"""The command of a drop-in of ours; empty where there is none."""
+	"""The command in the text of such a drop-in; empty where there is none."""
 	return next((line.removeprefix("ExecStart=") for line in reversed(text.splitlines())), "")

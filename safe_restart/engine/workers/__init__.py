@@ -1,1 +1,1 @@
-"""Workers: who they are, when one can stop without losing a job, and how it is told."""
+"""Workers: the process of each, when one can stop without losing a job, and how it is asked to stop."""

@@ -1,4 +1,4 @@
-"""Draining a bench: idle workers are woken, busy ones finish, and then it is proved that nothing runs."""
+"""Draining a bench: idle workers are woken, busy ones finish, and then it is proved that no job runs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from ..core.bench import Bench
 from ..core.errors import JobsStillRunning
+from ..core.text import pluralize
 from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import RestartMode
 from ..processes import tree
@@ -18,7 +19,7 @@ from .fleet import Fleet, WorkerProgram
 from .stop_safety import StopSafety
 from .stopper import PATIENCE_SECONDS, WorkerStopper
 
-# Idle workers are looked for again after this time: finding their sockets costs more than a look.
+# Idle workers are woken again after this time: finding their sockets costs more than reading a snapshot.
 WAKE_SECONDS = 0.1
 
 # Wakes idle workers: (fleet, those of them without proof, whether proof has been waited for)
@@ -27,7 +28,11 @@ Wake = Callable[[Fleet, tuple[Worker, ...], bool], None]
 
 @dataclass(frozen=True)
 class Undrained:
-	"""Why a bench is not drained yet."""
+	"""Why a bench is not drained yet. Empty, and then false, where it is drained.
+
+	busy: workers that have a job, with the job where it is known
+	unproven: idle workers that have not provably read the suspension
+	"""
 
 	busy: tuple[tuple[Worker, Job | None], ...]
 	unproven: tuple[Worker, ...]
@@ -37,11 +42,11 @@ class Undrained:
 
 
 def what_runs(fleet: Fleet, stopper: WorkerStopper) -> Undrained:
-	"""Who could still run a job: every live worker that has not provably read the flag.
+	"""Find the workers that could still run a job: each live one that has not provably read the suspension.
 
-	A unit that registered no worker and started after the flag was set is booting and will meet the flag first; one
-	that has a child runs a job, whatever Redis knows. Strays are waited for while they have a job; nobody could bring
-	them back.
+	A program without a registered worker that started under the suspension is booting, and will read it first; one that
+	has a child runs a job, even if Redis knows of none. Unmanaged workers count only while they have a job: an idle one is
+	not woken, since nothing would bring it back.
 	"""
 	stop_safety = stopper.stop_safety
 	busy = [(worker, job) for worker, job in fleet.running if not stop_safety.has_read_suspension(worker)]
@@ -60,12 +65,13 @@ def what_runs(fleet: Fleet, stopper: WorkerStopper) -> Undrained:
 
 
 def is_booting(program: WorkerProgram, stop_safety: StopSafety) -> bool:
+	"""Whether the program's process started under the suspension, or is not there yet."""
 	process = tree.get(program.service.pid)
 	return process is None or tree.started_at(process) > stop_safety.suspended_at
 
 
 def placeholder(program: WorkerProgram) -> Worker:
-	"""A worker that Redis does not know, or not any more."""
+	"""Stand in for a worker that Redis does not know, or no longer."""
 	return Worker(program.name, program.service.pid, "", "", "", (), None, None, "", False)
 
 
@@ -76,10 +82,10 @@ def drain(
 	wake: Wake,
 	leaves_busy: bool = False,
 ) -> Fleet:
-	"""Wait, with the flag set, until it is proved twice in a row that no worker of the bench can run a job; or, where the
-	busy are left, that no worker can take one.
+	"""Wait, under the suspension, until it is proved twice in a row that no worker of the bench can run a job.
 
-	wake: what to do with idle workers that have not met the flag (see `waking`)
+	wake: how to wake idle workers that have not read the suspension (see `waking`)
+	leaves_busy: wait only until no worker can take a new job; running ones go on
 	Raises JobsStillRunning when `timeout_seconds` have passed, Cancelled, and RedisError where Redis stays away.
 	"""
 	deadline = time.monotonic() + timeout_seconds
@@ -107,6 +113,7 @@ def drain(
 
 
 def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool) -> str:
+	"""The sentence for people where jobs did not finish in time."""
 	names = [
 		f"{job or 'a job'} on worker {worker.name[:8]} (pid {worker.pid})" for worker, job in undrained.busy
 	]
@@ -115,7 +122,7 @@ def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool)
 	]
 	rolling = ", or let each worker finish by itself with the default strategy (rolling)" if may_leave else ""
 	return (
-		f"{len(names)} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
+		f"{pluralize(len(names), 'worker')} still busy after {timeout_seconds:g} s: {'; '.join(names[:5])}"
 		f"{' …' if len(names) > 5 else ''}. Nothing was interrupted and the bench works as before. Wait longer with "
 		f"--wait-workers-timeout SECONDS{rolling}."
 	)
@@ -123,11 +130,11 @@ def still_running(undrained: Undrained, timeout_seconds: float, may_leave: bool)
 
 @contextmanager
 def waking(bench: Bench, stopper: WorkerStopper) -> Iterator[Wake]:
-	"""How idle workers are woken here. Errands that nobody took are gone afterwards."""
+	"""Choose how this manager's idle workers are woken; wake-up jobs that no worker took are removed at the end."""
 	if stopper.fleet_reader.manager.restart_mode == RestartMode.INDIVIDUAL:
 		yield stopper.wake
 		return
-	redis = stopper.fleet_reader.rq_reader.redis
+	redis = stopper.fleet_reader.redis
 	try:
 		yield lambda fleet, unproven, has_been_waited: send_wakeup_jobs(redis, unproven)
 	finally:

@@ -1,7 +1,8 @@
-"""The workers of a bench as they really are: RQ's registrations joined with the processes that run them.
+"""The workers of a bench: RQ's registrations joined with the processes that run them.
 
-A *unit* is what a process manager can bring back: one program with one worker, or a worker pool with several. A pool
-is replaced whole, since a child that exits comes back with its parent's old code (FACTS 2).
+A *worker program* is a service of the kind workers: what a process manager brings back. One worker runs in it, or a
+worker pool with several. A pool is replaced as a whole, since a child that ends comes back with its parent's old code
+(FACTS 2.2).
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,9 +20,9 @@ from . import identity
 
 @dataclass(frozen=True)
 class WorkerProgram:
-	"""A workers program of the process manager, with the live workers inside it.
+	"""A service of the kind workers, with the live workers inside it.
 
-	An orphan is one that a manager which died has left behind. It is retired like any other, and nobody brings it back.
+	is_orphan: left behind by a process manager that died; it is asked to stop like any other, and nothing brings it back
 	"""
 
 	service: Service
@@ -38,27 +39,26 @@ class WorkerProgram:
 
 	@property
 	def shared_address(self) -> str:
-		"""What it shares with others that can only be told to go together with it; otherwise it has one for itself."""
+		"""The address that it shares with others, which can only be asked to stop together; its own name without one."""
 		return self.service.shared_address or self.name
 
 	@property
 	def main_pid(self) -> int:
-		"""Of the worker or the pool, behind the shell if one is in front of it."""
+		"""The pid of the worker or the pool, behind the shell if one is in front of it."""
 		return tree.main_pid(self.service.pid)
 
 	@property
 	def pids_by_worker(self) -> dict[str, int]:
-		"""Who may wait for a job in it: the pids of its workers by their names; the program's own by its name where Redis
-		knows none of them."""
+		"""The pids of its workers by their names; where Redis knows none of them, the main pid by the program's own name."""
 		return {worker.name: worker.pid for worker in self.workers} or {self.name: self.main_pid}
 
 
 @dataclass(frozen=True)
 class Fleet:
-	"""One look at all workers of a bench.
+	"""All workers of a bench, as they were when they were read.
 
-	strays: live workers that no process manager within reach keeps (another host, started by hand)
-	dead: registrations without a living process on this host, told apart by pid and start time
+	unmanaged: live workers that no process manager within reach runs, such as those on another host or started by hand
+	stale: registrations without a living process on this host, by pid and start time
 	"""
 
 	snapshot: RqSnapshot
@@ -72,7 +72,7 @@ class Fleet:
 
 	@property
 	def running(self) -> list[tuple[Worker, Job | None]]:
-		"""Each live worker that has a job now, with the job where it is known."""
+		"""Each live worker that has a job, with the job where it is known."""
 		return [(w, self.snapshot.job_of(w)) for w in self.workers if w.is_busy or w.job_id]
 
 	def program(self, name: str) -> WorkerProgram | None:
@@ -80,7 +80,7 @@ class Fleet:
 
 
 def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
-	"""Join what RQ says with what the process manager says of processes on this host."""
+	"""Join RQ's registrations with the services that a process manager runs on this host."""
 	worker_services = [service for service in services if service.kind == WORKERS]
 	by_pid = {service.pid: service for service in worker_services if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
@@ -96,9 +96,9 @@ def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fl
 		if process is None or worker.birth != newest[worker.hostname, worker.pid]:
 			stale.append(worker)
 			continue
-		manager_service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
-		if manager_service:
-			members[manager_service.name].append(worker)
+		service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
+		if service:
+			members[service.name].append(worker)
 		elif worker_services and (root := tree.orphan_root(process, WORKERS, names)):
 			orphans.setdefault(root.pid, []).append(worker)
 		else:
@@ -112,7 +112,7 @@ def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fl
 
 
 def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
-	"""Each living worker is a unit of its own; there is no other witness than Redis."""
+	"""Join RQ's registrations with services that only Redis knows of: each living worker is a program of its own."""
 	by_name = {service.worker: service for service in services if service.worker}
 	programs = [
 		WorkerProgram(by_name[worker.name], (worker,))
@@ -120,17 +120,17 @@ def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fle
 		if worker.name in by_name
 	]
 	stale = [worker for worker in snapshot.workers if worker.name not in by_name]
-	return Fleet(snapshot=snapshot, programs=tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
+	return Fleet(snapshot, tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
 
 
 def orphan_service(pid: int, worker_services: list[Service]) -> Service:
-	"""An orphan, with the grace that its program has."""
+	"""Stand in for the service that an orphan was; its grace is the longest of all worker services."""
 	grace = max(service.stop_wait_seconds for service in worker_services)
 	return Service(f"orphan {pid}", WORKERS, "running", pid, 0, grace, "", ())
 
 
 class FleetReader:
-	"""Reads one bench again and again, through its process manager and its Redis."""
+	"""Reads the workers of one bench again and again, through its process manager and its Redis."""
 
 	def __init__(self, bench: Bench, manager: ProcessManager, rq_reader: RqReader):
 		self.bench = bench
@@ -143,7 +143,7 @@ class FleetReader:
 		return self.rq_reader.redis
 
 	def read(self) -> Fleet:
-		"""The workers as they are now. Raises RedisError where Redis is away, and Unreachable where the manager is."""
+		"""The workers as they are now. Raises RedisError, and Unreachable where the process manager does not answer."""
 		if self.manager.is_seen_through_redis:
 			snapshot = self.rq_reader.snapshot()
 			fleet = join_through_redis(snapshot, self.manager.services_in(snapshot))
@@ -154,7 +154,10 @@ class FleetReader:
 		return fleet
 
 	def waiting(self, pids_by_worker: Mapping[str, int]) -> dict[str, int]:
-		"""Redis client ids of those who wait in Redis for a job; pids on this host by the name of the worker."""
+		"""Redis client ids of the workers that wait in Redis for a job, by their names.
+
+		pids_by_worker: the workers in question, with their pids on this host
+		"""
 		if self.manager.is_seen_through_redis:
 			return self.manager.waiting(pids_by_worker)
 		found = [process for pid in set(pids_by_worker.values()) if (process := tree.get(pid))]

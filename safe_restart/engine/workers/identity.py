@@ -1,4 +1,4 @@
-"""Which process is behind a worker's registration in Redis."""
+"""The process behind a worker's registration in Redis."""
 
 import contextlib
 import socket
@@ -9,20 +9,21 @@ from ..processes.classify import WORKERS, kind_of
 from ..processes.tree import get
 from ..rq.snapshot import Worker
 
-# How far a pid's start may lie after the registration it is compared with: a worker registers after it booted,
-# so a process that started later than its registration is another one that got the same pid.
+# How far the start of a process may lie after the registration that it is compared with. A worker registers after its
+# process has started, so a process that started later than that is another one, which got the same pid.
 CLOCK_SLACK_SECONDS = 2
 
 
 def is_local(worker: Worker) -> bool:
+	"""Whether the worker runs on this host, as one does that registered without a host name."""
 	return worker.hostname in ("", socket.gethostname())
 
 
 def of_worker(worker: Worker) -> psutil.Process | None:
-	"""The living process behind a registration on this host; None for a ghost or a worker elsewhere.
+	"""The living process behind a registration; None where the registration is stale, or of a worker on another host.
 
-	The clock may have been set since the worker registered, which moves the start of its process. So a start
-	after the registration proves another process only where that is no worker.
+	A system clock that was set since the worker registered moves the start of its process. So a start after the
+	registration proves that this is another process only where that process is no worker.
 	"""
 	process = get(worker.pid) if is_local(worker) else None
 	if process and worker.birth:
@@ -34,6 +35,6 @@ def of_worker(worker: Worker) -> psutil.Process | None:
 
 
 def looks_like(process: psutil.Process, worker: Worker) -> bool:
-	"""Whether its command is that of a worker, or the title that RQ gives this one. Raises psutil.Error."""
+	"""Whether the command of a process is that of a worker, or the title that RQ gives this one. Raises psutil.Error."""
 	command = " ".join(process.cmdline())
 	return worker.name in command if command.startswith("rq:") else kind_of(command) == WORKERS

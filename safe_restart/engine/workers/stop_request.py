@@ -1,4 +1,4 @@
-"""One worker program that was asked to stop: how, when, and whether it is gone."""
+"""A worker program that was asked to stop: how, when, and whether it is gone."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,7 +14,14 @@ LINGER_SECONDS = 0.3
 
 @dataclass
 class StopRequest:
-	"""A unit that was told to go: its old process, how and when it was told, and whether it had a job then."""
+	"""A worker program that was asked to stop.
+
+	process: the one that was asked; None where it had ended by then, or was not asked yet
+	how: the means, in words for people
+	was_busy: whether it had a job when it was asked
+	at: when it was asked, in monotonic seconds
+	was_killed: with its job, after its grace
+	"""
 
 	program: WorkerProgram
 	process: ProcessHandle | None
@@ -29,8 +36,8 @@ class StopRequest:
 
 	@property
 	def lingers(self) -> bool:
-		"""It was told while it held no job, so it can have none now, and should be gone. Pools are left to end
-		their children."""
+		"""Whether it should have ended by now: it was asked while it provably held no job, so it can have none. False for
+		pools, which end their children first."""
 		is_alone = [worker.pid for worker in self.program.workers] == [self.program.main_pid]
 		proven = self.how in (StopAction.UNBLOCK.value, StopAction.SIGNAL.value) and not self.was_busy
 		return proven and is_alone and time.monotonic() - self.at > LINGER_SECONDS and not self.is_gone

@@ -1,4 +1,4 @@
-"""What is proven of workers under the flag, from looks one after another, and what may then be done with them."""
+"""What snapshots prove of workers under the suspension, and what may then be done with each."""
 
 import time
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from enum import Enum
 from ..rq.snapshot import Worker
 from .fleet import Fleet
 
-# A job that ends within this time is waited for: its worker then suspends and can go at once.
+# A job that ends within this time is waited for: its worker is then suspended and can stop at once.
 SHORT_JOB_SECONDS = 0.15
 
 
 class WorkerPhase(Enum):
-	"""What is proven of one worker under the flag."""
+	"""What is proven of one worker under the suspension."""
 
 	WAITING_IN_REDIS = "waits in Redis"
 	SUSPENDED = "suspended"
@@ -22,7 +22,7 @@ class WorkerPhase(Enum):
 
 
 class StopAction(Enum):
-	"""What to do with one unit now."""
+	"""What to do with one worker program now."""
 
 	UNBLOCK = "CLIENT UNBLOCK"
 	SIGNAL = "one SIGTERM"
@@ -32,9 +32,9 @@ class StopAction(Enum):
 
 
 def decide_stop(phases: Iterable[WorkerPhase], has_been_waited: bool) -> StopAction:
-	"""What may be done with a unit whose workers are in these conditions. Pure.
+	"""What may be done with a worker program whose workers are in these phases. Pure.
 
-	has_been_waited: it was in between for IN_BETWEEN_SECONDS, so proof cannot be had (CLIENT is forbidden, say)
+	has_been_waited: proof was waited for during IN_BETWEEN_SECONDS; it cannot be had where Redis forbids CLIENT
 	"""
 	phases = list(phases)
 	if WorkerPhase.ASKED in phases:
@@ -48,10 +48,11 @@ def decide_stop(phases: Iterable[WorkerPhase], has_been_waited: bool) -> StopAct
 
 
 class StopSafety:
-	"""What was seen of each worker since the flag was set, at `flag_set_at` (seconds since the machine booted).
+	"""Collects what snapshots say of each worker since the queues were suspended.
 
-	before: the look right before, where there was no flag at all then. Who was not suspended in it, or not there, can only
-	    become so by ours
+	suspended_at: in seconds since the machine booted
+	before: the workers right before, if there was no suspension then: those that were not suspended or not there can only
+	    have been suspended by this one
 	"""
 
 	def __init__(self, suspended_at: float, before: Fleet | None = None):
@@ -63,6 +64,7 @@ class StopSafety:
 		self.busy_since: dict[str, tuple[str | None, float]] = {}
 
 	def add(self, fleet: Fleet) -> None:
+		"""Take in what was read under the suspension."""
 		for worker in fleet.workers:
 			self.first_heartbeat.setdefault(worker.name, worker.last_heartbeat)
 			if not worker.is_suspended:
@@ -74,17 +76,22 @@ class StopSafety:
 				self.busy_since[worker.name] = (worker.job_id, time.monotonic())
 
 	def has_read_suspension(self, worker: Worker) -> bool:
-		"""RQ writes the heartbeat in the transaction in which it reads the flag (rq/suspension.py), so a heartbeat
-		that moved since we set the flag, or a worker that came or became suspended since, has read it."""
+		"""Whether a worker provably read the suspension since it was set.
+
+		RQ writes the heartbeat in the transaction in which it reads the suspension (rq/suspension.py). So a suspended worker
+		has read this one if its heartbeat moved since then, or if it came or became suspended since then.
+		"""
 		moved = worker.last_heartbeat != self.first_heartbeat.get(worker.name, worker.last_heartbeat)
 		is_new = self.known_before is not None and worker.name not in self.known_before
 		return worker.is_suspended and (moved or is_new or worker.name in self.seen_otherwise)
 
 	def is_in_a_long_job(self, worker: Worker) -> bool:
+		"""Whether it has been in the same job for SHORT_JOB_SECONDS."""
 		since = self.busy_since.get(worker.name, (None, None))[1]
 		return since is not None and time.monotonic() - since >= SHORT_JOB_SECONDS
 
 	def phase(self, worker: Worker, waiting: dict[str, int]) -> WorkerPhase:
+		"""What is proven of a worker. `waiting` has the workers that wait in Redis, as FleetReader.waiting returns them."""
 		if worker.shutdown_requested:
 			return WorkerPhase.ASKED
 		if self.has_read_suspension(worker):

@@ -1,1 +1,1 @@
-"""systemd: units, their properties, and drop-ins that change them."""
+"""systemd: its units, their properties, the drop-ins that change them, and a scope for the helper."""

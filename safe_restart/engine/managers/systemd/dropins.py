@@ -1,4 +1,4 @@
-"""Drop-ins: files that change a unit without touching its own, which bench may write anew (systemd.unit(5))."""
+"""Drop-ins: files that change a unit without touching its unit file, which bench may write anew (systemd.unit(5))."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,10 @@ from .unit_properties import Properties
 
 @dataclass(frozen=True)
 class DropIn:
-	"""One file, for a unit or for all instances of a template; `names` are the units that it changes. No text: no file."""
+	"""A file for a unit, or for all instances of a template. An empty text stands for no file.
+
+	names: of the units that the file changes
+	"""
 
 	path: Path
 	text: str
@@ -22,18 +25,21 @@ class DropIn:
 
 
 def first_line(command: str) -> str:
-	"""What tells our files from those of others; `command` is such as `setup web`."""
+	"""The first line of the files that a command such as `setup web` writes, by which they are recognized."""
 	return f"# Written by `safe-restart {command}`; the same with --undo removes it."
 
 
 def manager_of(bench: Bench, scope: str, command: str) -> Systemd:
-	"""The systemd whose units are to be changed. Raises Refused where that has none of this bench, or may not be."""
+	"""The systemd of a scope, whose units are to be changed.
+
+	Raises Refused where that systemd has no units of this bench, or this user may not change them.
+	"""
 	tried: list[str] = []
 	found = {manager.scope: manager for manager in find_systemd(bench, tried)}
 	if scope not in found:
 		other = next(iter(found), "")
-		flag = {USER: "add --user", SYSTEM: "leave out --user"}.get(other, "; ".join(tried))
-		raise Refused(f"systemd ({scope}) has no units of {bench.path}. Nothing was changed. Mend: {flag}.")
+		fix = {USER: "add --user", SYSTEM: "leave out --user"}.get(other, "; ".join(tried))
+		raise Refused(f"systemd ({scope}) has no units of {bench.path}. Nothing was changed. Fix: {fix}.")
 	check_rights(found[scope], command)
 	return found[scope]
 
@@ -52,18 +58,19 @@ def check_rights(manager: Systemd, command: str) -> None:
 
 
 def why_not_its_own(unit: Properties) -> str:
-	"""Why a drop-in for this unit would not last; empty where it has a unit file of its own."""
+	"""Why a drop-in for this unit would not last, as part of a sentence; empty where it has a unit file of its own."""
 	fragment = unit["FragmentPath"]
-	is_made_up = not fragment or "/transient/" in fragment or "/generator" in fragment
-	return "it has no unit file of its own" if is_made_up else ""
+	is_generated = not fragment or "/transient/" in fragment or "/generator" in fragment
+	return "it has no unit file of its own" if is_generated else ""
 
 
 def place(manager: Systemd, name: str, file: str) -> Path:
+	"""The path of a drop-in with this file name, for a unit or template."""
 	return folder(manager) / f"{name}.d" / file
 
 
 def folder(manager: Systemd) -> Path:
-	"""Where an administrator's drop-ins are, or those of the user whose systemd it is (systemd.unit(5))."""
+	"""The folder of an administrator's drop-ins, or of those of the user whose systemd it is (systemd.unit(5))."""
 	if manager.scope == SYSTEM:
 		return Path("/etc/systemd/system")
 	home = manager.environment.get("HOME") or Path.home()
@@ -71,20 +78,28 @@ def folder(manager: Systemd) -> Path:
 
 
 def is_ours(path: Path, command: str) -> bool:
+	"""Whether this command wrote a file."""
 	return read(path).startswith(first_line(command))
 
 
 def check_file(path: Path, command: str) -> None:
+	"""Raises Refused where a file exists that this command did not write."""
 	if path.exists() and not is_ours(path, command):
 		raise Refused(f"{path} was not written by this command. Nothing was changed. Move it away first.")
 
 
 def read(path: Path) -> str:
+	"""The text of a file; empty where there is none."""
 	return path.read_text() if path.exists() else ""
 
 
 def write(manager: Systemd, drop_ins: list[DropIn], is_in_force: Callable[[Properties], bool]) -> None:
-	"""Write them, and see that they have the last word; otherwise all is put back. Restarts nothing. Raises RestartError."""
+	"""Write drop-ins and check that they take effect. Restarts nothing.
+
+	Raises RestartError where they do not; the files are then as they were.
+
+	is_in_force: whether a unit is as its drop-in is to make it
+	"""
 	before = {drop_in.path: read(drop_in.path) for drop_in in drop_ins}
 	try:
 		put(manager, {drop_in.path: drop_in.text for drop_in in drop_ins})
@@ -97,23 +112,24 @@ def write(manager: Systemd, drop_ins: list[DropIn], is_in_force: Callable[[Prope
 def check_in_force(
 	manager: Systemd, drop_ins: list[DropIn], is_in_force: Callable[[Properties], bool]
 ) -> None:
+	"""Raises RestartError where a drop-in does not take effect."""
 	now = {unit["Id"]: unit for unit in manager.units()}
 	names = [name for drop_in in drop_ins for name in drop_in.names]
-	if left := [name for name in names if name not in now or not is_in_force(now[name])]:
-		files = now[left[0]]["DropInPaths"] if left[0] in now else "its files"
+	if unchanged := [name for name in names if name not in now or not is_in_force(now[name])]:
+		files = now[unchanged[0]]["DropInPaths"] if unchanged[0] in now else "its files"
 		raise RestartError(
-			f"{left[0]} does not take it: something else has the last word, of {files}. What was written has been taken "
-			"back, and nothing was restarted."
+			f"{unchanged[0]} does not take it: something else has the last word, one of {files}. What was written has "
+			"been taken back, and nothing was restarted."
 		)
 
 
 def put(manager: Systemd, texts: dict[Path, str]) -> None:
-	"""Let each file have this text, or be gone where that is empty, and systemd read them."""
+	"""Write each file, or remove it where its text is empty, and have systemd read the files."""
 	for path, text in texts.items():
 		if text:
 			if not path.parent.exists():
 				path.parent.mkdir(parents=True)
-				path.parent.chmod(0o755)  # whatever root's umask is: doctor reads it as the bench's owner
+				path.parent.chmod(0o755)  # whatever the umask: `doctor` reads it as the bench's owner
 			write_atomically(path, text)
 			continue
 		path.unlink(missing_ok=True)

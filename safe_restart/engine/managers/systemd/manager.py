@@ -1,8 +1,8 @@
-"""systemd, through systemctl: the units that `bench setup systemd` or pilot write, and any other that runs in the bench.
+"""systemd, through systemctl: the units that `bench setup systemd` or pilot write, and others that run in the bench.
 
-A stop kills a worker together with its work-horse where KillMode is control-group, systemd's default (FACTS 1.6). So
-nothing is stopped here that could have a job: a process is signalled by its own pid, and the unit comes back by
-`Restart=`, or is started. Only for a migration, when nothing runs, are units stopped and kept down.
+Where KillMode is control-group, systemd's default, a stop kills a worker together with its work-horse (FACTS 1.6). So
+no unit is stopped that could have a job: its process is signalled by its pid, and the unit comes back by `Restart=`
+or is started. Units are stopped, and so kept down, only for a migration, when no job runs.
 """
 
 import os
@@ -36,7 +36,7 @@ PROPERTIES = (
 
 
 class Systemd(ProcessManager):
-	"""The units of one bench in the system's manager, or in that of the bench's owner."""
+	"""The units of one bench in the system's systemd (scope SYSTEM), or in that of the bench's owner (scope USER)."""
 
 	name = "systemd"
 
@@ -49,13 +49,14 @@ class Systemd(ProcessManager):
 		environment, self.identity = as_owner(bench) if scope == USER else (os.environ, {})
 		self.environment = {**environment, **self.address, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
 		self.known_log_paths: dict[str, tuple[str, ...]] = {}
-		# Stable, so that two looks tell the same start of one process.
+		# Read once, so that a process has the same start in each answer.
 		self.monotonic_zero = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 	def services(self) -> list[Service]:
 		return [self.service(unit) for unit in self.units()]
 
 	def service(self, unit: Properties) -> Service:
+		"""The service that a unit is."""
 		started = int(unit["ExecMainStartTimestampMonotonic"]) / 1e6
 		return Service(
 			name=unit["Id"],
@@ -70,14 +71,16 @@ class Systemd(ProcessManager):
 		)
 
 	def units(self) -> list[Properties]:
-		"""This bench's units as they are now, in one call. Raises Unreachable."""
+		"""Read this bench's units as they are now, in one call. Raises Unreachable."""
 		found = self.show(*self.names) if self.names else []
 		return [unit for unit in found if unit["LoadState"] == "loaded"]
 
 	@cached_property
 	def names(self) -> list[str]:
-		"""All units of the bench: those that systemd has loaded, and those that its own configuration names, since
-		systemd forgets a unit that is down and that nothing which is up wants."""
+		"""The names of all units of the bench: those that systemd has loaded, and those in the bench's config/systemd.
+
+		systemd unloads a unit that is down if no unit that is up wants it. Raises Unreachable.
+		"""
 		loaded = {unit["Id"]: unit for unit in self.show("--all", "*.service")}
 		if missing := sorted(unit_properties.configured(self.bench) - set(loaded)):
 			loaded |= {unit["Id"]: unit for unit in self.show(*missing)}
@@ -88,7 +91,7 @@ class Systemd(ProcessManager):
 		)
 
 	def log_paths(self, unit: Properties) -> tuple[str, ...]:
-		"""The files that a unit writes to; `systemctl show` only says that there are some."""
+		"""The files to which a unit writes. `systemctl show` does not name them, so its unit files are read."""
 		if unit["Id"] not in self.known_log_paths:
 			files = [unit["FragmentPath"], *unit["DropInPaths"].split()]
 			self.known_log_paths[unit["Id"]] = unit_properties.log_files(files)
@@ -103,7 +106,7 @@ class Systemd(ProcessManager):
 	def signal(self, service: Service, signal_name: str) -> None:
 		process = tree.get(tree.main_pid(service.pid)) if service.pid else None
 		now = [self.service(unit) for unit in self.show(service.name)]
-		# The handle is older than the look, and knows its process from a later one with the same pid.
+		# The handle was made before systemd was asked, and never signals a later process with the same pid.
 		if process and now and now[0].pid == service.pid:
 			try:
 				process.send_signal(signals.Signals[f"SIG{signal_name}"])
@@ -117,7 +120,7 @@ class Systemd(ProcessManager):
 
 	def start(self, service: Service) -> None:
 		if service.state == "failed":
-			# Also forgets that it was started too often (systemctl(1)).
+			# This also resets the count of starts that systemd limits (systemctl(1)).
 			self.act("reset-failed", service.name)
 		self.act("start", "--no-block", service.name)
 
@@ -125,15 +128,16 @@ class Systemd(ProcessManager):
 		self.act("stop", "--no-block", service.name)
 
 	def restart(self, service: Service) -> None:
-		"""Let a unit stop and start as it says itself; returns at once."""
-		self.act("reset-failed", service.name)  # as start
+		"""Have systemd stop and start a unit; returns at once."""
+		self.act("reset-failed", service.name)  # as in `start`
 		self.act("restart", "--no-block", service.name)
 
 	def reload(self) -> None:
-		"""Let systemd read the unit files again."""
+		"""Have systemd read the unit files again."""
 		self.act("daemon-reload")
 
 	def act(self, verb: str, *words: str) -> None:
+		"""Call systemctl. Raises RestartError where that fails, and Unreachable."""
 		done = self.ask(verb, *words)
 		if done.returncode:
 			raise RestartError(
@@ -144,16 +148,17 @@ class Systemd(ProcessManager):
 		return self.typed("start", *([service.name] if service else self.names))
 
 	def typed(self, *words: str) -> str:
+		"""A call of systemctl as a person types it."""
 		return " ".join(["systemctl", *self.flags, *words])
 
 	def hindrance(self, services: Iterable[Service], must_stop: bool) -> str:
 		if self.may_start_and_stop:
 			return ""
 		restarts = {unit["Id"]: unit["Restart"] for unit in self.units()}
-		left = [s.name for s in services if not s.is_up or restarts.get(s.name) != "always"]
-		if not must_stop and not left:
+		to_start = [s.name for s in services if not s.is_up or restarts.get(s.name) != "always"]
+		if not must_stop and not to_start:
 			return ""
-		why = "a migration stops units" if must_stop else f"{left[0]} has to be started"
+		why = "a migration stops units" if must_stop else f"{to_start[0]} has to be started"
 		return (
 			f"{why[0].upper()}{why[1:]}, and only root may do that with the units of the system. Nothing was touched. Run "
 			f"this with sudo: sudo safe-restart --bench {self.bench.path} …"
@@ -161,7 +166,7 @@ class Systemd(ProcessManager):
 
 	@cached_property
 	def may_start_and_stop(self) -> bool:
-		"""Whether systemd would let this user; polkit is asked, where there is one."""
+		"""Whether systemd lets this user start and stop these units; polkit is asked where there is one."""
 		if os.geteuid() == 0 or self.scope == USER:
 			return True
 		words = ["--action-id", "org.freedesktop.systemd1.manage-units", "--process", str(os.getpid())]
@@ -175,7 +180,7 @@ class Systemd(ProcessManager):
 			for unit in workers
 			if unit_properties.seconds(unit["TimeoutStopUSec"]) < longest_seconds.get(unit["Id"], 0)
 		]
-		left = [unit["Id"] for unit in workers if unit["Restart"] != "always"]
+		not_restarted = [unit["Id"] for unit in workers if unit["Restart"] != "always"]
 		longest = max((longest_seconds[name] for name in short), default=0)
 		sentences = {
 			"KillMode is control-group, so a stop or restart by anybody else kills a running job at once (safe-restart does "
@@ -183,23 +188,24 @@ class Systemd(ProcessManager):
 			f"TimeoutStopSec is shorter than the {longest} s that jobs may take, so a plain systemctl stop kills them "
 			"(safe-restart does not)": short,
 			"Restart is not always, so a worker that ends well is only brought back by safe-restart; if its helper and "
-			"guard are killed right then, `safe-restart recover` does it": left,
+			"guard are killed right then, `safe-restart recover` does it": not_restarted,
 		}
 		fix = f"`safe-restart setup systemd{' --user' * (self.scope == USER)}`"
 		return [Drawback(f"{some(names)}: {text}", fix) for text, names in sentences.items() if names]
 
 	def show(self, *words: str) -> list[Properties]:
-		"""Properties of each unit that the words match. Raises Unreachable."""
+		"""Read the properties of the units that `systemctl show` finds for these words. Raises Unreachable."""
 		done = self.ask("show", f"--property={PROPERTIES}", *words)
 		if done.returncode:
 			raise Unreachable(f"systemd ({self.scope}) does not answer: {done.stderr.strip()}")
 		return unit_properties.parse(done.stdout)
 
 	def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+		"""Run systemctl with these words. Raises Unreachable where it does not end in time."""
 		return self.run(["systemctl", *self.flags, "--no-pager", "--no-ask-password", *words])
 
 	def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
-		"""Run a command as one that this systemd listens to. Raises Unreachable."""
+		"""Run a command as a user to whom this systemd listens. Raises Unreachable where it does not end in time."""
 		try:
 			return subprocess.run(
 				words,
@@ -216,15 +222,18 @@ class Systemd(ProcessManager):
 
 
 def find_systemd(bench: Bench, tried: list[str]) -> list[Systemd]:
-	"""The managers that have units of this bench; says in `tried` why others are none."""
+	"""The systemds that have units of this bench: of the system, of the bench's owner, both or none.
+
+	Says in `tried` why one does not count.
+	"""
 	found = []
-	for scope, sign in (
+	for scope, mark in (
 		(SYSTEM, Path("/run/systemd/system")),
 		(USER, runtime_dir(bench) / "systemd/private"),
 	):
 		try:
-			if not shutil.which("systemctl") or not sign.exists():
-				tried.append(f"systemd ({scope}): is not there ({sign})")
+			if not shutil.which("systemctl") or not mark.exists():
+				tried.append(f"systemd ({scope}): is not there ({mark})")
 				continue
 			manager = Systemd(bench, scope)
 			if any(service.kind != OTHER for service in manager.services()):
@@ -237,12 +246,12 @@ def find_systemd(bench: Bench, tried: list[str]) -> list[Systemd]:
 
 
 def runtime_dir(bench: Bench) -> Path:
-	"""Where the systemd of the bench's owner listens. A shell made by sudo or su has no XDG_RUNTIME_DIR."""
+	"""The folder in which the systemd of the bench's owner listens. A shell of sudo or su has no XDG_RUNTIME_DIR."""
 	owner = bench.sites_path.stat().st_uid
 	own = os.environ.get("XDG_RUNTIME_DIR") if owner == os.geteuid() else None
 	return Path(own or f"/run/user/{owner}")
 
 
 def some(names: list[str]) -> str:
-	"""The first names of a longer list."""
+	"""Up to three names, and how many more there are."""
 	return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,4 +1,4 @@
-"""A place for the helper outside the unit that starts it, since a stop of that unit kills all that is in it."""
+"""A systemd scope for the helper, outside the unit that starts it: a stop of that unit kills all that is in it."""
 
 import os
 import pwd
@@ -11,14 +11,15 @@ from ...core.errors import Unreachable
 from .manager import SYSTEM, USER, Systemd
 from .unit_properties import is_of
 
-# A process that is neither killed nor told when its unit stops
+# With these values of KillMode a stop of the unit neither kills nor signals its other processes (systemd.kill(5)).
 SURVIVING_KILL_MODES = ("process", "none")
 
 
 def way_out(bench: Bench) -> tuple[list[str], Mapping[str, str]]:
-	"""The words before a command, and its environment, with which it outlives the unit of the bench that we run in.
+	"""What to put before a command, and its environment, so that the command outlives this process's unit of the bench.
 
-	No words where we are in none, or in one whose stop spares it. Raises OSError, with the mend, where there is no way.
+	No words where this process is in no unit, or in one whose stop spares the command. Raises OSError, with the fix,
+	where systemd allows none of this.
 	"""
 	path = environment.cgroup("self")
 	managers = [Systemd(bench, scope) for scope in (SYSTEM, USER)] if environment.runs_in_a_unit() else []
@@ -36,14 +37,14 @@ def way_out(bench: Bench) -> tuple[list[str], Mapping[str, str]]:
 			return words, {**os.environ, **manager.address}
 		refusals.append(f"{manager.scope}: {trial.stderr.strip()}")
 	raise OSError(
-		f"replacing {Path(path).name}, which we run in, would end it too, and systemd gives it no place of its own: "
+		f"replacing {Path(path).name}, in which this process runs, would end it too, and systemd gives it no scope of its own: "
 		f"{'; '.join(refusals)}. Either `sudo loginctl enable-linger {user_name()}`, which gives this user a systemd of "
 		"its own, or type `safe-restart` on a terminal"
 	)
 
 
 def is_killed_with(manager: Systemd, cgroup: str) -> bool:
-	"""Whether this cgroup is a unit of the bench in this manager, and its stop kills all that is in it."""
+	"""Whether a cgroup is that of a unit of the bench in this systemd, whose stop kills all that is in it."""
 	try:
 		units = manager.show(Path(cgroup).name)
 	except Unreachable:
@@ -57,6 +58,7 @@ def is_killed_with(manager: Systemd, cgroup: str) -> bool:
 
 
 def user_name() -> str:
+	"""The name of this user, or the number where it has no name."""
 	try:
 		return pwd.getpwuid(os.geteuid()).pw_name
 	except KeyError:

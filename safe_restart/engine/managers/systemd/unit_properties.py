@@ -1,4 +1,4 @@
-"""Reading what systemctl and unit files say about services."""
+"""Reading the output of systemctl, and unit files."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from ...processes.classify import OTHER, belongs_to, kind_of
 
 Properties = dict[str, str]
 
-START_SECONDS = 1  # a process that ends sooner has not started; so supervisor sees it too (startsecs)
+START_SECONDS = 1  # a process that ends sooner has not started; the same as supervisor's startsecs
 
 STATES = {
 	"active": "running",
@@ -33,11 +33,11 @@ SPANS_SECONDS = {  # systemd.time(7)
 	"ms": 0.001,
 	"us": 0.000001,
 }
-FOR_EVER_SECONDS = 24 * 3600  # so that whatever waits for a stop ends some day
+FOR_EVER_SECONDS = 24 * 3600  # finite, so that a wait for a stop ends
 
 
 def configured(bench: Bench) -> set[str]:
-	"""The units that bench and pilot wrote down in config/systemd, whether systemd knows them or not."""
+	"""The names of the units in the bench's config/systemd, as bench and pilot write them; some may not be loaded."""
 	names = set()
 	for path in (bench.path / "config" / "systemd").glob("*"):
 		if path.suffix == ".service" and not path.stem.endswith("@"):
@@ -49,31 +49,39 @@ def configured(bench: Bench) -> set[str]:
 
 
 def parse(text: str) -> list[Properties]:
-	"""What `systemctl show` prints: `Name=value` lines, a blank line between two units."""
+	"""Read what `systemctl show` prints: `Name=value` lines, and a blank line between two units."""
 	blocks = (block.splitlines() for block in text.strip().split("\n\n"))
 	units = [dict(line.split("=", 1) for line in block if "=" in line) for block in blocks]
 	return [unit for unit in units if "Id" in unit]
 
 
 def is_of(bench: Bench, unit: Properties) -> bool:
+	"""Whether a unit belongs to the bench."""
 	return belongs_to(bench, command(unit), unit.get("WorkingDirectory", "").lstrip("!"))
 
 
 def command(unit: Properties) -> str:
+	"""The command line that a unit runs; empty where it runs none."""
 	found = re.search(r"argv\[\]=(.*?) ; (?:ignore_errors|flags)=", unit.get("ExecStart", ""))
 	return found.group(1) if found else ""
 
 
 def kind(unit: Properties) -> str:
-	"""A unit that a socket starts and nothing restarts is none of the bench's services, but pilot's admin page, say."""
-	is_visitor = ".socket" in unit.get("TriggeredBy", "") and unit["Restart"] == "no"
-	return OTHER if is_visitor else kind_of(command(unit))
+	"""The kind of service that a unit is.
+
+	A unit that a socket starts and nothing restarts is OTHER: it is no service of the bench, but for instance pilot's
+	admin page.
+	"""
+	is_on_demand = ".socket" in unit.get("TriggeredBy", "") and unit["Restart"] == "no"
+	return OTHER if is_on_demand else kind_of(command(unit))
 
 
 def state(unit: Properties, age_seconds: float) -> str:
-	"""The state in our words; age_seconds is since its process started.
+	"""The state of a service (managers/base.py) that a unit is in.
 
-	To systemd a process runs as soon as it is forked, where the unit does not say when it is ready.
+	For systemd, a process of Type=simple runs as soon as it is forked. Here it is starting for START_SECONDS.
+
+	age_seconds: since the unit's process started
 	"""
 	if unit["SubState"].startswith("auto-restart"):
 		return "backoff"
@@ -83,7 +91,7 @@ def state(unit: Properties, age_seconds: float) -> str:
 
 
 def seconds(span: str) -> int:
-	"""Seconds of a time span such as `1min 30s`; `infinity` is very long."""
+	"""The seconds of a time span such as `1min 30s`; FOR_EVER_SECONDS for `infinity`."""
 	if span == "infinity":
 		return FOR_EVER_SECONDS
 	parts = re.findall(r"([\d.]+)\s*([a-z]+)", span)
@@ -91,6 +99,7 @@ def seconds(span: str) -> int:
 
 
 def log_files(paths: Iterable[str]) -> tuple[str, ...]:
+	"""The files to which a unit writes its output, from the paths of its unit file and drop-ins; later ones count."""
 	files: dict[str, str] = {}
 	for path in filter(os.path.isfile, paths):
 		settings = re.findall(

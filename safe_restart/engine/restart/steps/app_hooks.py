@@ -1,4 +1,5 @@
-"""Asking the bench's apps before a restart, and telling them before and after: their hooks, by name in sites/app_hooks.py."""
+"""Steps that ask the apps of a bench whether a restart may begin, and tell them when it begins and how it
+ended."""
 
 from ...core.errors import Blocked, Refused
 from ...sites import app_hooks
@@ -6,12 +7,15 @@ from ..run import Run
 
 
 def before_hooks(run: Run, detail: list[str]) -> None:
-	"""Let apps object, then tell them that a restart begins; one that cannot cope with it objects by raising.
+	"""Ask apps for objections, then tell them that a restart begins. A hook that raises then objects too.
 
-	Raises Blocked with what they say, unless a person overrides them; then it is noted.
+	Raises Blocked with the objections, unless a person overrides them: then they are noted. Raises Refused
+	where the person gives no reason for that.
 	"""
 	if run.options.override_blockers and not run.request.reason:
-		raise Refused("--override-blockers needs a --reason, which is recorded. Nothing was touched.")
+		raise Refused(
+			'--override-blockers needs a reason, which is recorded. Nothing was touched. Add --reason "…".'
+		)
 	raise_if_blocked(run, app_hooks.objections(run.bench))
 	has_before = app_hooks.declares(run.bench, app_hooks.BEFORE)
 	if not (has_before or app_hooks.declares(run.bench, app_hooks.AFTER)):
@@ -24,20 +28,22 @@ def before_hooks(run: Run, detail: list[str]) -> None:
 
 
 def raise_if_blocked(run: Run, objections: list[app_hooks.Objection]) -> None:
+	"""Raises Blocked where there are objections, unless a person overrides them: then they are noted."""
 	said = "; ".join(map(str, objections))
 	if objections and run.options.override_blockers:
 		run.note(f"{run.request.requested_by} goes on although there is an objection: {said}")
 	elif objections:
 		raise Blocked(
-			f"There is an objection: {said}. Nothing was touched. Wait until that is over; or go on all the same with "
+			f"There is an objection: {said}. Nothing was touched. Type the command again when that is over; "
+			"or go on all the same with "
 			'--override-blockers --reason "…", which is recorded.'
 		)
 
 
 def after_hooks(run: Run, status: str) -> None:
-	"""Tell apps that the restart they were told of is over, however it ended. What they raise becomes a warning.
+	"""Tell apps how the restart ended, if they were told that it begins. What they raise becomes a warning.
 
-	One whose migration failed is not over: it is gone on with, or given up, by a person.
+	A restart whose migration failed has not ended: a person goes on with it or gives it up.
 	"""
 	state = run.journal.request(run.request.id).state
 	if state.get("prior") or not state.get("owes_after_hooks"):

@@ -5,15 +5,13 @@ from ...workers.drain import Undrained, drain, waking
 from ..run import Run
 from ..strategies import FINISH_FIRST
 from .batches import prove_return
+from .workers import why_workers_are_left
 
 
 def drain_workers(run: Run, detail: list[str]) -> None:
-	"""Wait until nothing runs; or, where running jobs are allowed to go on, until no worker can take a new one."""
-	if not run.options.touches_workers:
-		detail.append("no worker is touched")
-		return
-	if not run.state.redis_is_up:
-		detail.append("not possible: Redis is down")
+	"""Wait until no job runs; or, where running jobs may go on, until no worker can take a new one."""
+	if reason := why_workers_are_left(run):
+		detail.append(reason)
 		return
 	leaves_busy = run.strategy.busy != FINISH_FIRST
 	prove_return(run)
@@ -25,14 +23,17 @@ def drain_workers(run: Run, detail: list[str]) -> None:
 			wake,
 			leaves_busy,
 		)
-	detail.append("no worker takes a new job, seen twice" if leaves_busy else "nothing runs, seen twice")
+	detail.append(
+		"no worker takes a new job, confirmed twice" if leaves_busy else "nothing runs, confirmed twice"
+	)
 
 
 def note_progress(run: Run, undrained: Undrained) -> None:
+	"""Note what the drain still waits for."""
 	if undrained.busy:
 		jobs = ", ".join(f"{job or 'a job'} on pid {worker.pid}" for worker, job in undrained.busy)
-		run.note(f"waiting for {len(undrained.busy)}: {jobs}")
+		run.note(f"waiting for {pluralize(len(undrained.busy), 'job')}: {jobs}")
 	elif undrained.unproven:
-		run.note(f"waking {pluralize(len(undrained.unproven), 'worker')} that wait for a job")
+		run.note(f"waking {pluralize(len(undrained.unproven), 'worker without a job')}")
 	else:
 		run.note("no worker can take a job")

@@ -1,4 +1,4 @@
-"""Seeing that a restart can succeed, and remembering how the bench was. Touches nothing."""
+"""The step that checks that a restart can succeed, and remembers how the bench was. Touches nothing."""
 
 import dataclasses
 
@@ -31,8 +31,8 @@ def preflight(run: Run, detail: list[str]) -> None:
 		remember_sites(run)
 	counts = run.report
 	detail.append(
-		f"{pluralize(counts.workers.before, 'worker')}, {pluralize(counts.jobs.running_at_start, 'job')} running, "
-		f"{counts.jobs.queued_at_start} waiting"
+		f"{pluralize(counts.workers.before, 'worker')}, {pluralize(counts.jobs.running_at_start, 'job')} "
+		f"running, {counts.jobs.queued_at_start} waiting"
 	)
 
 
@@ -45,8 +45,8 @@ def check_request(run: Run) -> None:
 		check_migration(run)
 	if run.strategy.name == LEAVE and not run.manager.is_seen_through_redis:
 		raise Refused(
-			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type `safe-restart --only "
-			"workers`."
+			f"--here is for containers, and {run.manager.name} runs this bench. Nothing was touched. Type "
+			"`safe-restart --only workers`."
 		)
 
 
@@ -55,8 +55,9 @@ def check_redis_answers(run: Run) -> None:
 	run.state.redis_is_up = connection.is_up(run.fleet_reader.redis)
 	if run.manager.is_seen_through_redis and not run.state.redis_is_up:
 		raise Refused(
-			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached through it alone. "
-			"Nothing was touched. Start it, or see redis_queue in sites/common_site_config.json."
+			f"Redis at {run.bench.redis_queue_url} does not answer, and workers in containers are reached "
+			"through it alone. Nothing was touched. Start Redis, or correct redis_queue in "
+			"sites/common_site_config.json."
 		)
 
 
@@ -64,7 +65,8 @@ def check_services(run: Run, services: list[Service]) -> None:
 	"""Check that the process manager can replace what was chosen. Raises Refused."""
 	if not any(service.kind in run.options.only for service in services):
 		raise Refused(
-			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. Nothing was touched."
+			f"{run.manager.name} runs no {' or '.join(run.options.only)} service of {run.bench.path}. "
+			"Nothing was touched."
 		)
 	touched = [service for service in services if service.kind in run.options.only]
 	if hindrance := run.manager.hindrance(touched, run.options.migrate):
@@ -74,7 +76,10 @@ def check_services(run: Run, services: list[Service]) -> None:
 
 
 def remember_sites(run: Run) -> None:
-	"""Which sites answer, so that they do afterwards. Where a helper has died it is what that one saw: the web may be away."""
+	"""Remember which sites answer, as the same must answer afterwards.
+
+	What an earlier helper of this request recorded counts too, since the web may be away now.
+	"""
 	run.state.sites_before = web_health.health(run.bench)
 	run.state.sites_before |= {
 		site: web_health.Health(site, 200) for site in run.request.state.get("answered", ())
@@ -84,25 +89,32 @@ def remember_sites(run: Run) -> None:
 
 
 def go_without_redis(run: Run, services: list[Service]) -> None:
-	"""Restart what does not need Redis. Workers are left: a new one could not start, an old one waits for Redis."""
+	"""Leave the workers out, as a new worker could not start without Redis.
+
+	Raises Refused for every strategy but `now`.
+	"""
 	down = f"Redis at {run.bench.redis_queue_url} does not answer"
 	others = [kind for kind in run.options.only if kind not in (WORKERS, REDIS)]
 	starts = [run.manager.start_command(s) for s in services if s.kind == REDIS and not s.is_up]
 	if run.strategy.name != NOW or not others:
 		raise Refused(
-			f"{down}, so nobody can say which jobs run, and no worker could start. Nothing was touched. Start Redis "
-			f"first{f' ({starts[0]})' if starts else ''}; --now restarts the other services without it."
+			f"{down}, so the running jobs are not known, and no worker could start. Nothing was touched. "
+			f"Start Redis first{f' ({starts[0]})' if starts else ''}; --now restarts the other services "
+			"without it."
 		)
 	run.state.options = dataclasses.replace(run.options, only=tuple(others))
 	run.warn(
-		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could not start. "
-		f"They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then run `safe-restart`, "
-		"which also finds interrupted jobs."
+		f"{down}: running jobs could not be seen and workers were left as they are, since a new one could "
+		f"not start. They go on by themselves once Redis is back{f' ({starts[0]})' if starts else ''}; then "
+		"run `safe-restart`, which also finds interrupted jobs."
 	)
 
 
 def remember_workers(run: Run) -> Fleet:
-	"""Which workers and jobs there are now, for the report and to know them again; a warning for each that is left out."""
+	"""Remember the workers and jobs that there are now.
+
+	Warns of workers that cannot be replaced, and of other benches.
+	"""
 	fleet = run.state.workers_before = run.fleet_reader.read()
 	run.state.running_at_start = {worker.job_id: job for worker, job in fleet.running if worker.job_id}
 	run.report.workers.before = len(fleet.workers)
@@ -111,12 +123,12 @@ def remember_workers(run: Run) -> Fleet:
 	others = ", ".join(fleet.snapshot.other_benches)
 	if others and (run.strategy.holds_lease or run.options.migrate) and run.options.touches_workers:
 		run.warn(
-			f"{others} uses the same Redis: until the queues are released no worker takes a new job there either"
+			f"{others} uses the same Redis: until the suspension ends, no worker takes a new job there either"
 		)
 	for worker in fleet.unmanaged if run.options.touches_workers else ():
 		run.warn(
-			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not kept by {run.manager.name}: it is "
-			"not replaced and goes on with its old code"
+			f"worker {worker.name} (pid {worker.pid} on {worker.hostname}) is not managed by "
+			f"{run.manager.name}: it is not replaced and goes on with its old code"
 		)
 	return fleet
 
@@ -131,13 +143,14 @@ def check_redis_may_stop(run: Run, fleet: Fleet) -> None:
 	"""Check that no job is lost or broken while Redis is away. Raises Refused."""
 	if not connection.keeps_jobs(run.fleet_reader.redis):
 		raise Refused(
-			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): restarting it "
-			"would lose every queued job. Nothing was touched. Leave redis out of --only; where it restarts with all else, let "
-			f"it save first: redis-cli -u {run.bench.redis_queue_url} CONFIG SET save '3600 1'"
+			f"Redis at {run.bench.redis_queue_url} keeps nothing on disk (save and appendonly are off): "
+			"restarting it would lose every queued job. Nothing was touched. Leave redis out of --only; "
+			f"where Redis restarts with all else, type first: redis-cli -u {run.bench.redis_queue_url} "
+			"CONFIG SET save '3600 1'"
 		)
 	if others := fleet.snapshot.other_benches:
 		raise Refused(
-			f"{', '.join(others)} uses the Redis at {run.bench.redis_queue_url} too, and nobody waits for the jobs that run "
-			"there: restarting it would break them. Nothing was touched. Leave redis out of --only, or stop those workers "
-			"first."
+			f"{', '.join(others)} uses the Redis at {run.bench.redis_queue_url} too, and this restart does "
+			"not wait for its jobs: they would break. Nothing was touched. Leave redis out of --only, or "
+			"stop those workers first."
 		)

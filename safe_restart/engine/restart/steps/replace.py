@@ -1,4 +1,5 @@
-"""Steps that replace workers: ask them to stop, end the grace of their jobs, wait until new ones are there."""
+"""Steps that replace workers: ask them to stop, interrupt jobs after the grace, wait until new workers are
+there."""
 
 import time
 
@@ -7,29 +8,26 @@ from ...core.waiting import LOOK_INTERVAL_SECONDS
 from ...managers.base import START_TIMEOUT_SECONDS
 from ...processes.classify import WORKERS
 from ...workers import identity
-from ...workers.fleet import Fleet
+from ...workers.fleet import Fleet, WorkerProgram
 from ..run import WAITING_FOR_PEER, Run
 from .batches import next_batch, prove_return
 from .services import end_probe
-from .workers import kill_overdue, request_stop, wait_gone, wait_out_grace
+from .workers import kill_overdue, request_stop, wait_gone, wait_out_grace, why_workers_are_left
 
 CALM_INTERVAL_SECONDS = 0.25  # while only stragglers are watched
 
 
 def request_stops(run: Run, detail: list[str]) -> None:
-	"""Ask each worker that can go to stop now, and the busy ones to stop after their job."""
-	if not run.options.touches_workers:
-		detail.append("no worker is touched")
-		return
-	if not run.state.redis_is_up:
-		detail.append("not possible: Redis is down")
+	"""Ask the first batch of workers to stop: idle ones now, busy ones after their job."""
+	if reason := why_workers_are_left(run):
+		detail.append(reason)
 		return
 	prove_return(run)
 	run.pass_point_of_no_return()
 	request_stop(run, next_batch(run, run.fleet_reader.read()))
 	busy = sum(one.was_busy for one in run.stopper.stop_requests.values())
-	idle = len(run.stopper.stop_requests) - busy
-	detail.append(f"{pluralize(idle, 'worker')} can go now, {busy} after their job")
+	asked = f"{pluralize(len(run.stopper.stop_requests), 'worker')} asked to stop"
+	detail.append(f"{asked}, {busy} of them with a job" if busy else asked)
 
 
 def request_stops_of_host(run: Run, detail: list[str]) -> None:
@@ -42,7 +40,7 @@ def request_stops_of_host(run: Run, detail: list[str]) -> None:
 
 
 def stop(run: Run, detail: list[str]) -> None:
-	"""Every worker leaves. None has a job by now."""
+	"""Stop every worker. None has a job by now."""
 	run.pass_point_of_no_return()
 	if WORKERS not in run.options.only:
 		detail.append("no worker is restarted")
@@ -54,7 +52,7 @@ def stop(run: Run, detail: list[str]) -> None:
 
 
 def interrupt(run: Run, detail: list[str]) -> None:
-	"""The grace ends: workers that still have a job are killed with it."""
+	"""Let running jobs have their grace, then kill the workers that still have one, with their job."""
 	killed = wait_out_grace(run)
 	detail.append(
 		f"{pluralize(killed, 'worker')} killed with a job" if killed else "no job had to be interrupted"
@@ -62,30 +60,32 @@ def interrupt(run: Run, detail: list[str]) -> None:
 
 
 def replace(run: Run, detail: list[str]) -> None:
-	"""Wait until everything that can be new by now is new: web, scheduler, socketio and the workers without a job."""
+	"""Wait until everything that can be new by now is new: web, scheduler, socketio and the workers without a
+	job."""
 	wait_back(run)
 	gone = [asked.is_gone for asked in run.stopper.stop_requests.values()]
 	if all(gone) or not run.strategy.interrupts:  # or jobs would have their grace and the web's boot
 		wait_for_web(run)
 	kinds = [service.kind for service in run.manager.services() if service.kind != WORKERS]
 	others = [kind for kind in run.options.only if kind in kinds]
-	workers = [f"{sum(gone)} of {len(gone)} workers programs"] if any(gone) else []
+	workers = [f"workers ({sum(gone)} of {len(gone)})"] if any(gone) else []
 	detail.append(", ".join(others + workers))
 
 
 def wait_for_web(run: Run) -> None:
-	"""Until it answers again, and so measure how long it was away."""
+	"""Wait until the web answers again, and so measure how long it was away."""
 	if run.state.probe:
 		run.state.probe.wait_until_ok(START_TIMEOUT_SECONDS)
 		end_probe(run)
 
 
 def follow(run: Run, detail: list[str]) -> None:
-	"""Wait for workers with a job to be replaced: within the timeout, or, once the call returned, to the end."""
+	"""Wait until workers with a job are replaced: within the timeout, or to the end once the command has
+	returned."""
 	is_watching = run.state.is_watching
 	deadline = time.monotonic() + (float("inf") if is_watching else run.options.wait_workers_timeout)
 	while True:
-		stragglers = run.stragglers  # asked first: one that leaves from here on is then seen to be away
+		stragglers = run.stragglers  # read first: a worker that leaves after this is found away below
 		away = advance(run)
 		if not (away or stragglers) or time.monotonic() > deadline or is_stuck(run):
 			break
@@ -99,12 +99,13 @@ def follow(run: Run, detail: list[str]) -> None:
 
 
 def is_stuck(run: Run) -> bool:
-	"""New workers do not stay up, so the old ones that wait for them are better left serving with their old code."""
+	"""Whether new workers do not stay up, so that the old ones that wait for them had better go on with their
+	old code."""
 	return bool(run.report.problems) and all(asked.how == WAITING_FOR_PEER for asked in run.stragglers)
 
 
 def is_superseded(run: Run) -> bool:
-	"""Whether this request was ended, or a later one has begun."""
+	"""Whether this request has ended, or a later one has begun."""
 	still_open = run.journal.open_requests()  # the oldest first
 	ids = [request.id for request in still_open]
 	return run.request.id not in ids or any(
@@ -113,7 +114,8 @@ def is_superseded(run: Run) -> bool:
 
 
 def wait_back(run: Run) -> None:
-	"""Wait until all that left is back, batch after batch, but not for workers with a job."""
+	"""Wait until all services that are being replaced are back, batch after batch, but not for workers with a
+	job."""
 	began = time.monotonic()
 	while away := advance(run):
 		if any(time.monotonic() - began > run.pending_services.patience_seconds(name) for name in away):
@@ -123,8 +125,12 @@ def wait_back(run: Run) -> None:
 
 
 def advance(run: Run) -> set[str]:
-	"""Move everything on by one snapshot, and ask the next batch to stop; returns who is away, without workers with a job.
-	Jobs that are to be interrupted have no more than their grace, however long something else takes."""
+	"""Poll everything once and ask the next batch to stop.
+
+	Returns the names of services that are away, without workers with a job.
+
+	Jobs that are to be interrupted have no more than their grace, however long something else takes.
+	"""
 	if run.strategy.interrupts:
 		kill_overdue(run)
 	asked = run.stopper.stop_requests
@@ -132,24 +138,28 @@ def advance(run: Run) -> set[str]:
 	if run.state.redis_is_up and any(one.lingers for one in asked.values()):
 		run.stopper.hasten(run.retry_transient(run.fleet_reader.read).snapshot)
 	away = run.retry_transient(run.pending_services.poll) - in_job
-	if not (run.state.redis_is_up and who_waits_for_a_turn(run)):
+	if not (run.state.redis_is_up and programs_for_later_batches(run)):
 		return away
 	fleet = run.retry_transient(run.fleet_reader.read)
 	if batch := ask_next_batch(run, fleet):
 		return batch
-	# Those not asked yet wait for one that is away: until it has registered, there is something to wait for.
+	# Programs not asked yet wait for one that is away, so it counts as away until its worker has registered.
 	unregistered = {one.name for one in fleet.programs if not one.workers}
 	return away | (unregistered & (run.state.expected - in_job))
 
 
-def who_waits_for_a_turn(run: Run) -> list:
+def programs_for_later_batches(run: Run) -> list[WorkerProgram]:
+	"""The worker programs that still have to be asked to stop."""
 	has_turns = run.strategy.in_batches or run.manager.is_seen_through_redis
 	return run.unasked_programs() if has_turns else run.unasked_orphans()
 
 
 def ask_next_batch(run: Run, fleet: Fleet) -> set[str]:
-	"""Names of those that were asked to stop now. A helper that only watches has given the lock back; the one that has the
-	lock now replaces these workers too."""
+	"""Ask the next batch to stop, and return its names.
+
+	A helper that only watches has released the lock. Where another helper holds it, that one replaces these
+	workers too.
+	"""
 	batch = next_batch(run, fleet)
 	if not batch or not run.lock.take():
 		return set()

@@ -1,4 +1,4 @@
-"""Steps on what is not a worker: scheduler, web, socketio, and Redis where it was named."""
+"""Steps that replace scheduler, web and socketio, and Redis where it was named."""
 
 import time
 
@@ -16,7 +16,8 @@ ORDER = (SCHEDULER, WEB, SOCKETIO)
 
 
 def begin_services(run: Run, detail: list[str]) -> None:
-	"""Replace scheduler, web and socketio, and start workers that were down. Each is only begun here; `replace` waits."""
+	"""Begin to replace scheduler, web and socketio, and to start workers that were down; the step `replace`
+	waits for them."""
 	run.pass_point_of_no_return()
 	if not run.state.probe:
 		begin_probe(run)
@@ -34,16 +35,19 @@ def begin_services(run: Run, detail: list[str]) -> None:
 	begun = [one for one in (*old, *down) if one.kind in run.options.only]
 	for service in begun:
 		run.pending_services.expect(service).begin()
-	detail.append(", ".join(service.name for service in begun) or "there is none")
+	detail.append(", ".join(service.name for service in begun) or "no service to replace")
 
 
 def keeper_loss(run: Run, services: list[Service]) -> str:
+	"""What is lost because the web has no keeper, or lost it; empty where nothing is."""
 	return run.retry_transient(lambda: keeper_setup.what_is_lost(run.bench, run.manager, services))
 
 
 def end_orphaned_services(run: Run) -> set[str]:
-	"""End scheduler, web and socketio that a manager which died has left: they run old code beside their successors, and
-	keep the port from them. Returns the kinds."""
+	"""End scheduler, web and socketio that a dead process manager left, and return their kinds.
+
+	They would run old code beside the new services, and keep the port from them.
+	"""
 	services = run.manager.services()
 	kinds = [kind for kind in ORDER if kind in run.options.only]
 	found = orphaned_services.find_orphaned_services(run.bench, services, kinds)
@@ -55,7 +59,8 @@ def end_orphaned_services(run: Run) -> set[str]:
 
 
 def begin_probe(run: Run) -> None:
-	"""Measure the web while it is replaced, at a site that answers; where none does, nothing can be said."""
+	"""Begin to measure how long the web is away, at a site that answers; where no site does, nothing is
+	measured."""
 	site = next((health.site for health in run.state.sites_before.values() if health.is_ok), None)
 	if site:
 		run.state.probe = Probe(run.bench, site)
@@ -64,6 +69,7 @@ def begin_probe(run: Run) -> None:
 
 
 def end_probe(run: Run) -> None:
+	"""End the measurement and put its result into the report."""
 	if run.state.probe:
 		run.state.probe.stop()
 		run.report.web.outage_ms = run.state.probe.outage_ms
@@ -71,7 +77,10 @@ def end_probe(run: Run) -> None:
 
 
 def restart_redis(run: Run, detail: list[str]) -> None:
-	"""Nothing runs now. Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest."""
+	"""Restart Redis, while no job runs.
+
+	Redis saves on SIGTERM; the lease is a key like any other and comes back with the rest.
+	"""
 	end_orphaned_redis(run)
 	services = [service for service in run.manager.services() if service.kind == REDIS]
 	for service in services:
@@ -82,17 +91,19 @@ def restart_redis(run: Run, detail: list[str]) -> None:
 		if time.monotonic() > deadline:
 			run.pending_services.give_up(away, START_TIMEOUT_SECONDS)
 			raise RestartError(
-				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it; nothing is lost that it "
-				"had saved. See its log, start it, then run `safe-restart` again."
+				f"Redis at {run.bench.redis_queue_url} did not come back. Workers wait for it, and what it "
+				"had saved is not lost. See its log, start Redis, then type `safe-restart` again."
 			)
 		time.sleep(LOOK_INTERVAL_SECONDS)
 	detail.append("Redis is new")
 
 
 def end_orphaned_redis(run: Run) -> None:
+	"""End a Redis that a dead process manager left. Raises RestartError where it does not end."""
 	for _, process in orphaned_services.find_orphaned_services(run.bench, run.manager.services(), [REDIS]):
 		if not orphaned_services.ask_to_end(process, START_TIMEOUT_SECONDS):
 			raise RestartError(
 				f"Redis (process {process.pid}), left by a {run.manager.name} that died, did not end in "
-				f"{START_TIMEOUT_SECONDS} s. It was not killed, so that it loses nothing; see its log, then try again."
+				f"{START_TIMEOUT_SECONDS} s. It was not killed, so that no job is lost. See its log, then "
+				"type `safe-restart` again."
 			)

@@ -1,14 +1,15 @@
--- Decide the fate of one job, atomically, and only if it is still as it was found.
+-- Decide what becomes of one job, atomically, and only if the job is still as it was found.
 --
--- Job.requeue() refuses a started job, and pushing its id back without removing its entry in the started registry lets
--- a later cleanup mark the finished job as failed (seen on rq 2.6.1). So all traces go, then the hash is reset.
+-- Job.requeue() refuses a started job. A job that is queued again while its entry in the started registry stays is
+-- marked as failed by a later cleanup (seen on rq 2.6.1, FACTS 1.8). So all traces of the job go first, then its hash
+-- is reset.
 --
--- KEYS[1] set of the bench's held jobs   KEYS[2] the bench's delayed jobs, by the time they are due
+-- KEYS[1] set of the bench's held jobs   KEYS[2] sorted set of its delayed jobs, by the time at which they are due
 -- ARGV[1] job id   ARGV[2] the status it was found in   ARGV[3] requeue, delay, hold or fail
--- ARGV[4] why   ARGV[5] who   ARGV[6] now, ISO 8601   ARGV[7] how often it was interrupted by now,
--- or '' to leave that as it was
+-- ARGV[4] why   ARGV[5] who   ARGV[6] now, ISO 8601   ARGV[7] how often the job was interrupted so far,
+-- or '' to leave that number as it is
 -- ARGV[8] seconds of delay
--- returns 'done', or why nothing was done: 'gone', 'waiting' (it stands in its queue), or its present status
+-- returns 'done', or why nothing was done: 'gone', 'waiting' (the job waits in its queue), or its present status
 -- RQ's keys and our fields are spelled here as in rq/keys.py, which a script cannot import.
 local id, expected, action, why, who, at = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local held, delayed = KEYS[1], KEYS[2]
@@ -23,8 +24,8 @@ local queue = 'rq:queue:' .. origin
 local intermediate = queue .. ':intermediate'
 if status == 'queued' and redis.call('LPOS', queue, id) then return 'waiting' end
 
--- Registry members are the id in rq 1.x and `<id>:<execution>` later; ids may hold colons, so a member that is
--- itself a job is somebody else's.
+-- Members of registries are the job id in rq 1.x and `<id>:<execution>` later. Ids may contain colons, so a member that
+-- is itself the id of a job belongs to that other job.
 local function is_its(member)
 	if member == id then return true end
 	if redis.call('EXISTS', 'rq:job:' .. member) == 1 then return false end
@@ -61,14 +62,14 @@ elseif action == 'delay' then
 	redis.call('ZADD', 'rq:scheduled:' .. origin, now + ARGV[8], id)
 	redis.call('ZADD', delayed, now + ARGV[8], id)
 elseif action == 'hold' then
-	-- Frappe and RQ show it as deferred; without an end to its score no cleanup touches it.
+	-- Frappe and RQ show the job as deferred. Its score is infinite, so no cleanup touches it.
 	redis.call('HSET', job, 'status', 'deferred')
 	redis.call('ZADD', 'rq:deferred:' .. origin, '+inf', id)
 	redis.call('SADD', held, id)
 else
 	local keep = tonumber(redis.call('HGET', job, 'failure_ttl') or 31536000) -- rq/defaults.py: one year
 	redis.call('HSET', job, 'status', 'failed', 'exc_info', why, 'ended_at', at)
-	-- A negative one means for ever (rq/job.py: Job.cleanup), where EXPIRE would delete the job.
+	-- A negative failure_ttl means for ever (rq/job.py: Job.cleanup); EXPIRE would delete the job at once.
 	redis.call('ZADD', 'rq:failed:' .. origin, keep < 0 and '+inf' or now + keep, id)
 	if keep >= 0 then redis.call('EXPIRE', job, keep) end
 end

@@ -1,5 +1,5 @@
--- One consistent look at the RQ of a bench, without side effects: RQ's own readers move expired jobs, delete
--- worker keys and rename the client (rq 1.15 to 3.0), so only plain reads are used here.
+-- One consistent snapshot of the RQ of a bench, without side effects: RQ's own readers move expired jobs, delete
+-- worker keys and rename the client (rq 1.15 to 3.0, FACTS 1.11), so only plain reads are used here.
 --
 -- ARGV[1]  the prefix of the bench's queues, with its separator
 -- ARGV[2…] full names of queues that are known from the configuration
@@ -9,7 +9,7 @@ local prefix = ARGV[1]
 
 local WORKER_FIELDS = {'pid', 'hostname', 'ip_address', 'state', 'queues', 'current_job', 'birth', 'death',
 	'last_heartbeat', 'shutdown_requested_date', 'version'}
--- Never `data`: it is pickled, possibly large, and nobody who only observes may open it.
+-- Never `data`: it is pickled and may be large, and what only reads must not open it (FACTS 1.15).
 local JOB_FIELDS = {'status', 'origin', 'description', 'created_at', 'enqueued_at', 'started_at', 'timeout',
 	'worker_name', 'safe_restart_attempts'}
 
@@ -22,13 +22,13 @@ local function read(key, names)
 	return out
 end
 
--- A worker that was killed can leave a key without its queues. RQ still lists it by queue; where no other bench is
--- here, it can only be ours.
+-- A worker that was killed can leave a hash without its queues (FACTS 1.10). RQ's sets of workers by queue still list
+-- it. Where no other bench is on this Redis, it can only be a worker of this bench.
 local unnamed = {}
 
 local function is_ours(queue) return string.sub(queue, 1, #prefix) == prefix end
 
--- rq 1.x keeps the job id in its registries, later versions `<id>:<execution>`; job ids may contain colons.
+-- Members of registries are the job id in rq 1.x and `<id>:<execution>` later; job ids may contain colons.
 local function job_id_of(member)
 	if redis.call('EXISTS', 'rq:job:' .. member) == 1 then return member end
 	return string.match(member, '^(.*):[^:]*$') or member
@@ -44,7 +44,7 @@ for _, key in ipairs(redis.call('SMEMBERS', 'rq:workers')) do
 	local worker = read(key, WORKER_FIELDS)
 	worker.key = key
 	if not worker.current_job then
-		-- rq 3 has no current_job in the worker hash
+		-- rq 3 has no current_job in the worker hash (FACTS 1.13)
 		local running = redis.call('SMEMBERS', key .. ':executions')
 		if running[1] then worker.current_job = job_id_of(running[1]) end
 	end

@@ -1,4 +1,7 @@
-"""One restart of this bench. Inserting it asks for the restart; from then on only the journal of the bench changes it."""
+"""One restart of this bench.
+
+Inserting the document asks for it; from then on only the journal changes the document.
+"""
 
 import re
 import sqlite3
@@ -84,15 +87,18 @@ class RestartRequest(Document):
 			frappe.db.after_commit.add(partial(submit_committed_request, self.name, self.flags.options))
 
 	def validate(self) -> None:
-		"""`flags` cannot be set from outside (BaseDocument._reserved_keywords), so this holds for REST and for
-		Administrator too."""
+		"""Refuse every change that is not the journal's.
+
+		`flags` cannot be set from outside (BaseDocument._reserved_keywords), so this holds for REST and for
+		Administrator too.
+		"""
 		if not self.is_new() and not self.flags.from_journal:
 			refuse()
 		if not ID.fullmatch(self.name):
 			frappe.throw(_("A Restart Request gets its name from the journal."))
 
 	def on_update(self) -> None:
-		# What runs on this event must not write on with our licence.
+		# Other code that runs on this event must not save with the permission of the journal.
 		self.flags.from_journal = False
 
 	def on_trash(self) -> None:
@@ -106,7 +112,7 @@ class RestartRequest(Document):
 
 	@as_frappe_errors
 	def ask(self) -> None:
-		"""Check what is asked, and write down what that means in full; nothing of the account comes from outside."""
+		"""Check what is asked for, and fill in its options. No field of the report is taken from outside."""
 		check_role()
 		visibility()
 		if frappe.flags.in_import:
@@ -133,33 +139,38 @@ class RestartRequest(Document):
 		self.flags.options = options.as_dict()
 
 	def wanted(self) -> dict:
-		"""The options as they came, before any of them is checked."""
+		"""The options as they came, unchecked."""
 		return {name: self.services if name == "only" else self.get(name) for name in request_options.ROWS}
 
 	def check_blockers(self) -> None:
+		"""Refuse the restart where an app objects, unless the person overrides that with a reason."""
 		if self.override_blockers:
 			if not (self.reason or "").strip():
-				frappe.throw(_("Who overrides a blocker says why. Nothing was touched. Give a reason."))
+				frappe.throw(
+					_(
+						"Overriding a blocker needs a reason that says why. Nothing was touched. Give a reason."
+					)
+				)
 			return
 		if objections := hook_runner.ask_blockers():
-			said = "; ".join(f"{one['by']}: {one['sentence']}" for one in objections)
+			sentences = "; ".join(f"{one['by']}: {one['sentence']}" for one in objections)
 			frappe.throw(
 				_(
 					"An app objects to a restart now: {0}. Nothing was touched. Wait, or override it with a reason."
-				).format(said)
+				).format(sentences)
 			)
 
 	def clear(self) -> None:
-		"""Forget an account that somebody sent along."""
+		"""Empty every field that only the journal fills."""
 		for field in self.meta.fields:
 			if field.no_copy:
 				self.set(field.fieldname, [] if field.fieldtype == "Table" else None)
 		self.status = "Queued"
-		self.amended_from = None  # no field of ours, but Frappe would make a name of it
+		self.amended_from = None  # no field of this DocType, but Frappe would make a name of it
 
 
 def submit_committed_request(name: str, options: dict) -> None:
-	"""Hand the committed request to a helper; where that fails, the document says so."""
+	"""Start a helper for a request whose document was committed. Where that fails, the document says so."""
 	doc = frappe.get_doc("Restart Request", name)
 	try:
 		bench = this_bench()
@@ -174,7 +185,7 @@ def submit_committed_request(name: str, options: dict) -> None:
 
 
 def refuse() -> None:
-	"""Raises PermissionError."""
+	"""Raises PermissionError: the document is a record."""
 	frappe.throw(
 		_("A Restart Request tells what happened: it is neither changed, renamed nor deleted."),
 		frappe.PermissionError,

@@ -60,7 +60,7 @@ class TestAsking(TestCase):
 		self.assertEqual((doc.strategy, doc.flags.options["sites"]), ("wait-workers", (frappe.local.site,)))
 		frappe.db.rollback()
 
-	def test_nothing_of_the_account_can_be_sent_along(self):
+	def test_no_field_of_the_report_can_be_sent_along(self):
 		forged = {
 			"doctype": DOCTYPE,
 			"name": "20200101-000000-aaaa",
@@ -79,7 +79,7 @@ class TestAsking(TestCase):
 		self.assertEqual((doc.outcome, doc.exit_code, doc.steps), (None, None, []))
 		frappe.db.rollback()
 
-	def test_its_name_cannot_be_chosen_in_a_roundabout_way(self):
+	def test_its_name_cannot_be_chosen_through_another_field(self):
 		with self.set_user(MANAGER):
 			doc = frappe.get_doc({"doctype": DOCTYPE, "amended_from": "20200101-000000-aaaa"}).insert()
 		self.assertNotIn("20200101", doc.name)
@@ -102,8 +102,8 @@ class TestAsking(TestCase):
 	def test_a_helper_that_cannot_be_started_fails_the_request_with_the_reason(self):
 		log = self.bench.state_path / "helper.log"
 		if log.exists():
-			held = log.rename(log.with_suffix(".aside"))
-			self.addCleanup(held.rename, log)
+			moved = log.rename(log.with_suffix(".moved"))
+			self.addCleanup(moved.rename, log)
 		log.mkdir()
 		self.addCleanup(log.rmdir)
 		with self.set_user(MANAGER):
@@ -115,7 +115,7 @@ class TestAsking(TestCase):
 		self.assertEqual(self.asked, [])
 
 
-class TestTheAccountStands(TestCase):
+class TestTheReportStands(TestCase):
 	def setUp(self):
 		super().setUp()
 		id = self.typed()
@@ -126,7 +126,7 @@ class TestTheAccountStands(TestCase):
 
 	def test_nobody_changes_renames_or_deletes_it(self):
 		name = self.doc.name
-		ways = {
+		attempts = {
 			"save": lambda: frappe.get_doc(DOCTYPE, name).update({"status": "Completed"}).save(),
 			"save unchecked": lambda: frappe.get_doc(DOCTYPE, name).save(ignore_permissions=True),
 			"set_value": lambda: frappe.client.set_value(DOCTYPE, name, "status", "Completed"),
@@ -139,11 +139,11 @@ class TestTheAccountStands(TestCase):
 			"step added": lambda: frappe.get_doc({**self.doc.steps[0].as_dict(), "name": None}).insert(),
 		}
 		if hasattr(self.doc, "discard"):
-			ways["discard"] = lambda: frappe.get_doc(DOCTYPE, name).discard()
+			attempts["discard"] = lambda: frappe.get_doc(DOCTYPE, name).discard()
 		for user in ("Administrator", MANAGER):
-			for way, act in ways.items():
-				with self.subTest(user=user, way=way), self.set_user(user):
-					self.assertRaises((frappe.PermissionError, frappe.ValidationError), act)
+			for name_of_attempt, attempt in attempts.items():
+				with self.subTest(user=user, attempt=name_of_attempt), self.set_user(user):
+					self.assertRaises((frappe.PermissionError, frappe.ValidationError), attempt)
 		self.assertEqual(frappe.get_doc(DOCTYPE, name).as_dict(), self.doc.as_dict())
 
 	def test_over_http_neither(self):
@@ -190,11 +190,11 @@ class TestOthersAreTold(TestCase):
 		)
 
 	def test_a_webhook_is_called(self):
-		heard = []
+		received = []
 
 		class Receiver(BaseHTTPRequestHandler):
 			def do_POST(self):
-				heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+				received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 				self.send_response(200)
 				self.end_headers()
 
@@ -221,4 +221,4 @@ class TestOthersAreTold(TestCase):
 		journal_sync.sync()
 		self.end(id)
 		journal_sync.sync()
-		self.assertIn({"request": id, "status": "Completed"}, heard)
+		self.assertIn({"request": id, "status": "Completed"}, received)

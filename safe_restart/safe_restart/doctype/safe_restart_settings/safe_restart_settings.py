@@ -1,7 +1,8 @@
-"""What the bench's configuration says about restarts, as a form.
+"""The settings of the bench for restarts, as a form.
 
-The values live in `safe_restart` of sites/common_site_config.json, where the engine and the command line read them, and
-are the same on all sites of the bench; the form shows what stands there, and saving it writes there.
+Their place is `safe_restart` in sites/common_site_config.json, where the engine and the command line read
+them, so they are the same on all sites of the bench. The form shows what stands there, and saving it writes
+there.
 """
 
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ....engine.sites import maintenance
 from ....engine.state.journal import Journal
 from ....engine.views import board
 
-# force_kill_timeout may be empty, and is shown as text for that.
+# force_kill_timeout may be empty, so it is a text in the form.
 DEFAULTS = tuple(row.name for row in settable_by(SETTINGS) if not row.may_be_none)
 
 
@@ -60,12 +61,13 @@ class SafeRestartSettings(Document):
 
 	@as_frappe_errors
 	def on_update(self) -> None:
-		# Frappe saves every Single unchecked when an app is installed; that is nobody's choice (installer.init_singles).
+		# Frappe saves every Single unchecked when an app is installed (installer.init_singles): that is no
+		# choice of a person.
 		if self.flags.checked:
 			write(this_bench(), self.flags.checked)
 
 	def show(self, bench: Bench) -> None:
-		"""Take over what stands in the file."""
+		"""Fill the form from the file."""
 		defaults, rules = board.defaults(bench), bench.settings
 		self.default_strategy = defaults["strategy"]
 		self.force_kill_timeout = journal_sync.as_text(defaults["force_kill_timeout"])
@@ -88,7 +90,7 @@ class SafeRestartSettings(Document):
 		return {row.method.strip(): row.action for row in self.job_policies}
 
 	def as_config(self) -> dict:
-		"""The form as the engine reads it."""
+		"""The values of the form as the engine reads them."""
 		kill = self.force_kill_timeout
 		return {
 			"defaults": {
@@ -105,7 +107,7 @@ class SafeRestartSettings(Document):
 
 
 def check(bench: Bench, ours: dict) -> None:
-	"""Let the engine judge what it would read. Raises Refused."""
+	"""Check the values as the engine would read them. Raises Refused."""
 	changed = replace(
 		bench, config={**bench.config, "safe_restart": {**(bench.config.get("safe_restart") or {}), **ours}}
 	)
@@ -115,7 +117,10 @@ def check(bench: Bench, ours: dict) -> None:
 
 
 def write(bench: Bench, ours: dict) -> None:
-	"""Replace our keys in one go; bench itself writes the file without a lock, so this cannot keep it out. Raises OSError."""
+	"""Write our keys into the file, all at once. Raises OSError.
+
+	The lock keeps other writers of ours out, but not bench, which writes the file without a lock (FACTS 2).
+	"""
 	Journal(bench)  # makes the folder of the lock
 	path = bench.sites_path / "common_site_config.json"
 	with maintenance.config_lock(bench.state_path):

@@ -280,4 +280,6 @@ def test_the_setting_for_the_process_manager_takes_foreground_and_no_other_word(
 	config.write_text(text.replace("{", '{"safe_restart": {"process_manager": "foreground"},', 1))
 	assert cli(bench, "status", "--json").json["problems"] == []
 	config.write_text(text.replace("{", '{"safe_restart": {"process_manager": "honcho"},', 1))
-	assert "it can be supervisor or systemd or foreground" in cli(bench, "status").out
+	refused = cli(bench, "status")
+	assert refused.exit_code == 2
+	assert "it must be supervisor, systemd, foreground or containers" in refused.err
