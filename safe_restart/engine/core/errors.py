@@ -16,6 +16,10 @@ class Refused(RestartError):
 	exit_code = 2
 
 
+class Unseen(Refused):
+	"""The processes of the bench cannot be seen from here, so nothing can be said of its workers."""
+
+
 class Unwritable(Refused):
 	"""The journal cannot be written. Raised only before anything is stopped; a later failure does not end a restart."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 
 import psutil
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from ..core.bench import Bench
 from ..core.text import pluralize
@@ -164,12 +165,14 @@ def find_suspects(bench: Bench, redis: Redis, fleet: Fleet) -> Suspects:
 	by_status = {"queued": suspects.queued, "started": suspects.started}
 	cursor = None
 	while cursor != 0:
-		cursor, found = redis.scan(cursor or 0, match=f"{keys.JOB_PREFIX}*", count=SCAN_COUNT, _type="hash")
+		cursor, found = redis.scan(cursor or 0, match=f"{keys.JOB_PREFIX}*", count=SCAN_COUNT)
 		job_keys = [key for key in found if key not in known]
 		with redis.pipeline(transaction=False) as pipe:
 			for key in job_keys:
 				pipe.hmget(key, "status", "origin")
-			for key, (status, origin) in zip(job_keys, pipe.execute()):
+			# A key of another type beside them answers with an error; SCAN … TYPE is Redis 6.0's.
+			for key, answer in zip(job_keys, pipe.execute(raise_on_error=False)):
+				status, origin = answer if isinstance(answer, list) else (None, None)
 				if status in by_status and (origin or "").startswith(bench.queue_prefix):
 					by_status[status].add(key.removeprefix(keys.JOB_PREFIX))
 	return suspects
@@ -222,4 +225,9 @@ def confirm_lost(fleet_reader: FleetReader, suspects: set[str], note: Callable[[
 def is_waiting(redis: Redis, job_id: str) -> bool:
 	"""Whether a job stands in its queue, or is gone by now."""
 	origin = redis.hget(keys.job_key(job_id), "origin")
-	return origin is None or redis.lpos(keys.queue_key(origin), job_id) is not None
+	if origin is None:
+		return True
+	try:
+		return redis.lpos(keys.queue_key(origin), job_id) is not None
+	except ResponseError:  # Redis has LPOS from 6.0.6 on
+		return job_id in redis.lrange(keys.queue_key(origin), 0, -1)

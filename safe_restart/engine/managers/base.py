@@ -126,6 +126,10 @@ class ProcessManager(ABC):
 		"""Redis client ids of those workers that wait for a job, by name. Only where `is_seen_through_redis`."""
 		raise NotImplementedError
 
+	def is_visible(self, service: Service) -> bool:
+		"""Whether a process of that pid can be seen from here, and is what this manager runs as that service."""
+		return tree.get(service.pid) is not None
+
 	def process(self, service: Service) -> ProcessHandle | None:
 		"""The living process of a service, inside a shell around it if there is one; or what represents it."""
 		return tree.get(tree.main_pid(service.pid)) if service.pid else None

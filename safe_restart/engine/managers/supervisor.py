@@ -132,6 +132,11 @@ class Supervisor(ProcessManager):
 			if config["inuse"] and belongs_to(self.bench, config["command"], config["directory"])
 		]
 
+	def is_visible(self, service: Service) -> bool:
+		"""Its process is a child of supervisord's own; in another pid namespace both numbers mean something else."""
+		process = tree.get(service.pid)
+		return process is not None and tree.parent_pid(process) == self.call("getPID")
+
 	def signal(self, service: Service, signal_name: str) -> None:
 		"""Send a signal to the process of a service; none where that has ended.
 

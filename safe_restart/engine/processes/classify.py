@@ -51,6 +51,20 @@ def is_wrapper(words: Sequence[str]) -> bool:
 	return bool(words) and Path(words[0]).name.lstrip("-") in WRAPPERS
 
 
+def is_in_front_of(words: Sequence[str], below: Sequence[str]) -> bool:
+	"""Whether the first command only stands in front of the second, its child: a shell, or a program that was given the
+	other's whole command to run (`setsid -w`, `nice`, `sudo`, `timeout 600`, …). A script's interpreter is not in that."""
+	if is_wrapper(words):
+		return True
+	for skipped in (0, 1, 2):  # the interpreter, and an option of it
+		tail = list(below[skipped:])
+		before = list(words[: len(words) - len(tail)])
+		# A fork has the very command of its parent.
+		if tail and before and list(words[-len(tail) :]) == tail and before != list(below[:skipped]):
+			return True
+	return False
+
+
 def belongs_to(bench: Bench, command: str, directory: str) -> bool:
 	"""Whether a process belongs to this bench: it runs in the bench, or its command names a path in the bench.
 

@@ -11,8 +11,10 @@ import psutil
 
 from ..core import environment
 from ..core.waiting import FAST_LOOK_INTERVAL_SECONDS, wait_until
-from .classify import is_wrapper, kind_of
+from .classify import is_in_front_of, kind_of
 
+# In how many ways a process can end while it is looked at (FACTS 6.6).
+VANISHED = (psutil.Error, OSError)
 INIT_NAMES = ("systemd", "init")  # of a machine, and of a user's services; both adopt orphans
 
 
@@ -39,7 +41,7 @@ def get(pid: int) -> psutil.Process | None:
 	try:
 		process = psutil.Process(pid)
 		return process if process.status() != psutil.STATUS_ZOMBIE else None
-	except psutil.Error:
+	except VANISHED:
 		return None
 
 
@@ -68,7 +70,7 @@ def is_alive(process: ProcessHandle) -> bool:
 	"""Whether a process lives, as something other than a zombie. A later process with the same pid does not count."""
 	try:
 		return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-	except psutil.Error:
+	except VANISHED:
 		return False
 
 
@@ -76,7 +78,7 @@ def ancestors(process: psutil.Process) -> list[int]:
 	"""The pid of a process and those of its parents, nearest first."""
 	try:
 		return [process.pid, *(parent.pid for parent in process.parents())]
-	except psutil.Error:
+	except VANISHED:
 		return [process.pid]
 
 
@@ -96,7 +98,7 @@ def orphan_root(process: psutil.Process, kind: str, names: Iterable[str]) -> psu
 		root = chain[above - 1] if above else None
 		is_of_kind = root and (root.pid == process.pid or kind_of(" ".join(root.cmdline())) == kind)
 		return root if is_of_kind else None
-	except psutil.Error:
+	except VANISHED:
 		return None
 
 
@@ -104,7 +106,7 @@ def family(process: P) -> list[P]:
 	"""A process and all below it, such as a worker with its work-horse, in whatever session that is (FACTS 1.5)."""
 	try:
 		return [process, *process.children(recursive=True)]
-	except psutil.Error:
+	except VANISHED:
 		return [process]
 
 
@@ -115,30 +117,46 @@ def kill(processes: Iterable[P], wait_seconds: float = 5) -> list[P]:
 	"""
 	processes = list(processes)
 	for process in processes:
-		with contextlib.suppress(psutil.Error):
+		with contextlib.suppress(*VANISHED):
 			process.kill()  # psutil compares the start time first, so a later process with this pid is not killed
 	wait_until(lambda: not any(map(is_alive, processes)), wait_seconds, FAST_LOOK_INTERVAL_SECONDS)
 	return [process for process in processes if is_alive(process)]
 
 
 def main_pid(pid: int) -> int:
-	"""The pid of the process for which a shell only waits, as in `sh -c 'cd … && bench worker'`; else the pid itself.
+	"""The pid of the process for which another one only waits, as in `sh -c 'cd … && bench worker'` or `setsid -w bench
+	worker`; else the pid itself.
 
-	A shell that is signalled ends alone, and its child goes on as an orphan.
+	A shell or the like that is signalled ends alone, and its child goes on as an orphan.
 	"""
-	with contextlib.suppress(psutil.Error):
+	with contextlib.suppress(*VANISHED):
 		process = psutil.Process(pid)
-		while is_wrapper(process.cmdline()) and len(below := process.children()) == 1:
+		while len(below := process.children()) == 1 and is_in_front_of(process.cmdline(), below[0].cmdline()):
 			process = below[0]
 		return process.pid
 	return pid
+
+
+def innermost_pid(process: psutil.Process) -> int:
+	"""The pid of a process in its own pid namespace, which in a container is another one than here (proc(5): NSpid)."""
+	with contextlib.suppress(*VANISHED):
+		status = Path(f"/proc/{process.pid}/status").read_text(errors="replace")
+		found = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+		return int(found.split()[-1]) if found else process.pid
+	return process.pid
+
+
+def parent_pid(process: psutil.Process) -> int | None:
+	with contextlib.suppress(*VANISHED):
+		return process.ppid()
+	return None
 
 
 def children(pid: int) -> set[int]:
 	"""The pids of the direct children of a process; none where it has ended."""
 	try:
 		return {child.pid for child in psutil.Process(pid).children()}
-	except psutil.Error:
+	except VANISHED:
 		return set()
 
 
@@ -148,7 +166,7 @@ def inside(folder: os.PathLike[str]) -> list[psutil.Process]:
 	found = []
 	for process in psutil.process_iter():
 		# psutil 5.9 raises FileNotFoundError where a process ends in the middle of this (FACTS 6.6).
-		with contextlib.suppress(psutil.Error, OSError):
+		with contextlib.suppress(*VANISHED):
 			if os.path.join(process.cwd(), "").startswith(root):
 				found.append(process)
 	return found

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from ..core.bench import Bench
 from ..core.errors import Cancelled, Unreachable
+from ..rq.failures import is_transient
 from ..state.journal import Journal
 from ..state.locks import BenchLock
 from ..state.records import ASK, Request
@@ -72,7 +73,7 @@ class RequestContext:
 	def retry_transient(self, action: Callable[[], Result]) -> Result:
 		"""Do something that may safely be repeated, and repeat it while Redis or the process manager is away.
 
-		Raises the last error after PATIENCE_SECONDS, and Cancelled.
+		Raises the last error after PATIENCE_SECONDS, at once an error with which Redis answered, and Cancelled.
 		"""
 		deadline = time.monotonic() + PATIENCE_SECONDS
 		noted = ""
@@ -80,7 +81,8 @@ class RequestContext:
 			try:
 				return action()
 			except (RedisError, OSError, Unreachable) as error:
-				if time.monotonic() > deadline:
+				may_pass = isinstance(error, Unreachable) or is_transient(error)
+				if not may_pass or time.monotonic() > deadline:
 					raise
 				if str(error) != noted:
 					noted = str(error)

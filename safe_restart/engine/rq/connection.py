@@ -10,9 +10,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..core.bench import Bench
+from .keys import PROBE
 
 CONNECT_TIMEOUT_SECONDS = 2
 ANSWER_TIMEOUT_SECONDS = 5
+PROBE_MS = 1000
 
 LUA = Path(__file__).with_name("lua")
 
@@ -46,6 +48,16 @@ def is_up(redis: Redis) -> bool:
 		return bool(redis.ping())
 	except (RedisError, OSError):
 		return False
+
+
+def find_problem(redis: Redis) -> Exception | None:
+	"""Why this Redis cannot do what a restart needs, answering and writing; None where it can."""
+	try:
+		redis.ping()
+		redis.set(PROBE, "1", px=PROBE_MS)
+	except (RedisError, OSError) as error:
+		return error
+	return None
 
 
 def keeps_jobs(redis: Redis) -> bool:

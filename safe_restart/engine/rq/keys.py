@@ -19,6 +19,8 @@ ATTEMPTS, WHY, WHO, AT = OUR_FIELDS = (
 	"safe_restart_at",
 )
 
+PROBE = "rq:safe-restart-probe"  # written for a moment to see that Redis takes writes
+
 
 def job_key(job_id: str) -> str:
 	"""The hash of a job."""

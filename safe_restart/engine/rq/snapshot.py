@@ -15,6 +15,9 @@ from .client_list import Client, local_addresses, port_key, read_client
 from .connection import connect, script
 from .job_description import method_of, site_of, user_of
 
+# When the last worker registered with a pid on a host, by both.
+Births = dict[tuple[str, int], datetime | None]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -273,12 +276,12 @@ def read_queue(fields: Mapping[str, Any]) -> Queue:
 	return Queue(**{**fields, "started": tuple(fields["started"] or ())})
 
 
-def newest_births(workers: Iterable[Worker]) -> dict[tuple[str, int], datetime | None]:
+def newest_births(workers: Iterable[Worker]) -> Births:
 	"""The birth of the newest worker with a host name and pid, by both.
 
 	A worker that was born earlier with the same two is dead, whatever process has that pid now.
 	"""
-	born: dict[tuple[str, int], datetime | None] = {}
+	born: Births = {}
 	for worker in workers:
 		known = born.get((worker.hostname, worker.pid))
 		if known is None or (worker.birth and worker.birth > known):

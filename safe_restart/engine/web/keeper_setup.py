@@ -3,14 +3,13 @@
 Loading restarts the web once, in the way of its process manager.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from ..core.bench import Bench
 from ..core.errors import Blocked, Refused, RestartError, Unreachable
 from ..core.files import write_atomically
-from ..core.waiting import LOOK_INTERVAL_SECONDS
+from ..core.waiting import wait_until
 from ..managers import detect
 from ..managers.base import START_TIMEOUT_SECONDS, ProcessManager, Service
 from ..processes.classify import WEB
@@ -110,22 +109,32 @@ def what_is_missing(setup: Setup, before: Service, answered: list[str], wanted: 
 
 	answered: the sites that answered 200 before
 	"""
-	deadline = time.monotonic() + START_TIMEOUT_SECONDS
-	service = before
-	while True:
+	service, problem = before, ""
+
+	def is_decided() -> bool:
+		nonlocal service, problem
 		with suppress(Unreachable):
 			service = web_of(setup.manager)
-		keeper = keeper_in(service)
-		is_as_wanted = service.pid != before.pid and (keeper is not None) == wanted
-		silent = [site for site in answered if not web_health.ask(setup.bench, site).is_ok]
-		is_mute = keeper and read_status(keeper.with_suffix(".json")).get("pid") != service.pid
-		if service.state == "running" and is_as_wanted and not silent and not is_mute:
-			return ""
-		if service.state == "failed" or time.monotonic() > deadline:
-			sites = f"; {', '.join(silent)} did not answer 200, as before" if silent else ""
-			mute = f"; its keeper cannot write into {keeper.parent}" if keeper and is_mute else ""
-			return f"The web did not come back as it should ({service.name} is {service.state}{sites}{mute})."
-		time.sleep(LOOK_INTERVAL_SECONDS)
+		problem = describe_problem(setup.bench, service, before, answered, wanted)
+		return not problem or service.state == "failed"
+
+	wait_until(is_decided, START_TIMEOUT_SECONDS)
+	return problem
+
+
+def describe_problem(
+	bench: Bench, service: Service, before: Service, answered: list[str], wanted: bool
+) -> str:
+	"""A sentence on what is wrong with the web as it is now; empty where all is right."""
+	keeper = keeper_in(service)
+	is_new = service.state == "running" and service.pid != before.pid and (keeper is not None) == wanted
+	silent = [site for site in answered if not web_health.ask(bench, site).is_ok]
+	is_mute = keeper and read_status(keeper.with_suffix(".json")).get("pid") != service.pid
+	if is_new and not silent and not is_mute:
+		return ""
+	sites = f"; no longer answering 200: {', '.join(silent)}" if silent else ""
+	mute = f"; its keeper cannot write into {keeper.parent}" if keeper and is_mute else ""
+	return f"The web did not come back as it should ({service.name} is {service.state}{sites}{mute})."
 
 
 def leave_as_before(setup: Setup, change: Change) -> None:

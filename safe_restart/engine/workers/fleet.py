@@ -5,17 +5,22 @@ worker pool with several. A pool is replaced as a whole, since a child that ends
 (FACTS 2.2).
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from redis import Redis
 
 from ..core.bench import Bench
+from ..core.errors import Unseen
 from ..managers.base import ProcessManager, Service
 from ..processes import tree
 from ..processes.classify import WORKERS
 from ..rq.snapshot import Job, RqReader, RqSnapshot, Worker, newest_births
 from . import identity
+from .presence import Presence
+
+SIGHT_TRIES, SIGHT_PAUSE_SECONDS = 3, 0.1
 
 
 @dataclass(frozen=True)
@@ -79,22 +84,20 @@ class Fleet:
 		return next((program for program in self.programs if program.name == name), None)
 
 
-def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
+def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service], presence: Presence) -> Fleet:
 	"""Join RQ's registrations with the services that a process manager runs on this host."""
 	worker_services = [service for service in services if service.kind == WORKERS]
 	by_pid = {service.pid: service for service in worker_services if service.pid}
 	members: dict[str, list[Worker]] = {service.name: [] for service in by_pid.values()}
 	names = {service.name for service in worker_services}
 	orphans: dict[int, list[Worker]] = {}
-	unmanaged, stale = [], list(snapshot.stale)
+	unmanaged: list[Worker] = []
+	stale = list(snapshot.stale)
 	newest = newest_births(snapshot.workers)
 	for worker in snapshot.workers:
-		if not identity.is_local(worker):
-			unmanaged.append(worker)
-			continue
-		process = identity.of_worker(worker)
-		if process is None or worker.birth != newest[worker.hostname, worker.pid]:
-			stale.append(worker)
+		process = presence.process_of(worker, newest, by_pid)
+		if process is None:
+			(stale if is_stale(worker, presence) else unmanaged).append(worker)
 			continue
 		service = next((by_pid[pid] for pid in tree.ancestors(process) if pid in by_pid), None)
 		if service:
@@ -111,6 +114,14 @@ def join_with_processes(snapshot: RqSnapshot, services: Iterable[Service]) -> Fl
 	return Fleet(snapshot, tuple(programs), tuple(unmanaged), tuple(stale))
 
 
+def is_stale(worker: Worker, presence: Presence) -> bool:
+	"""Whether a worker without a process here is dead: it is one of this host, or was seen here before, and nothing shows
+	that it lives."""
+	if not identity.is_local(worker) and not presence.is_ours_and_ended(worker):
+		return False
+	return not presence.lives_unseen(worker)
+
+
 def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fleet:
 	"""Join RQ's registrations with services that only Redis knows of: each living worker is a program of its own."""
 	by_name = {service.worker: service for service in services if service.worker}
@@ -121,6 +132,16 @@ def join_through_redis(snapshot: RqSnapshot, services: Iterable[Service]) -> Fle
 	]
 	stale = [worker for worker in snapshot.workers if worker.name not in by_name]
 	return Fleet(snapshot, tuple(programs), unmanaged=(), stale=(*snapshot.stale, *stale))
+
+
+def unseen(bench: Bench, manager: ProcessManager, service: Service) -> str:
+	return (
+		f"{manager.name} runs {service.name} as pid {service.pid}, and that process cannot be seen from here: this command is in "
+		"another container or pid namespace, or /proc hides the processes of other users. Without seeing them nobody can tell "
+		"a worker that lives from one that is dead, so nothing was touched and the bench works as before. Type the command "
+		f"where {manager.name} runs, as the bench's owner or root; where workers are in containers of their own, set "
+		f'"safe_restart": {{"process_manager": "containers"}} in {bench.config_path}.'
+	)
 
 
 def orphan_service(pid: int, worker_services: list[Service]) -> Service:
@@ -137,6 +158,8 @@ class FleetReader:
 		self.manager = manager
 		self.rq_reader = rq_reader
 		self.orphans: list[WorkerProgram] = []  # of the last snapshot
+		self.presence = Presence(rq_reader.clients)
+		self.is_sight_proved = False
 
 	@property
 	def redis(self) -> Redis:
@@ -148,10 +171,24 @@ class FleetReader:
 			snapshot = self.rq_reader.snapshot()
 			fleet = join_through_redis(snapshot, self.manager.services_in(snapshot))
 		else:
-			services = self.manager.services()
-			fleet = join_with_processes(self.rq_reader.snapshot(), services)
+			services = self.seen_services()
+			self.presence.begin_snapshot()
+			fleet = join_with_processes(self.rq_reader.snapshot(), services, self.presence)
 		self.orphans = [program for program in fleet.programs if program.is_orphan]
 		return fleet
+
+	def seen_services(self) -> list[Service]:
+		"""The manager's services, once it is proved that their processes can be seen from here. A process that has just
+		ended proves nothing, so several answers have to agree. Raises Unseen."""
+		services = self.manager.services()
+		for _ in range(SIGHT_TRIES):
+			running = [one for one in services if one.pid and one.is_up]
+			if self.is_sight_proved or not running or any(map(self.manager.is_visible, running)):
+				self.is_sight_proved = self.is_sight_proved or bool(running)
+				return services
+			time.sleep(SIGHT_PAUSE_SECONDS)
+			services = self.manager.services()
+		raise Unseen(unseen(self.bench, self.manager, running[0]))
 
 	def waiting(self, pids_by_worker: Mapping[str, int]) -> dict[str, int]:
 		"""Redis client ids of the workers that wait in Redis for a job, by their names.

@@ -5,8 +5,8 @@ import socket
 
 import psutil
 
+from ..processes import tree
 from ..processes.classify import WORKERS, kind_of
-from ..processes.tree import get
 from ..rq.snapshot import Worker
 
 # How far the start of a process may lie after the registration that it is compared with. A worker registers after its
@@ -25,16 +25,18 @@ def of_worker(worker: Worker) -> psutil.Process | None:
 	A system clock that was set since the worker registered moves the start of its process. So a start after the
 	registration proves that this is another process only where that process is no worker.
 	"""
-	process = get(worker.pid) if is_local(worker) else None
+	process = tree.get(worker.pid) if is_local(worker) else None
 	if process and worker.birth:
-		with contextlib.suppress(psutil.Error):
+		with contextlib.suppress(*tree.VANISHED):
 			is_later = process.create_time() > worker.birth.timestamp() + CLOCK_SLACK_SECONDS
-			if is_later and not looks_like(process, worker):
+			if is_later and not has_command_of(process, worker):
 				return None
 	return process
 
 
-def looks_like(process: psutil.Process, worker: Worker) -> bool:
-	"""Whether the command of a process is that of a worker, or the title that RQ gives this one. Raises psutil.Error."""
-	command = " ".join(process.cmdline())
-	return worker.name in command if command.startswith("rq:") else kind_of(command) == WORKERS
+def has_command_of(process: psutil.Process, worker: Worker) -> bool:
+	"""Whether the command of a process is that of a worker, or the title that RQ gives this one."""
+	with contextlib.suppress(*tree.VANISHED):
+		command = " ".join(process.cmdline())
+		return worker.name in command if command.startswith("rq:") else kind_of(command) == WORKERS
+	return False

@@ -10,6 +10,8 @@ from .stop_safety import StopAction
 
 # Leaving takes an RQ worker 0.1 to 0.2 s, where it does not wait for its own thread.
 LINGER_SECONDS = 0.3
+# A worker that holds no job and has not gone by then never will: it is stopped (SIGSTOP) or hangs in the kernel.
+HANG_SECONDS = 10
 
 
 @dataclass
@@ -33,6 +35,11 @@ class StopRequest:
 	@property
 	def is_gone(self) -> bool:
 		return self.process is None or not tree.is_alive(self.process)
+
+	@property
+	def hangs(self) -> bool:
+		"""It lingers for so long that it will not leave by itself."""
+		return self.lingers and time.monotonic() - self.at > HANG_SECONDS
 
 	@property
 	def lingers(self) -> bool:

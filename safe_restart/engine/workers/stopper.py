@@ -21,11 +21,11 @@ from ..core.waiting import LOOK_INTERVAL_SECONDS
 from ..managers.base import RestartMode
 from ..processes import tree
 from ..processes.tree import ProcessHandle
+from ..rq.failures import is_transient
 from ..rq.snapshot import RqSnapshot, Worker
 from ..rq.suspension import Lease
-from . import identity
 from .fleet import Fleet, FleetReader, WorkerProgram
-from .stop_request import StopRequest
+from .stop_request import HANG_SECONDS, StopRequest
 from .stop_safety import StopAction, StopSafety, WorkerPhase, decide_stop
 
 # How long a worker may stay in between before it is stopped without proof. RQ's registry maintenance, during which an
@@ -91,6 +91,8 @@ class WorkerStopper:
 				self.note(f"the suspension {was}; all workers are checked anew")
 				self.take_suspension()
 			except (RedisError, OSError) as error:
+				if not is_transient(error):
+					raise
 				if away_since is None:
 					away_since = time.monotonic()
 					self.note(f"Redis went away ({error}); waiting for it")
@@ -162,8 +164,14 @@ class WorkerStopper:
 		(`join(timeout=1)` in Worker.unsubscribe), while nothing serves their queues."""
 		registered = {worker.name for worker in snapshot.workers}
 		for asked in self.stop_requests.values():
+			if asked.process is None or not asked.lingers:
+				continue
 			is_registered = any(worker.name in registered for worker in asked.program.workers)
-			if asked.process and asked.lingers and not is_registered:
+			if asked.hangs:
+				name = f"{asked.program.name} (pid {asked.process.pid})"
+				self.note(f"{name} holds no job and did not end within {HANG_SECONDS} s; it was killed")
+				tree.kill(tree.family(asked.process))
+			elif not is_registered:
 				tree.kill([asked.process])
 
 	def _stop_safe_ones(self, fleet: Fleet, names: set[str], has_been_waited: bool) -> None:
@@ -190,7 +198,9 @@ class WorkerStopper:
 			phase = self.stop_safety.phase(child, waiting)
 			if phase is WorkerPhase.WAITING_IN_REDIS:
 				self.fleet_reader.rq_reader.unblock(waiting[child.name])
-			elif phase is WorkerPhase.SUSPENDED and (process := identity.of_worker(child)):
+			elif phase is WorkerPhase.SUSPENDED and (
+				process := self.fleet_reader.presence.known_process(child)
+			):
 				process.send_signal(signal.SIGINT)  # it holds no job, so that a second signal does no harm
 
 	def _is_ending(self, program: WorkerProgram) -> bool:

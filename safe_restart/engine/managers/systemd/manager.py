@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from ...core import environment
 from ...core.bench import Bench
 from ...core.errors import RestartError, Unreachable
 from ...processes import tree
@@ -102,6 +103,11 @@ class Systemd(ProcessManager):
 		option = "_SYSTEMD_USER_UNIT" if self.scope == USER else "--unit"
 		names = [f"{option}={service.name}" for service in services]
 		return ["journalctl", "--no-pager", f"--lines={tail}", *names, *["--follow"] * follow]
+
+	def is_visible(self, service: Service) -> bool:
+		"""Its process is in the unit's own cgroup, as far as cgroups can be read."""
+		cgroup = Path(environment.cgroup(service.pid))
+		return service.name in cgroup.parts if cgroup.parts else super().is_visible(service)
 
 	def signal(self, service: Service, signal_name: str) -> None:
 		process = tree.get(tree.main_pid(service.pid)) if service.pid else None

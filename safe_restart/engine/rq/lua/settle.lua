@@ -22,7 +22,16 @@ if status ~= expected then return status end
 local origin = redis.call('HGET', job, 'origin')
 local queue = 'rq:queue:' .. origin
 local intermediate = queue .. ':intermediate'
-if status == 'queued' and redis.call('LPOS', queue, id) then return 'waiting' end
+-- Redis has LPOS from 6.0.6 on.
+local function is_in(list)
+	local place = redis.pcall('LPOS', list, id)
+	if type(place) ~= 'table' or not place.err then return place end
+	for _, waiting in ipairs(redis.call('LRANGE', list, 0, -1)) do
+		if waiting == id then return true end
+	end
+	return false
+end
+if status == 'queued' and is_in(queue) then return 'waiting' end
 
 -- Members of registries are the job id in rq 1.x and `<id>:<execution>` later. Ids may contain colons, so a member that
 -- is itself the id of a job belongs to that other job.
