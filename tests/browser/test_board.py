@@ -24,7 +24,7 @@ from tests.support.browser import (
 	submit,
 )
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.waiting import wait_for
 
 ALL = SiteVisibility(None)
@@ -79,7 +79,7 @@ def test_the_board_shows_workers_with_their_jobs_queues_and_services(demo, page)
 
 
 def test_the_preview_tells_a_running_jobs_fate_before_the_click(demo, page):
-	jobs = run_long(demo, 1, 12)
+	jobs = run_long(demo, 1, 60)
 	open_board(page, demo)
 	open_dialog(page)
 	dialog = page.locator("dialog")
@@ -102,6 +102,7 @@ def test_the_preview_tells_a_running_jobs_fate_before_the_click(demo, page):
 	page.keyboard.press("Escape")
 	expect(dialog).to_have_count(0)
 	assert Journal(demo.bench).requests() == []
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
@@ -135,7 +136,7 @@ def test_a_restart_is_followed_through_the_webs_replacement_to_its_true_account(
 
 
 def test_a_restart_is_cancelled_from_the_board_and_the_bench_is_as_before(demo, page):
-	jobs = run_long(demo, 1, 15)
+	jobs = run_long(demo, 1, 60)
 	open_board(page, demo)
 	open_dialog(page, "wait-workers")
 	submit(page).click()
@@ -144,6 +145,7 @@ def test_a_restart_is_cancelled_from_the_board_and_the_bench_is_as_before(demo, 
 	expect(page.get_by_text("Asked to cancel.")).to_be_visible()
 	expect(page.locator(".sr-card-restart")).to_contain_text("Cancelled")
 	expect(page.get_by_role("button", name="Restart …")).to_be_enabled()
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
@@ -293,7 +295,7 @@ def test_a_restart_can_be_asked_for_with_the_keyboard_alone(demo, page):
 
 
 def test_what_a_person_types_opens_and_scrolls_survives_each_poll(demo, page):
-	jobs = run_long(demo, 1, 8)
+	jobs = run_long(demo, 1, 60)
 	open_board(page, demo)
 	open_dialog(page)
 	page.get_by_text("More options").click()
@@ -305,6 +307,7 @@ def test_what_a_person_types_opens_and_scrolls_survives_each_poll(demo, page):
 	page.keyboard.type("ence")
 	expect(page.get_by_label("Reason")).to_have_value("half a sentence")
 	expect(page.get_by_label("Wait for jobs, seconds")).to_be_visible()
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
@@ -350,7 +353,7 @@ def test_a_suspension_by_somebody_else_is_told_prominently(demo, page):
 
 
 def test_the_board_fits_a_phone_and_can_be_read_in_both_themes(demo, page):
-	jobs = run_long(demo, 2, 12)
+	jobs = run_long(demo, 2, 60)
 	demo.redis.set("rq:suspended", "maintenance")
 	open_board(page, demo)
 	for theme in ("light", "dark"):
@@ -376,6 +379,7 @@ def test_the_board_fits_a_phone_and_can_be_read_in_both_themes(demo, page):
 		== "rgb(243, 243, 243)"
 	)
 	demo.redis.delete("rq:suspended")
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 

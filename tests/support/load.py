@@ -24,6 +24,11 @@ def run_long(demo: DemoBench, count: int, seconds: float, **kwargs) -> list[str]
 	return names
 
 
+def end_jobs(demo: DemoBench) -> None:
+	"""Let every job end that runs now or begins later."""
+	(demo.path / "end-jobs").touch()
+
+
 class Stream:
 	"""Keeps some tiny jobs waiting at all times, so that every worker pops without a pause."""
 

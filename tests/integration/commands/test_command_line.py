@@ -15,7 +15,7 @@ from safe_restart.commands import safe_restart
 from safe_restart.engine.core.environment import python_path
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import (
 	helper_of,
 	start_draining,
@@ -159,7 +159,7 @@ def test_json_is_one_object_on_standard_output_also_when_refused(words_demo):
 
 def test_dry_run_and_plan_touch_nothing_and_tell_each_jobs_fate(demo):
 	before = worker_pids(demo)
-	jobs = run_long(demo, 1, 10)
+	jobs = run_long(demo, 1, 60)
 	plan = cli(demo, "--now", "--force-kill-timeout", "5", "--dry-run", "--json").json
 	assert plan["running"][0]["may_be_interrupted"] is True
 	assert plan["running"][0]["method"] == "demo.work_for"
@@ -169,6 +169,7 @@ def test_dry_run_and_plan_touch_nothing_and_tell_each_jobs_fate(demo):
 	assert cli(demo, "plan").out.count("Recommended: rolling") == 1
 	assert worker_pids(demo) == before
 	assert cli(demo, "history", "--json").json["requests"] == []
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
@@ -203,7 +204,7 @@ def test_ctrl_c_after_the_end_leaves_the_exit_code_as_it_was_told(words_demo):
 
 def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 	before = worker_pids(demo)
-	jobs = run_long(demo, 3, 6)
+	jobs = run_long(demo, 3, 60)
 	process = start_draining(demo, "--json")
 	wait_for_step(demo, "drain")
 	process.send_signal(signal.SIGINT)
@@ -212,11 +213,12 @@ def test_ctrl_c_cancels_before_anything_is_stopped(demo):
 	assert json.loads(out)["status"] == "cancelled"
 	assert not demo.redis.exists("rq:suspended")
 	assert worker_pids(demo) == before
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
 def test_the_helper_outlives_the_session_and_takes_its_first_step_soon(demo):
-	jobs = run_long(demo, 1, 8)
+	jobs = run_long(demo, 1, 60)
 	process = start_cli(demo, "--wait-workers")
 	wait_for(lambda: history(demo) and history(demo)[0]["status"] == "running")
 	helper = helper_of(demo)
@@ -225,12 +227,13 @@ def test_the_helper_outlives_the_session_and_takes_its_first_step_soon(demo):
 	process.kill()
 	process.wait()
 	assert helper.is_running()
+	end_jobs(demo)
 	wait_for(lambda: history(demo)[0]["status"] == "completed")
 	assert_bench_is_healthy(demo, jobs)
 
 
 def test_status_tells_workers_jobs_and_the_restart_that_runs(demo):
-	jobs = run_long(demo, 1, 10)
+	jobs = run_long(demo, 1, 60)
 	process = start_draining(demo)
 	seen = cli(demo, "status", "--json").json
 	assert seen["request"]["status"] == "running"
@@ -240,6 +243,7 @@ def test_status_tells_workers_jobs_and_the_restart_that_runs(demo):
 	assert worker["job"]["site"] == "demo.localhost"
 	text = cli(demo, "status", "-v").out
 	assert "demo.work_for" in text and "Suspended by this bench's own restart" in text and "QUEUE" in text
+	end_jobs(demo)
 	assert process.wait(60) == 0
 	assert_bench_is_healthy(demo, jobs)
 

@@ -8,7 +8,7 @@ import pytest
 from safe_restart.demo.bench import DemoBench, Workers
 from tests.support.cli import cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import start_draining, worker_pids
 from tests.support.waiting import wait_for
 
@@ -41,7 +41,7 @@ def run_one_in_each(demo: DemoBench, seconds: float) -> list[str]:
 def test_jobs_of_every_queue_are_planned_by_their_timeouts_and_finish_first(
 	custom,
 ):
-	jobs, old = run_one_in_each(custom, 6), worker_pids(custom)
+	jobs, old = run_one_in_each(custom, 60), worker_pids(custom)
 	plan = cli(custom, "plan", "now", "--json").json
 	left = sorted(round(fate["seconds_left"], -2) for fate in plan["running"])
 	assert left == [300, 300, 300, 3000]
@@ -52,6 +52,7 @@ def test_jobs_of_every_queue_are_planned_by_their_timeouts_and_finish_first(
 	process = start_draining(custom, "--json")
 	for name in (workers.queues for workers in PROGRAMS):
 		custom.enqueue(0.01, f"waits-{name}", queue=name)
+	end_jobs(custom)
 	out, err = process.communicate(timeout=60)
 
 	assert process.returncode == 0, out + err
@@ -65,7 +66,7 @@ def test_jobs_of_every_queue_are_planned_by_their_timeouts_and_finish_first(
 
 
 def test_what_is_interrupted_or_lost_in_any_queue_runs_again_in_that(custom):
-	jobs = run_one_in_each(custom, 5)
+	jobs = run_one_in_each(custom, 60)
 	lost = [custom.enqueue(0.01, f"lost-{name}", queue=name) for name in jobs]
 	for name in jobs:
 		custom.redis.delete(f"rq:queue:{custom.bench.queue_prefix}{name}")
@@ -74,6 +75,7 @@ def test_what_is_interrupted_or_lost_in_any_queue_runs_again_in_that(custom):
 
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["lost_and_found"] == len(lost)
+	end_jobs(custom)
 	assert_bench_is_healthy(custom, [*jobs, *(f"lost-{name}" for name in jobs)], interrupted=jobs)
 	# One that ended before it was its turn needed no rescue.
 	assert (

@@ -14,7 +14,7 @@ from safe_restart.engine.jobs.rescue import find_suspects
 from safe_restart.engine.processes import tree
 from tests.support.cli import cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.engine
@@ -160,10 +160,11 @@ def assert_bench_is_healthy_after_kill(demo, jobs) -> None:
 
 def test_the_helper_stays_until_the_jobs_it_delayed_are_queued_again(demo):
 	configure(demo, retry_delays_seconds=[2])
-	jobs = run_long(demo, 1, 10)
+	jobs = run_long(demo, 1, 60)
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--json")
 	assert done.exit_code == 0, done.text
 	assert (done.json["jobs"]["requeued"], done.json["jobs"]["delayed"]) == (0, 1)
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs, interrupted=jobs)
 
 

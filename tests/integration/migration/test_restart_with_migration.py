@@ -10,7 +10,7 @@ from safe_restart.demo import app
 from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import worker_pids
 from tests.support.waiting import wait_for
 
@@ -106,16 +106,18 @@ def migrated_at(demo) -> list[float]:
 
 
 @pytest.mark.parametrize(
-	"words", [(), pytest.param(("--no-wait-workers",), marks=pytest.mark.slow("its jobs take 18 s"))]
+	"words", [(), pytest.param(("--no-wait-workers",), marks=pytest.mark.slow("another strategy"))]
 )
 def test_with_running_jobs_allowed_they_run_through_the_migration_and_none_begins(demo, words):
 	old = worker_pids(demo)
-	jobs = run_long(demo, 2, 18)
+	jobs = run_long(demo, 2, 120)
 	migration(demo, seconds=1)
 	process = start_cli(demo, "--migrate", "--allow-running-jobs", *words, "--json")
 	wait_for(lambda: len(migrated_at(demo)) == 1)
 	demo.enqueue(0.01, "queued-meanwhile")
 	assert site_config(demo)["maintenance_mode"] == 1
+	wait_for(lambda: len(migrated_at(demo)) == 2, "it is migrated")
+	end_jobs(demo)
 	out, err = process.communicate(timeout=60)
 
 	assert process.returncode == 6, out + err
@@ -132,17 +134,19 @@ def test_with_running_jobs_allowed_they_run_through_the_migration_and_none_begin
 	assert_bench_is_healthy(demo, [*jobs, "queued-meanwhile"])
 
 
-@pytest.mark.slow("its job takes 12 s")
 def test_when_a_migration_beside_jobs_fails_their_workers_stop_after_them(demo):
-	jobs = run_long(demo, 1, 12)
+	jobs = run_long(demo, 1, 60)
 	migration(demo, fail=True)
-	failed = cli(demo, "--migrate", "--allow-running-jobs", "--json")
-	assert failed.exit_code == 1, failed.text
+	process = start_cli(demo, "--migrate", "--allow-running-jobs", "--json")
+	wait_for(lambda: len(migrated_at(demo)) == 2, "it has failed")
+	end_jobs(demo)
+	out, err = process.communicate(timeout=60)
+	assert process.returncode == 1, out + err
 	assert states(demo) == {"stopped"}
 	assert demo.runs() == dict.fromkeys(jobs, 1)
 	demo.enqueue(0.01, "waits")
 	migration(demo)
-	again = cli(demo, "retry", failed.json["request"], "--json")
+	again = cli(demo, "retry", json.loads(out)["request"], "--json")
 	assert again.exit_code == 0, again.text
 	assert_bench_is_healthy(demo, [*jobs, "waits"])
 

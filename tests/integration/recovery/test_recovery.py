@@ -13,14 +13,14 @@ import pytest
 from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import helper_of, start_draining, wait_for_step, worker_pids
 from tests.support.waiting import wait_for
 
 
 def test_when_the_helper_is_killed_while_jobs_finish_its_guard_rolls_back_soon(demo):
 	before = worker_pids(demo)
-	jobs = run_long(demo, 3, 6)
+	jobs = run_long(demo, 3, 60)
 	process = start_draining(demo, "--json")
 	wait_for_step(demo, "drain")
 	since = time.monotonic()
@@ -31,6 +31,7 @@ def test_when_the_helper_is_killed_while_jobs_finish_its_guard_rolls_back_soon(d
 	assert process.returncode == 1, err
 	assert "before anything was stopped" in out
 	assert worker_pids(demo) == before
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
@@ -78,19 +79,22 @@ def test_the_next_restart_recovers_what_the_last_one_left(demo):
 
 
 def test_a_terminated_helper_cancels_while_it_can(demo):
-	jobs = run_long(demo, 1, 6)
+	jobs = run_long(demo, 1, 60)
 	process = start_draining(demo)
 	helper_of(demo).parent().send_signal(signal.SIGTERM)
 	process.communicate(timeout=30)
 	assert process.returncode == 5
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 
 def test_a_suspension_that_is_removed_during_the_drain_is_taken_again(demo):
-	jobs = run_long(demo, 1, 12)
+	jobs = run_long(demo, 1, 60)
 	process = start_draining(demo, "--json", "--wait-workers-verbose")
 	wait_for_step(demo, "drain")
 	demo.redis.delete("rq:suspended")
+	wait_for(lambda: demo.redis.exists("rq:suspended"), "it is taken again")
+	end_jobs(demo)
 	out, err = process.communicate(timeout=60)
 	assert process.returncode == 0, out + err
 	assert "taken again" in err

@@ -6,7 +6,7 @@ from safe_restart.demo.bench import DemoBench, Workers
 from safe_restart.engine.processes import tree
 from tests.support.cli import cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import RESTARTS, Stream, run_long
+from tests.support.load import RESTARTS, Stream, end_jobs, run_long
 from tests.support.restarts import worker_pids
 from tests.support.waiting import wait_for
 
@@ -64,10 +64,11 @@ def test_a_pool_goes_whole_when_the_last_job_of_its_workers_has_ended(mixed, str
 
 def test_a_pool_whose_grace_is_over_is_killed_whole_and_its_jobs_run_again(mixed):
 	old = all_pids(mixed)
-	jobs = run_long(mixed, WORKERS, 6)
+	jobs = run_long(mixed, WORKERS, 60)
 	done = cli(mixed, "--now", "--force-kill-timeout", "0", "--yes", "--json")
 	assert done.exit_code == 0, done.text
 	assert not [*filter(tree.get, old)]
+	end_jobs(mixed)
 	assert_bench_is_healthy(mixed, jobs, interrupted=jobs)
 	# One that ended before it was its turn needed no rescue.
 	assert sum(mixed.runs("begin").values()) == WORKERS + done.json["jobs"]["interrupted"] > WORKERS

@@ -15,7 +15,7 @@ from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.views import board
 from tests.support.cli import cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.waiting import wait_for
 
 ALL = SiteVisibility(None)
@@ -41,7 +41,7 @@ def test_each_strategy_is_previewed_and_the_next_restart_is_foretold_from_the_la
 	first = board.previews(demo.bench, {}, ALL)
 	assert first["expected"]["rolling"]["seconds"] is None
 	assert cli(demo).exit_code == 0
-	jobs = run_long(demo, 1, 10)
+	jobs = run_long(demo, 1, 60)
 	seen = board.previews(demo.bench, {"force_kill_timeout": 1}, ALL)
 	assert set(seen["plans"]) == {"rolling", "wait-workers", "no-wait-workers", "suspend-rq", "now"}
 	interrupted = {name: plan["running"][0]["may_be_interrupted"] for name, plan in seen["plans"].items()}
@@ -50,6 +50,7 @@ def test_each_strategy_is_previewed_and_the_next_restart_is_foretold_from_the_la
 	assert 0 < expected["rolling"]["seconds"] < expected["rolling"]["at_most"] < 400
 	assert expected["no-wait-workers"]["at_most"] == expected["no-wait-workers"]["seconds"]
 	assert expected["now"]["at_most"] == pytest.approx(expected["now"]["seconds"] + 1)
+	end_jobs(demo)
 	assert_bench_is_healthy(demo, jobs)
 
 

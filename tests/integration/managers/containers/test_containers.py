@@ -10,7 +10,7 @@ from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
 from tests.support.hosts import Hosts, skip_without
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.waiting import wait_for
 
 
@@ -64,11 +64,12 @@ def test_jobs_on_every_host_finish_and_new_ones_are_done_once(make_hosts, strate
 
 
 def test_jobs_that_outlast_their_grace_are_interrupted_and_run_again(hosts):
-	jobs = run_long(hosts, 2, 15)
+	jobs = run_long(hosts, 2, 60)
 	done = cli(hosts, "--now", "--force-kill-timeout", "2", "--only", "workers", "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == done.json["jobs"]["requeued"] == 2
 	assert done.json["workers"]["replaced"] == 3
+	end_jobs(hosts)
 	assert_bench_is_healthy(hosts, jobs, interrupted=jobs)
 
 
@@ -135,12 +136,13 @@ def test_services_that_nobody_reaches_are_named_with_what_restarts_them(hosts):
 
 
 def test_a_helper_in_one_container_is_alive_for_the_others(hosts):
-	jobs = run_long(hosts, 1, 6)
+	jobs = run_long(hosts, 1, 60)
 	process = start_cli(hosts, "--wait-workers", "--only", "workers")
 	wait_for(lambda: hosts.redis.exists("rq:suspended"))
 	refused = cli(hosts, "--only", "workers", host="host-2")
 	assert refused.exit_code == 4, refused.text
 	assert "recover" not in cli(hosts, "status", host="host-2").text
+	end_jobs(hosts)
 	assert process.communicate(timeout=60) and process.returncode == 0
 	assert_bench_is_healthy(hosts, jobs)
 

@@ -17,7 +17,7 @@ from safe_restart.engine.state.journal import Journal
 from safe_restart.engine.state.records import ASK
 from tests.support.cli import cli, start_cli
 from tests.support.foreground import ForegroundBench, assert_handled_gently, end_of
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import helper_of, start_draining, worker_pids
 from tests.support.waiting import wait_for
 
@@ -103,23 +103,25 @@ def test_a_hold_that_ends_without_a_restart_says_that_old_code_runs(bench):
 
 def test_jobs_that_do_not_end_in_time_leave_everything_as_it_was(bench):
 	old = worker_pids(bench)
-	jobs = run_long(bench, 1, 8, queue="long")
+	jobs = run_long(bench, 1, 60, queue="long")
 	done = cli(bench, "--wait-workers-timeout", "2")
 	assert done.exit_code == 3, done.text
 	assert "Nothing was interrupted" in done.text
 	assert bench.redis.get("rq:suspended") is None
+	end_jobs(bench)
 	bench.enqueue(0.01, "after")
 	assert_handled_gently(bench, [*jobs, "after"], old)
 
 
 def test_ctrl_c_while_jobs_are_waited_for_resumes(bench):
 	old = worker_pids(bench)
-	jobs = run_long(bench, 1, 8)
+	jobs = run_long(bench, 1, 60)
 	process = start_draining(bench)
 	process.send_signal(signal.SIGINT)
 	code, said = end_of(process)
 	assert code == 5, said
 	assert bench.redis.get("rq:suspended") is None
+	end_jobs(bench)
 	assert_handled_gently(bench, jobs, old)
 
 

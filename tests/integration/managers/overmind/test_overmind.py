@@ -8,7 +8,7 @@ import pytest
 from tests.support.cli import cli, start_cli
 from tests.support.foreground import OvermindBench, assert_handled_gently, end_of
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import helper_of, start_draining, wait_for_step
 from tests.support.restarts import worker_pids as pids_of_workers
 
@@ -60,9 +60,10 @@ def test_jobs_that_come_in_meanwhile_run_once_each(bench):
 
 def test_jobs_that_do_not_end_in_time_leave_everything_as_it_was(bench):
 	old = pids(bench)
-	jobs = run_long(bench, 1, 8)
+	jobs = run_long(bench, 1, 60)
 	assert cli(bench, "--wait-workers-timeout", "2").exit_code == 3
 	assert pids(bench) == old
+	end_jobs(bench)
 	assert_handled_gently(bench, jobs)
 
 

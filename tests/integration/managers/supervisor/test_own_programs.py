@@ -12,7 +12,7 @@ from safe_restart.engine.processes import tree
 from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import worker_pids
 from tests.support.waiting import wait_for
 
@@ -110,11 +110,12 @@ def test_workers_called_in_unusual_ways_finish_their_job_and_are_replaced(unusua
 
 
 def test_a_worker_behind_a_shell_is_killed_with_it_and_its_job_runs_again(unusual):
-	jobs = run_long(unusual, WORKERS, 6)
+	jobs = run_long(unusual, WORKERS, 60)
 	old = all_below(unusual)
 	done = cli(unusual, "--now", "--force-kill-timeout", "0", "--yes", "--json")
 	assert done.exit_code == 0, done.text
 	assert not [one for one in old if tree.is_alive(one)]
+	end_jobs(unusual)
 	assert_bench_is_healthy(unusual, jobs, interrupted=jobs)
 	# One that ended before it was its turn needed no rescue.
 	assert sum(unusual.runs("begin").values()) == WORKERS + done.json["jobs"]["interrupted"] > WORKERS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safe_restart.engine.state.journal import Journal
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.systemd import SystemdBench
 from tests.support.waiting import wait_for
 
@@ -38,7 +38,7 @@ def ask(bench: SystemdBench, strategy: str) -> str:
 
 def test_a_helper_started_by_the_web_survives_a_restart_of_the_web(make_systemd):
 	bench = make_systemd(DeskBench)
-	jobs = run_long(bench, 2, 12)
+	jobs = run_long(bench, 2, 60)
 	request_id = ask(bench, "wait-workers")
 	journal = Journal(bench.bench)
 	wait_for(lambda: journal.request(request_id).helper_pid)
@@ -49,6 +49,7 @@ def test_a_helper_started_by_the_web_survives_a_restart_of_the_web(make_systemd)
 	bench.systemctl("restart", bench.unit("frappe-web"))
 
 	assert Path(f"/proc/{helper}").exists()
+	end_jobs(bench)
 	wait_for(lambda: not journal.request(request_id).is_open, seconds=60)
 	assert journal.request(request_id).exit_code == 0, journal.request(request_id).outcome
 	assert_bench_is_healthy(bench, jobs)

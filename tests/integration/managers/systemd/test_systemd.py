@@ -15,7 +15,7 @@ from safe_restart.engine.services import orphaned_services
 from safe_restart.engine.state.journal import Journal
 from tests.support.cli import cli, start_cli
 from tests.support.health import assert_bench_is_healthy
-from tests.support.load import run_long
+from tests.support.load import end_jobs, run_long
 from tests.support.restarts import worker_pids
 from tests.support.systemd import SystemdBench
 from tests.support.waiting import wait_for
@@ -71,20 +71,22 @@ def test_no_job_is_interrupted(systemd_bench, flags):
 
 def test_no_wait_workers_returns_and_replaces_busy_workers_when_they_are_done(systemd_bench):
 	old = worker_pids(systemd_bench)
-	jobs = run_long(systemd_bench, 3, 16)
+	jobs = run_long(systemd_bench, 3, 120)
 	done = cli(systemd_bench, "--no-wait-workers", "--json")
 	assert done.exit_code == 6, done.text
 	assert done.json["workers"]["still_old"] == 3
+	end_jobs(systemd_bench)
 	wait_for(lambda: not old & worker_pids(systemd_bench))
 	assert_bench_is_healthy(systemd_bench, jobs)
 
 
 @pytest.mark.parametrize("strategy", ["--now", "--suspend-rq"])
 def test_interrupted_jobs_run_again(systemd_bench, strategy):
-	jobs = run_long(systemd_bench, 2, 16)
+	jobs = run_long(systemd_bench, 2, 60)
 	done = cli(systemd_bench, strategy, "--force-kill-timeout", "1", "--yes", "--json")
 	assert done.exit_code == 0, done.text
 	assert done.json["jobs"]["interrupted"] == done.json["jobs"]["requeued"] == 2
+	end_jobs(systemd_bench)
 	assert_bench_is_healthy(systemd_bench, jobs, interrupted=jobs)
 
 
