@@ -84,6 +84,7 @@ export function step_text(__, name) {
 		interrupt: __("Interrupt the jobs that outlast their grace"),
 		"restart-redis": __("Restart Redis"),
 		replace: __("Replace what can be new now"),
+		"replace-interrupted": __("Replace what was interrupted"),
 		follow: __("Replace each busy worker after its job"),
 		rescue: __("Look for interrupted and lost jobs"),
 		resume: __("Let workers take jobs again"),
