@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from safe_restart.demo.bench import DemoBench, Workers
-from tests import hosts
+from tests.support import hosts
 from tests.support.hosts import Hosts
 from tests.support.systemd import SystemdBench, why_not
 
