@@ -144,7 +144,7 @@ def test_a_delayed_job_is_released_when_it_is_due_and_never_twice(quiet_demo):
 	assert held.release_due(demo.bench, redis) == []
 	(delayed,) = cli(demo, "jobs", "--json").json["jobs"]
 	assert delayed["kind"] == "delayed"
-	assert 0 < held.seconds_to_next_due(demo.bench, redis) < 9
+	assert 0 < held.seconds_to_next_due(demo.bench, redis) <= 9  # up to a tenth more, in whole seconds
 	released: list[str] = []
 	wait_for(lambda: released.extend(held.release_due(demo.bench, redis)) or released, "it is due")
 	assert released == done.delayed
