@@ -48,7 +48,7 @@ endef
 
 help:
 	@echo "make demo         restart a bench in miniature under load; ARGS=rolling chooses how"
-	@echo "make test         lint, then the tests that need nothing installed: under 5 minutes; ARGS='-k drain' picks some"
+	@echo "make test         lint, then the tests that need nothing installed: about six minutes; ARGS='-k drain' picks some"
 	@echo "make test-all     every test, also those that need systemd, root, a browser or time; about 20 minutes"
 	@echo "make test-pythons the unit tests and one restart with each Python from 3.10 to 3.14 that is found"
 	@echo "make test-stream  RESTARTS=100 under a stream of tiny jobs"
