@@ -70,7 +70,7 @@ def test_setup_shows_what_it_changes_asks_and_is_undone_exactly(systemd_bench):
 	shown = cli(bench, "setup", "web", "--dry-run")
 	assert shown.exit_code == 0, shown.text
 	assert "\n+ExecStart=\n+ExecStart=" in shown.out
-	assert "restarts the web once, in systemd's way" in shown.out
+	assert "systemd restarts the web once" in shown.out
 	unasked = cli(bench, "setup", "web")
 	assert unasked.exit_code == 2 and "Nothing was touched" in unasked.text
 	assert files(bench) == before and keeper(bench) == web_pid
