@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import psutil
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from ..core.bench import Bench
 from . import keys
@@ -136,6 +136,7 @@ class RqReader:
 	def __init__(self, bench: Bench):
 		self.bench = bench
 		self.redis = connect(bench)
+		self.may_unblock = True  # until Redis forbids it to this user
 		self.snapshot_script = script(self.redis, "snapshot")
 		self.known_queues = [bench.queue_prefix + name for name in bench.queue_timeouts_seconds]
 
@@ -221,11 +222,11 @@ class RqReader:
 		"""Redis client ids of the processes that wait in a blocking command, by pid.
 
 		RQ does not name the connection that waits, so that is found by its socket (FACTS 1.3). The answer leaves out a
-		process whose sockets cannot be read or that is on another host, and all where Redis forbids CLIENT LIST or does
-		not answer.
+		process whose sockets cannot be read or that is on another host, and all where Redis forbids CLIENT LIST or UNBLOCK,
+		or does not answer.
 		"""
 		try:
-			clients = self.clients()
+			clients = self.clients() if self.may_unblock else []
 		except (RedisError, OSError):
 			return {}
 		waiting = {(client.address, client.port): client.id for client in clients if client.is_blocked}
@@ -244,7 +245,8 @@ class RqReader:
 		"""
 		try:
 			return bool(self.redis.client_unblock(client_id, error=True))
-		except (RedisError, OSError):
+		except (RedisError, OSError) as error:
+			self.may_unblock = not isinstance(error, NoPermissionError)
 			return False
 
 	def send_shutdown(self, worker_name: str) -> bool:

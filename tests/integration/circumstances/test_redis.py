@@ -71,10 +71,11 @@ def become_a_user_with(demo, rules: str) -> None:
 	change_redis_url(demo, lambda url: url.replace("redis://", "redis://operator:secret@"))
 
 
-def test_the_rules_that_frappe_writes_for_a_redis_user_are_enough(demo):
-	"""FACTS 1.16. The channels are there for RQ, whose workers on Redis 7 do not start without."""
+def test_the_keys_that_frappe_allows_a_redis_user_are_enough(demo):
+	"""FACTS 1.16. Channels and CLIENT LIST are there for RQ, whose workers do not start without on Redis 7."""
 	run_long(demo, 1, 60)
-	become_a_user_with(demo, f"~rq:[^q]* ~rq:queues ~rq:queue:{demo.bench.bench_id}:* &rq:pubsub:* +@all -@admin")
+	frappes = f"~rq:[^q]* ~rq:queues ~rq:queue:{demo.bench.bench_id}:* +@all -@admin"
+	become_a_user_with(demo, f"{frappes} &rq:pubsub:* +client|list")
 	done = cli(demo, "--now", "--force-kill-timeout", "0", "--interrupted", "hold", "--json")
 	assert done.exit_code == 0 and done.json["jobs"]["held"] == 1, done.text
 	assert len(cli(demo, "jobs", "--json").json["jobs"]) == 1
