@@ -44,7 +44,7 @@ def hear_signals() -> None:
 		signal.signal(number, signal.SIG_DFL)
 
 
-def cli(demo: DemoBench, *words: str, timeout_seconds: float = 90, **where: str) -> Cli:
+def cli(demo: DemoBench, *words: str, timeout_seconds: float = 180, **where: str) -> Cli:
 	"""Run the command line to its end; a traceback is never an answer."""
 	since = time.monotonic()
 	process = start_cli(demo, *words, **where)
