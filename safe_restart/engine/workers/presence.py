@@ -31,12 +31,14 @@ class Presence:
 	def __init__(self, read_clients: Callable[[], list[Client]]):
 		self.read_clients = read_clients
 		self.clients: list[Client] | None = None
+		self.has_waited = False
 		self.processes: dict[str, psutil.Process] = {}  # by the worker's name, as they were found
 		self.first_heartbeat: dict[str, str] = {}
 
 	def begin_snapshot(self) -> None:
 		"""Forget the connections, which are those of the last one."""
 		self.clients = None
+		self.has_waited = False
 
 	def process_of(self, worker: Worker, newest: Births, managed: Container[int]) -> psutil.Process | None:
 		"""The living process of this worker, where it is on this machine and shown to be this worker's.
@@ -87,8 +89,11 @@ class Presence:
 		connection and keeps it open when its worker was killed, so one that only others hold shows nothing."""
 		if not self.is_connection_held(worker):
 			return False
-		# Redis may not have heard yet that a worker which was killed just now has gone.
+		if self.has_waited:
+			return True
+		# Redis may not have heard yet that a worker which was killed just now has gone; one wait serves all of a snapshot.
 		time.sleep(GOODBYE_SECONDS)
+		self.has_waited = True
 		self.clients = None
 		return self.is_connection_held(worker)
 
@@ -103,7 +108,7 @@ class Presence:
 
 	def is_ours_and_ended(self, worker: Worker) -> bool:
 		"""Whether its process was seen here before and has ended, whatever host name it registered with."""
-		return worker.name in self.processes and not tree.is_alive(self.processes[worker.name])
+		return worker.name in self.processes and self.known_process(worker) is None
 
 	def known_clients(self) -> list[Client]:
 		if self.clients is None:
